@@ -1,0 +1,1 @@
+//! The languages that manifests are written in, read exactly as Go reads them.

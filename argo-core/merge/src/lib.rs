@@ -1,0 +1,1 @@
+//! Patches and merges as Kubernetes defines them: JSON patch, merge patch, strategic merge, structured merge, three-way diffs.

@@ -1,0 +1,1 @@
+//! Object identity, plans, clocks, appliers, git sources and the controller runtime that every Argo crate here stands on.

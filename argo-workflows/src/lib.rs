@@ -1,0 +1,1 @@
+//! Argo Workflows as a library: a pure engine, executors behind a trait, a thin controller.

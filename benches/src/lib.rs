@@ -1,0 +1,1 @@
+//! Questions users ask about speed and memory, answered with figures.
