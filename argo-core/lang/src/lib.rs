@@ -1,1 +1,9 @@
 //! The languages that manifests are written in, read exactly as Go reads them.
+//!
+//! Every language is a module with a small typed API: compile once, evaluate often, errors with a position, bounds on
+//! size, depth and steps. Nothing here does I/O or reads a clock.
+
+pub mod duration;
+pub mod gofloat;
+pub mod time;
+pub mod yaml;

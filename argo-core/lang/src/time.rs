@@ -1,0 +1,246 @@
+//! Times as Kubernetes and Go write them.
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// Why a text is not a time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimeError {
+    /// Not RFC 3339.
+    #[error("parsing time {text:?}: {reason}")]
+    Invalid {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads an RFC 3339 time, with any offset and any fraction.
+///
+/// # Errors
+/// The text is not RFC 3339.
+pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeError> {
+    let invalid = |reason: String| TimeError::Invalid {
+        text: text.to_owned(),
+        reason,
+    };
+    let bytes = text.as_bytes();
+    if bytes.len() < 20
+        || !text.is_ascii()
+        || bytes[10] != b'T'
+        || !(text.ends_with('Z') || matches!(bytes[bytes.len() - 6], b'+' | b'-'))
+    {
+        return Err(invalid("cannot parse as RFC 3339".to_owned()));
+    }
+    text.parse()
+        .map_err(|error: jiff::Error| invalid(error.to_string()))
+}
+
+/// Prints a time as `metav1.Time`: UTC, whole seconds, `Z`.
+#[must_use]
+pub fn format_rfc3339(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Prints a time as Go's `RFC3339Nano`: UTC, the fraction without trailing zeros.
+#[must_use]
+pub fn format_rfc3339_nano(time: Timestamp) -> String {
+    let nanos = time.subsec_nanosecond();
+    if nanos == 0 {
+        return format_rfc3339(time);
+    }
+    let fraction = format!("{nanos:09}");
+    format!(
+        "{}.{}Z",
+        time.strftime("%Y-%m-%dT%H:%M:%S"),
+        fraction.trim_end_matches('0')
+    )
+}
+
+/// Prints a time as `metav1.MicroTime`: UTC, six digits of fraction.
+#[must_use]
+pub fn format_micro(time: Timestamp) -> String {
+    format!(
+        "{}.{:06}Z",
+        time.strftime("%Y-%m-%dT%H:%M:%S"),
+        time.subsec_nanosecond() / 1_000
+    )
+}
+
+/// Prints a time by a Go reference-time layout (`2006-01-02T15:04:05Z07:00`, `Jan _2 15:04:05 MST`).
+#[must_use]
+pub fn format_layout(time: &Zoned, layout: &str) -> String {
+    let mut out = String::new();
+    let mut rest = layout;
+    while !rest.is_empty() {
+        let Some(len) = element(rest, &mut out, time) else {
+            let mut chars = rest.chars();
+            out.extend(chars.next());
+            rest = chars.as_str();
+            continue;
+        };
+        rest = &rest[len..];
+    }
+    out
+}
+
+/// [`format_layout`] in UTC.
+#[must_use]
+pub fn format_layout_utc(time: Timestamp, layout: &str) -> String {
+    format_layout(&time.to_zoned(TimeZone::UTC), layout)
+}
+
+/// Writes the layout element that `rest` starts with and returns its length.
+fn element(rest: &str, out: &mut String, time: &Zoned) -> Option<usize> {
+    const ELEMENTS: [(&str, &str); 20] = [
+        ("January", "%B"),
+        ("Jan", "%b"),
+        ("Monday", "%A"),
+        ("Mon", "%a"),
+        ("MST", "%Z"),
+        ("2006", "%Y"),
+        ("01", "%m"),
+        ("002", "%j"),
+        ("02", "%d"),
+        ("03", "%I"),
+        ("04", "%M"),
+        ("05", "%S"),
+        ("06", "%y"),
+        ("15", "%H"),
+        ("PM", "%p"),
+        ("_2", "%e"),
+        ("1", "%-m"),
+        ("2", "%-d"),
+        ("3", "%-I"),
+        ("4", "%-M"),
+    ];
+    const ZONES: [(&str, bool, u8); 10] = [
+        ("Z07:00:00", true, 3),
+        ("Z070000", true, 4),
+        ("Z07:00", true, 1),
+        ("Z0700", true, 2),
+        ("Z07", true, 0),
+        ("-07:00:00", false, 3),
+        ("-070000", false, 4),
+        ("-07:00", false, 1),
+        ("-0700", false, 2),
+        ("-07", false, 0),
+    ];
+    for (name, utc_is_z, form) in ZONES {
+        if rest.starts_with(name) {
+            let seconds = time.offset().seconds();
+            if utc_is_z && seconds == 0 {
+                out.push('Z');
+                return Some(name.len());
+            }
+            let size = seconds.unsigned_abs();
+            let (hours, minutes, seconds_of) = (size / 3600, size / 60 % 60, size % 60);
+            out.push(if seconds < 0 { '-' } else { '+' });
+            out.push_str(&match form {
+                0 => format!("{hours:02}"),
+                1 => format!("{hours:02}:{minutes:02}"),
+                2 => format!("{hours:02}{minutes:02}"),
+                3 => format!("{hours:02}:{minutes:02}:{seconds_of:02}"),
+                _ => format!("{hours:02}{minutes:02}{seconds_of:02}"),
+            });
+            return Some(name.len());
+        }
+    }
+    if rest.starts_with("_2006") {
+        out.push('_');
+        out.push_str(&time.strftime("%Y").to_string());
+        return Some(5);
+    }
+    if rest.starts_with("__2") {
+        out.push_str(&format!("{:>3}", time.day_of_year()));
+        return Some(3);
+    }
+    // a word that only begins with Jan or Mon is no element
+    for (name, directive) in ELEMENTS {
+        if !rest.starts_with(name) {
+            continue;
+        }
+        if matches!(name, "Jan" | "Mon")
+            && rest[3..].starts_with(|it: char| it.is_ascii_lowercase())
+        {
+            return None;
+        }
+        let text = if name == "MST" {
+            zone_name(time)
+        } else {
+            time.strftime(directive).to_string()
+        };
+        out.push_str(&text);
+        return Some(name.len());
+    }
+    if rest.starts_with('5') {
+        out.push_str(&time.second().to_string());
+        return Some(1);
+    }
+    if rest.starts_with("pm") {
+        out.push_str(if time.hour() >= 12 { "pm" } else { "am" });
+        return Some(2);
+    }
+    if rest.starts_with(['.', ',']) {
+        let digits = rest[1..]
+            .bytes()
+            .take_while(|it| *it == rest.as_bytes()[1])
+            .count();
+        let kind = rest.as_bytes().get(1).copied();
+        let ends =
+            !rest[1 + digits.min(rest.len() - 1)..].starts_with(|it: char| it.is_ascii_digit());
+        if digits > 0 && ends && matches!(kind, Some(b'0' | b'9')) {
+            let fraction = format!("{:09}", time.subsec_nanosecond());
+            let fraction = fraction.get(..digits.min(9)).unwrap_or(&fraction);
+            let fraction = if kind == Some(b'9') {
+                fraction.trim_end_matches('0')
+            } else {
+                fraction
+            };
+            if !fraction.is_empty() {
+                out.push_str(&rest[..1]);
+                out.push_str(fraction);
+            }
+            return Some(1 + digits);
+        }
+    }
+    None
+}
+
+fn zone_name(time: &Zoned) -> String {
+    time.strftime("%Z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubernetes_times_are_utc_seconds() {
+        let time = parse_rfc3339("2026-11-23T12:00:00.123456789+01:00").unwrap();
+        assert_eq!(format_rfc3339(time), "2026-11-23T11:00:00Z");
+        assert_eq!(format_rfc3339_nano(time), "2026-11-23T11:00:00.123456789Z");
+        assert_eq!(format_micro(time), "2026-11-23T11:00:00.123456Z");
+        assert!(parse_rfc3339("2026-11-23 12:00:00").is_err());
+        assert!(parse_rfc3339("").is_err());
+    }
+
+    #[test]
+    fn layouts_are_gos_reference_time() {
+        let time = parse_rfc3339("2026-03-05T07:08:09.5Z").unwrap();
+        for (layout, text) in [
+            ("2006-01-02T15:04:05Z07:00", "2026-03-05T07:08:09Z"),
+            (
+                "Mon Jan _2 15:04:05 MST 2006",
+                "Thu Mar  5 07:08:09 UTC 2026",
+            ),
+            ("3:04PM .000 .999", "7:08AM .500 .5"),
+            ("02/1/06 pm -0700", "05/3/26 am +0000"),
+            ("January Monday 002", "March Thursday 064"),
+        ] {
+            assert_eq!(format_layout_utc(time, layout), text);
+        }
+    }
+}
