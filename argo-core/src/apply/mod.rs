@@ -1,0 +1,81 @@
+//! [`ClusterApplier`]: turns changes into cluster state.
+//!
+//! | implementation | what it does |
+//! |---|---|
+//! | `KubeApplier` (feature `runtime`) | writes to a Kubernetes API |
+//! | [`Guarded`] | asks a policy first; a refusal is an error, nothing is written |
+//! | [`Recording`] | writes nothing, remembers everything: dry runs and tests |
+
+mod guarded;
+#[cfg(feature = "runtime")]
+mod kube;
+mod recording;
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    error::{Category, Failure},
+    object::{Object, ObjectRef},
+    plan::{Change, Note},
+};
+
+pub use guarded::{Guarded, Verdict};
+#[cfg(feature = "runtime")]
+pub use kube::{KubeApplier, kube_error};
+pub use recording::Recording;
+
+/// Carries out changes. One call is one write; the order is the caller's.
+///
+/// Contract: `Create` of an object that exists is an error of category `AlreadyExists`; `Delete` of
+/// one that is gone succeeds with `None`; a stale `resource_version` is a `Conflict`. Implementations
+/// never retry on their own: the controller decides again from what it then observes.
+#[async_trait::async_trait]
+pub trait ClusterApplier: Send + Sync + fmt::Debug {
+    /// Carries out one change; returns the object as it is afterwards, unless it is gone.
+    ///
+    /// # Errors
+    /// See the contract above.
+    async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError>;
+
+    /// Records an event. Losing one is not an error.
+    async fn note(&self, regarding: &Object, note: &Note);
+}
+
+/// A write that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} {object}: {message}")]
+pub struct ApplyError {
+    /// The verb.
+    pub verb: &'static str,
+    /// The object.
+    pub object: Box<ObjectRef>,
+    /// What the API server said.
+    pub message: String,
+    /// The kind of failure.
+    pub category: Category,
+    /// Not before this long.
+    pub retry_after: Option<Duration>,
+}
+
+impl ApplyError {
+    /// A failure of `change`.
+    pub fn new(change: &Change, category: Category, message: impl Into<String>) -> Self {
+        Self {
+            verb: change.verb(),
+            object: Box::new(change.target()),
+            message: message.into(),
+            category,
+            retry_after: None,
+        }
+    }
+}
+
+impl Failure for ApplyError {
+    fn category(&self) -> Category {
+        self.category
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}

@@ -1,0 +1,1 @@
+//! Scripted clusters and repositories for tests.
