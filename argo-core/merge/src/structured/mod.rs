@@ -1,0 +1,487 @@
+//! Structured merge: server-side apply, and the field ownership in `metadata.managedFields`.
+//!
+//! [`apply`] lays a configuration over the live object for one manager: what the manager no longer states goes, what others own is a
+//! conflict unless forced, what several state alike is shared. [`update`] is the bookkeeping of every other write: who changed which field.
+//! Neither touches `resourceVersion`, `generation` or defaults; that is the server's part.
+
+mod managed;
+mod path;
+mod set;
+mod typed;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::Schema;
+pub use managed::{
+    ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, Managed, ManagerId, Operation, Owned,
+};
+pub use path::PathElement;
+pub use set::FieldSet;
+
+/// The annotation in which `kubectl apply` keeps what it applied last.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Who writes, how and when.
+#[derive(Debug, Clone)]
+pub struct Writer<'a> {
+    /// The field manager; empty is `unknown`.
+    pub manager: &'a str,
+    /// The `apiVersion` of the request.
+    pub api_version: &'a str,
+    /// The subresource written through; empty for the object itself.
+    pub subresource: &'a str,
+    /// Now, RFC 3339 with seconds: `2026-01-01T00:00:00Z`.
+    pub time: &'a str,
+    /// Fields this write cannot set and therefore never owns, with everything below: `status` for the object itself, `spec` for `status`.
+    pub ignored: FieldSet,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of the object itself, to whom every field is open.
+    pub fn new(manager: &'a str, api_version: &'a str, time: &'a str) -> Self {
+        Self {
+            manager,
+            api_version,
+            subresource: "",
+            time,
+            ignored: FieldSet::new(),
+        }
+    }
+
+    /// Through a subresource.
+    #[must_use]
+    pub fn subresource(mut self, subresource: &'a str) -> Self {
+        self.subresource = subresource;
+        self
+    }
+
+    /// Without these fields.
+    #[must_use]
+    pub fn ignoring(mut self, fields: FieldSet) -> Self {
+        self.ignored = fields;
+        self
+    }
+
+    fn id(&self, operation: Operation) -> ManagerId {
+        ManagerId {
+            manager: if self.manager.is_empty() {
+                "unknown".into()
+            } else {
+                self.manager.to_owned()
+            },
+            operation,
+            api_version: if operation == Operation::Apply {
+                String::new()
+            } else {
+                self.api_version.to_owned()
+            },
+            subresource: self.subresource.to_owned(),
+        }
+    }
+}
+
+/// A field somebody else owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The owner.
+    pub manager: ManagerId,
+    /// The field.
+    pub path: Vec<PathElement>,
+}
+
+impl Conflict {
+    /// The field in the form of messages: `.spec.replicas`.
+    pub fn field(&self) -> String {
+        self.path.iter().map(ToString::to_string).collect()
+    }
+
+    /// The cause's message in the API server's `Status`: `conflict with "x" using apps/v1`.
+    pub fn message(&self) -> String {
+        format!("conflict with {}", self.manager)
+    }
+}
+
+/// All conflicts of an apply. `Display` is the API server's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflicts(pub Vec<Conflict>);
+
+impl fmt::Display for Conflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [only] = self.0.as_slice() {
+            return write!(
+                f,
+                "Apply failed with 1 conflict: {}: {}",
+                only.message(),
+                only.field()
+            );
+        }
+        write!(f, "Apply failed with {} conflicts: ", self.0.len())?;
+        let mut by_manager: BTreeMap<&ManagerId, Vec<String>> = BTreeMap::new();
+        for conflict in &self.0 {
+            by_manager
+                .entry(&conflict.manager)
+                .or_default()
+                .push(conflict.field());
+        }
+        let lines: Vec<String> = by_manager
+            .into_iter()
+            .flat_map(|(manager, fields)| {
+                std::iter::once(format!("conflicts with {manager}:"))
+                    .chain(fields.into_iter().map(|field| format!("- {field}")))
+            })
+            .collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// Why a configuration was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Others own fields the configuration wants to change: 409 Conflict, one cause per conflict.
+    #[error("{0}")]
+    Conflicts(Conflicts),
+    /// The configuration is no object to apply: 400 Bad Request.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The configuration breaks the schema's lists: duplicate or keyless items.
+    #[error("failed to create typed patch object ({object}): {reason}")]
+    Invalid {
+        /// Namespace, name and kind.
+        object: String,
+        /// The path and what is wrong with it.
+        reason: String,
+    },
+}
+
+/// Server-side apply: `config` becomes what this manager wants of the object, which is created when `live` is none.
+///
+/// The result carries the new `metadata.managedFields`. When the apply changes no field, the manager's entry keeps its time, so that the
+/// result equals `live` and the server has nothing to write.
+///
+/// # Errors
+/// [`ApplyError::Conflicts`] unless `force`; [`ApplyError::BadRequest`] for a `config` with managed fields or of another version than the
+/// writer's; [`ApplyError::Invalid`] for duplicate items of a set or list map.
+pub fn apply(
+    live: Option<&Value>,
+    config: &Value,
+    writer: &Writer<'_>,
+    force: bool,
+    schema: &Schema,
+) -> Result<Value, ApplyError> {
+    if !config.is_object() {
+        return Err(ApplyError::BadRequest(
+            "the configuration to apply must be an object".into(),
+        ));
+    }
+    if config
+        .pointer("/metadata/managedFields")
+        .is_some_and(|it| !it.is_null())
+    {
+        return Err(ApplyError::BadRequest(
+            "metadata.managedFields must be nil".into(),
+        ));
+    }
+    let version = config
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if version != writer.api_version {
+        return Err(ApplyError::BadRequest(format!(
+            "Incorrect version specified in apply patch. Specified patch version: {version}, expected: {}",
+            writer.api_version
+        )));
+    }
+    typed::check(config, schema, "").map_err(|reason| ApplyError::Invalid {
+        object: describe(config),
+        reason,
+    })?;
+
+    let mut base = live.cloned().unwrap_or_else(|| json!({}));
+    let mut managed = Managed::of(&base).unwrap_or_default();
+    managed::strip(&mut base);
+    if managed.entries.is_empty() && live.is_some() {
+        let before = Writer {
+            manager: BEFORE_FIRST_APPLY,
+            ..writer.clone()
+        };
+        managed = track(&json!({}), &base, managed, &before, schema);
+    }
+
+    let (mut merged, managed) =
+        match apply_to(&base, config, managed.clone(), writer, force, schema) {
+            Err(conflicts) if writer.manager == "kubectl" && !force => {
+                let allowed = allowed_by_last_applied(&base, writer, schema);
+                let left: Vec<Conflict> = conflicts
+                    .0
+                    .into_iter()
+                    .filter(|conflict| !allowed.contains(&conflict.path))
+                    .collect();
+                if !left.is_empty() {
+                    return Err(ApplyError::Conflicts(Conflicts(left)));
+                }
+                apply_to(&base, config, managed, writer, true, schema)
+                    .map_err(ApplyError::Conflicts)?
+            }
+            other => other.map_err(ApplyError::Conflicts)?,
+        };
+    if writer.manager == "kubectl" {
+        refresh_last_applied(&mut merged, config);
+    }
+    managed.write(&mut merged);
+    Ok(merged)
+}
+
+/// The bookkeeping of a create (`live` is none), update or patch: `new` as it will be stored, with the manager owning what it changed.
+///
+/// `new` may bring its own managed fields (`[]` or `[{}]` forgets them all); through a subresource those of `live` count. An object whose
+/// managers were forgotten is not tracked again until its first apply.
+pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, schema: &Schema) -> Value {
+    let mut result = new.clone();
+    let empty = json!({});
+    let mut base = live.cloned().unwrap_or_else(|| empty.clone());
+    let managed = if !writer.subresource.is_empty() {
+        Managed::of(&base).unwrap_or_default()
+    } else if managed::is_reset(new) {
+        Managed::default()
+    } else {
+        Managed::of(new)
+            .filter(|managed| !managed.entries.is_empty())
+            .or_else(|| Managed::of(&base))
+            .unwrap_or_default()
+    };
+    managed::strip(&mut result);
+    managed::strip(&mut base);
+    if live.is_some() && managed.entries.is_empty() {
+        return result;
+    }
+    let managed = track(&base, &result, managed, writer, schema);
+    managed.write(&mut result);
+    result
+}
+
+// === the rules ===
+
+fn track(
+    old: &Value,
+    new: &Value,
+    managed: Managed,
+    writer: &Writer<'_>,
+    schema: &Schema,
+) -> Managed {
+    let mut managed = reconciled(managed, schema);
+    let change = typed::comparison(old, new, schema).without(&writer.ignored);
+    disown(&mut managed, &change, None);
+    let mine = change
+        .modified
+        .union(&change.added)
+        .difference(&never_owned());
+    if !mine.is_empty() {
+        let owned = managed
+            .entries
+            .entry(writer.id(Operation::Update))
+            .or_default();
+        owned.fields = owned.fields.union(&mine);
+        owned.api_version = writer.api_version.to_owned();
+        owned.time = Some(writer.time.to_owned());
+    }
+    managed.cap();
+    managed
+}
+
+fn apply_to(
+    live: &Value,
+    config: &Value,
+    managed: Managed,
+    writer: &Writer<'_>,
+    force: bool,
+    schema: &Schema,
+) -> Result<(Value, Managed), Conflicts> {
+    let mut managed = reconciled(managed, schema);
+    let merged = typed::merge(live, config, schema);
+    let id = writer.id(Operation::Apply);
+    let last = managed.entries.get(&id).cloned();
+    let fields = typed::field_set(config, schema).recursive_difference(&writer.ignored);
+    let time = last.as_ref().and_then(|owned| owned.time.clone());
+    managed.entries.insert(
+        id.clone(),
+        Owned {
+            fields,
+            api_version: writer.api_version.to_owned(),
+            time,
+        },
+    );
+    let mut merged = match last {
+        Some(last) if !last.fields.is_empty() => prune(&merged, &managed, &last.fields, schema),
+        _ => merged,
+    };
+
+    let change = typed::comparison(live, &merged, schema).without(&writer.ignored);
+    let touched = change.modified.union(&change.added);
+    if !force {
+        let conflicts: Vec<Conflict> = managed
+            .entries
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .flat_map(|(other, owned)| {
+                let paths = owned.fields.intersection(&touched).paths();
+                paths.into_iter().map(|path| Conflict {
+                    manager: other.clone(),
+                    path,
+                })
+            })
+            .collect();
+        if !conflicts.is_empty() {
+            return Err(Conflicts(conflicts));
+        }
+    }
+    disown(&mut managed, &change, Some(&id));
+    if let Some(owned) = managed.entries.get_mut(&id) {
+        owned.fields = owned.fields.difference(&never_owned());
+        if merged != *live {
+            owned.time = Some(writer.time.to_owned());
+        }
+        if owned.fields.is_empty() {
+            managed.entries.remove(&id);
+        }
+    }
+    drop_new_nulls(&mut merged, live, config);
+    Ok((merged, managed))
+}
+
+/// Takes what changed from everybody but the one who changed it.
+fn disown(managed: &mut Managed, change: &typed::Comparison, by: Option<&ManagerId>) {
+    let touched = change.modified.union(&change.added).union(&change.removed);
+    for (_, owned) in managed.entries.iter_mut().filter(|(id, _)| by != Some(id)) {
+        owned.fields = owned.fields.difference(&touched);
+    }
+    managed.entries.retain(|_, owned| !owned.fields.is_empty());
+}
+
+/// Removes what the manager applied last time, does not apply now, and nobody else owns.
+fn prune(merged: &Value, managed: &Managed, last: &FieldSet, schema: &Schema) -> Value {
+    let named = |set: &FieldSet| set.with_named_fields(schema);
+    let gone = |paths: &FieldSet| typed::remove(merged, paths, schema).unwrap_or_else(|| json!({}));
+    let all = named(&typed::field_set(merged, schema));
+    // Take away everything of last time, then put back what anybody owns now, then what nobody had applied.
+    let pruned = gone(&named(last));
+    let owned = managed
+        .entries
+        .values()
+        .fold(FieldSet::new(), |all, owned| all.union(&owned.fields));
+    let pruned =
+        gone(&all.difference(&named(&typed::field_set(&pruned, schema)).union(&named(&owned))));
+    let left = named(&typed::field_set(&pruned, schema));
+    gone(&all.difference(&left).intersection(&named(last)))
+}
+
+/// Removal leaves `null` where a map or list became empty; typed objects do not keep those.
+fn drop_new_nulls(value: &mut Value, live: &Value, config: &Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, inner| {
+                !inner.is_null()
+                    || live.get(key).is_some_and(Value::is_null)
+                    || config.get(key).is_some_and(Value::is_null)
+            });
+            for (key, inner) in members {
+                drop_new_nulls(
+                    inner,
+                    live.get(key).unwrap_or(&Value::Null),
+                    config.get(key).unwrap_or(&Value::Null),
+                );
+            }
+        }
+        Value::Array(items) => {
+            for inner in items.iter_mut().filter(|inner| inner.is_object()) {
+                drop_new_nulls(inner, &Value::Null, &Value::Null);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn reconciled(mut managed: Managed, schema: &Schema) -> Managed {
+    for owned in managed.entries.values_mut() {
+        owned.fields = typed::reconcile(&owned.fields, schema);
+    }
+    managed
+}
+
+/// Fields that are the server's.
+fn never_owned() -> FieldSet {
+    FieldSet::of_fields(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
+    ])
+}
+
+// === the change from client-side to server-side apply ===
+
+fn last_applied(object: &Value) -> Option<&str> {
+    object
+        .get("metadata")?
+        .get("annotations")?
+        .get(LAST_APPLIED)?
+        .as_str()
+        .filter(|text| !text.is_empty())
+}
+
+/// The fields `kubectl apply` had applied client-side and that still are so: kubectl may take them over.
+fn allowed_by_last_applied(live: &Value, writer: &Writer<'_>, schema: &Schema) -> FieldSet {
+    let Some(applied) =
+        last_applied(live).and_then(|text| serde_json::from_str::<Value>(text).ok())
+    else {
+        return FieldSet::new();
+    };
+    if applied.get("apiVersion").and_then(Value::as_str) != Some(writer.api_version) {
+        return FieldSet::new();
+    }
+    let change = typed::comparison(&applied, live, schema);
+    typed::field_set(&applied, schema)
+        .difference(&change.modified)
+        .difference(&change.added)
+        .difference(&change.removed)
+}
+
+fn refresh_last_applied(object: &mut Value, config: &Value) {
+    if last_applied(object).is_none() {
+        return;
+    }
+    let mut config = config.clone();
+    if let Some(Value::Object(annotations)) = config.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
+    }
+    if let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") {
+        annotations.insert(LAST_APPLIED.into(), Value::String(format!("{config}\n")));
+    }
+}
+
+fn describe(object: &Value) -> String {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let empty = Map::new();
+    let metadata = object
+        .get("metadata")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    format!(
+        "{}/{}; {}, Kind={}",
+        text(metadata.get("namespace")),
+        text(metadata.get("name")),
+        text(object.get("apiVersion")),
+        text(object.get("kind"))
+    )
+}
