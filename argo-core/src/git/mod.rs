@@ -5,7 +5,15 @@
 //! | `GitRepos` (feature `git`) | a bare mirror per URL; the `git` program for the network and for writing, gix for reading |
 //! | `MemoryGit` (feature `testing`) | repositories as values |
 
+#[cfg(feature = "git")]
+mod cli;
 mod error;
+#[cfg(feature = "testing")]
+mod memory;
+#[cfg(feature = "git")]
+mod read;
+#[cfg(feature = "git")]
+mod repos;
 mod types;
 
 use std::{fmt, path::Path};
@@ -13,6 +21,10 @@ use std::{fmt, path::Path};
 use crate::files::{FileTree, Limits};
 
 pub use error::GitError;
+#[cfg(feature = "testing")]
+pub use memory::MemoryGit;
+#[cfg(feature = "git")]
+pub use repos::{GitRepos, GitReposConfig};
 pub use types::{
     Author, Commit, CommitOptions, Credentials, LogQuery, PushOptions, Ref, RemoteRefs, Repository, is_commit_id,
 };

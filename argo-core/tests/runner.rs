@@ -1,0 +1,4 @@
+//! One test binary for the crate.
+
+mod git;
+mod invariants;
