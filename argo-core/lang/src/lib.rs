@@ -4,6 +4,11 @@
 //! size, depth and steps. Nothing here does I/O or reads a clock.
 
 pub mod duration;
+pub mod expr;
+pub mod fmt;
 pub mod gofloat;
+pub mod gojson;
+pub mod regexp;
+pub mod tags;
 pub mod time;
 pub mod yaml;

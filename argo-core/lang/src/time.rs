@@ -213,6 +213,258 @@ fn zone_name(time: &Zoned) -> String {
     time.strftime("%Z").to_string()
 }
 
+/// Reads a time by a Go reference-time layout; what the layout leaves out is that of the year 1 in `zone`.
+#[must_use]
+pub fn parse_layout(text: &str, layout: &str, zone: &TimeZone) -> Option<Zoned> {
+    let mut parse = LayoutParser {
+        rest: text,
+        year: 0,
+        month: 1,
+        day: 1,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        nanos: 0,
+        pm: None,
+        offset: None,
+        utc: false,
+    };
+    let mut layout = layout;
+    while !layout.is_empty() {
+        layout = parse.step(layout)?;
+    }
+    if !parse.rest.is_empty() {
+        return None;
+    }
+    let hour = match parse.pm {
+        Some(true) if parse.hour < 12 => parse.hour + 12,
+        Some(false) if parse.hour == 12 => 0,
+        _ => parse.hour,
+    };
+    let date = jiff::civil::Date::new(parse.year, parse.month, parse.day).ok()?;
+    let time = jiff::civil::Time::new(hour, parse.minute, parse.second, parse.nanos).ok()?;
+    let zone = match (parse.offset, parse.utc) {
+        (_, true) => TimeZone::UTC,
+        (Some(0), _) => TimeZone::UTC,
+        (Some(seconds), _) => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
+        _ => zone.clone(),
+    };
+    date.to_datetime(time).to_zoned(zone).ok()
+}
+
+struct LayoutParser<'a> {
+    rest: &'a str,
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    second: i8,
+    nanos: i32,
+    pm: Option<bool>,
+    offset: Option<i32>,
+    utc: bool,
+}
+
+impl LayoutParser<'_> {
+    fn digits(&mut self, least: usize, most: usize) -> Option<i16> {
+        let len = self
+            .rest
+            .bytes()
+            .take(most)
+            .take_while(u8::is_ascii_digit)
+            .count();
+        if len < least {
+            return None;
+        }
+        let value = self.rest[..len].parse().ok()?;
+        self.rest = &self.rest[len..];
+        Some(value)
+    }
+
+    fn small(&mut self, least: usize, most: usize) -> Option<i8> {
+        i8::try_from(self.digits(least, most)?).ok()
+    }
+
+    fn word(&mut self, words: &[&str]) -> Option<usize> {
+        let place = words.iter().position(|it| {
+            self.rest
+                .get(..it.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(it))
+        })?;
+        self.rest = &self.rest[words[place].len()..];
+        Some(place)
+    }
+
+    fn zone_offset(&mut self, colon: bool, z: bool, hours_only: bool) -> Option<()> {
+        if z && let Some(rest) = self.rest.strip_prefix('Z') {
+            self.rest = rest;
+            self.utc = true;
+            return Some(());
+        }
+        let sign = match self.rest.as_bytes().first()? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return None,
+        };
+        self.rest = &self.rest[1..];
+        let hours = i32::from(self.digits(2, 2)?);
+        let mut minutes = 0;
+        if !hours_only {
+            if colon {
+                self.rest = self.rest.strip_prefix(':')?;
+            }
+            minutes = i32::from(self.digits(2, 2)?);
+        }
+        self.offset = Some(sign * (hours * 3600 + minutes * 60));
+        Some(())
+    }
+
+    /// Reads one element of the layout and gives the rest of the layout.
+    fn step<'l>(&mut self, layout: &'l str) -> Option<&'l str> {
+        const MONTHS: [&str; 12] = [
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ];
+        const SHORT_MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        const DAYS: [&str; 7] = [
+            "Sunday",
+            "Monday",
+            "Tuesday",
+            "Wednesday",
+            "Thursday",
+            "Friday",
+            "Saturday",
+        ];
+        const SHORT_DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        let month = |it: usize| i8::try_from(it + 1).ok();
+        for (name, kind) in [
+            ("January", 0),
+            ("Jan", 1),
+            ("Monday", 2),
+            ("Mon", 3),
+            ("MST", 4),
+            ("2006", 5),
+            ("01", 6),
+            ("02", 7),
+            ("03", 8),
+            ("04", 9),
+            ("05", 10),
+            ("06", 11),
+            ("15", 8),
+            ("PM", 12),
+            ("pm", 12),
+            ("Z07:00", 13),
+            ("Z0700", 14),
+            ("Z07", 15),
+            ("-07:00", 16),
+            ("-0700", 17),
+            ("-07", 18),
+            ("_2", 19),
+            ("1", 20),
+            ("2", 21),
+            ("3", 22),
+            ("4", 23),
+            ("5", 24),
+        ] {
+            let Some(tail) = layout.strip_prefix(name) else {
+                continue;
+            };
+            match kind {
+                0 => self.month = month(self.word(&MONTHS)?)?,
+                1 => self.month = month(self.word(&SHORT_MONTHS)?)?,
+                2 => _ = self.word(&DAYS)?,
+                3 => _ = self.word(&SHORT_DAYS)?,
+                4 => {
+                    let len = self.rest.bytes().take_while(u8::is_ascii_uppercase).count();
+                    if !(3..=5).contains(&len) {
+                        return None;
+                    }
+                    self.utc = matches!(&self.rest[..len], "UTC" | "GMT");
+                    self.rest = &self.rest[len..];
+                }
+                5 => self.year = self.digits(4, 4)?,
+                6 => self.month = self.small(2, 2)?,
+                7 => self.day = self.small(2, 2)?,
+                8 => self.hour = self.small(2, 2)?,
+                9 => self.minute = self.small(2, 2)?,
+                10 | 24 => {
+                    self.second = self.small(if kind == 10 { 2 } else { 1 }, 2)?;
+                    // a fraction may follow although the layout has none
+                    if self.rest.starts_with(['.', ',']) && !tail.starts_with(['.', ',']) {
+                        self.fraction()?;
+                    }
+                }
+                11 => {
+                    let short = self.digits(2, 2)?;
+                    self.year = if short >= 69 {
+                        1900 + short
+                    } else {
+                        2000 + short
+                    };
+                }
+                12 => self.pm = Some(self.word(&["AM", "PM"])? == 1),
+                13 => self.zone_offset(true, true, false)?,
+                14 => self.zone_offset(false, true, false)?,
+                15 => self.zone_offset(false, true, true)?,
+                16 => self.zone_offset(true, false, false)?,
+                17 => self.zone_offset(false, false, false)?,
+                18 => self.zone_offset(false, false, true)?,
+                19 => {
+                    self.rest = self.rest.trim_start_matches(' ');
+                    self.day = self.small(1, 2)?;
+                }
+                20 => self.month = self.small(1, 2)?,
+                21 => self.day = self.small(1, 2)?,
+                22 => self.hour = self.small(1, 2)?,
+                _ => self.minute = self.small(1, 2)?,
+            }
+            return Some(tail);
+        }
+        if let Some(after) = layout.strip_prefix(['.', ',']) {
+            let digits = after
+                .bytes()
+                .take_while(|it| matches!(it, b'0' | b'9'))
+                .count();
+            if digits > 0 {
+                if self.rest.starts_with(['.', ',']) {
+                    self.fraction()?;
+                } else if after.starts_with('0') {
+                    return None;
+                }
+                return Some(&after[digits..]);
+            }
+        }
+        let literal = layout.chars().next()?;
+        self.rest = self.rest.strip_prefix(literal)?;
+        Some(&layout[literal.len_utf8()..])
+    }
+
+    fn fraction(&mut self) -> Option<()> {
+        let digits = &self.rest[1..];
+        let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+        if len == 0 {
+            return None;
+        }
+        let padded = format!("{:0<9}", &digits[..len.min(9)]);
+        self.nanos = padded.parse().ok()?;
+        self.rest = &digits[len..];
+        Some(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

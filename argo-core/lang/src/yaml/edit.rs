@@ -411,8 +411,14 @@ fn edit(
                         node = &entry.value;
                     }
                     None => {
-                        return insert_key(text, node, entries, &segment.text, &nested(rest, value))
-                            .ok_or_else(|| path_error("mapping cannot take a key"));
+                        return insert_key(
+                            text,
+                            node,
+                            entries,
+                            &segment.text,
+                            &nested(rest, value),
+                        )
+                        .ok_or_else(|| path_error("mapping cannot take a key"));
                     }
                 }
             }
