@@ -1,0 +1,118 @@
+//! Every name that upstream's clients read, each in one constant.
+
+/// Name of the controller in the managed-by annotation, events and field managers.
+pub const CONTROLLER: &str = "rollouts-controller";
+
+/// Label with the hash of a pod template: on ReplicaSets, pods, Service selectors, AnalysisRuns.
+pub const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
+/// Label with the role of an AnalysisRun.
+pub const ROLLOUT_TYPE: &str = "rollout-type";
+/// Label with the step an AnalysisRun belongs to.
+pub const STEP_INDEX: &str = "step-index";
+/// Value of [`ROLLOUT_TYPE`] for the run of an `analysis` step.
+pub const TYPE_STEP: &str = "Step";
+/// Value of [`ROLLOUT_TYPE`] for the background run.
+pub const TYPE_BACKGROUND: &str = "Background";
+/// Label with the instance of the controller that handles an object.
+pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
+
+/// Annotation with the revision, on Rollouts and ReplicaSets.
+pub const REVISION: &str = "rollout.argoproj.io/revision";
+/// Annotation with earlier revisions of a reused ReplicaSet, separated by commas.
+pub const REVISION_HISTORY: &str = "rollout.argoproj.io/revision-history";
+/// Annotation with `spec.replicas` when a ReplicaSet was last scaled.
+pub const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas";
+/// Annotation with the time at which a ReplicaSet is to go; has no prefix upstream either.
+pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
+/// Annotation with the Rollout that steers a Service.
+pub const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
+/// Annotation of `kubectl apply`, never inherited.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Annotation of notifications, never inherited.
+pub const NOTIFIED: &str = "notified.notifications.argoproj.io";
+
+/// Values of `status.phase` of a Rollout.
+pub mod phase {
+    /// Everything as specified.
+    pub const HEALTHY: &str = "Healthy";
+    /// Invalid, aborted or out of time.
+    pub const DEGRADED: &str = "Degraded";
+    /// On the way.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Waiting for somebody or for a time.
+    pub const PAUSED: &str = "Paused";
+}
+
+/// Reasons in `status.pauseConditions`.
+pub mod pause {
+    /// An analysis could not decide.
+    pub const INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
+    /// A pause step.
+    pub const CANARY_STEP: &str = "CanaryPauseStep";
+    /// Blue-green waits before the switch.
+    pub const BLUE_GREEN: &str = "BlueGreenPause";
+}
+
+/// Condition types of a Rollout.
+pub mod condition {
+    /// The spec can not be carried out.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Enough pods serve.
+    pub const AVAILABLE: &str = "Available";
+    /// The update moves, is done, or is stuck.
+    pub const PROGRESSING: &str = "Progressing";
+    /// A ReplicaSet can not make pods.
+    pub const REPLICA_FAILURE: &str = "ReplicaFailure";
+    /// The rollout is paused.
+    pub const PAUSED: &str = "Paused";
+    /// The last update went all the way.
+    pub const COMPLETED: &str = "Completed";
+    /// Everything is as specified and serving.
+    pub const HEALTHY: &str = "Healthy";
+}
+
+/// Reasons of conditions and Events.
+pub mod reason {
+    /// Condition Available.
+    pub const AVAILABLE: &str = "AvailableReason";
+    /// Condition InvalidSpec.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Paused by a step, an analysis or by hand.
+    pub const PAUSED: &str = "RolloutPaused";
+    /// Resumed after a pause.
+    pub const RESUMED: &str = "RolloutResumed";
+    /// Tried again after an abort.
+    pub const RETRY: &str = "RolloutRetry";
+    /// Aborted.
+    pub const ABORTED: &str = "RolloutAborted";
+    /// The update went all the way.
+    pub const COMPLETED: &str = "RolloutCompleted";
+    /// The update no longer is complete.
+    pub const NOT_COMPLETED: &str = "RolloutNotCompleted";
+    /// Condition Healthy.
+    pub const HEALTHY: &str = "RolloutHealthy";
+    /// A new revision began.
+    pub const UPDATED: &str = "RolloutUpdated";
+    /// A step is done.
+    pub const STEP_COMPLETED: &str = "RolloutStepCompleted";
+    /// Steps are left out.
+    pub const SKIP_STEPS: &str = "SkipSteps";
+    /// A Service points elsewhere now.
+    pub const SWITCH_SERVICE: &str = "SwitchService";
+    /// A ReplicaSet was scaled.
+    pub const SCALING: &str = "ScalingReplicaSet";
+    /// The ReplicaSet of the new template was made.
+    pub const NEW_RS: &str = "NewReplicaSetCreated";
+    /// The ReplicaSet of the new template existed.
+    pub const FOUND_RS: &str = "FoundNewReplicaSet";
+    /// The ReplicaSet of the new template moves.
+    pub const RS_UPDATED: &str = "ReplicaSetUpdated";
+    /// The ReplicaSet of the new template is complete.
+    pub const RS_AVAILABLE: &str = "NewReplicaSetAvailable";
+    /// A promoted ReplicaSet lost availability.
+    pub const RS_NOT_AVAILABLE: &str = "ReplicaSetNotAvailable";
+    /// No progress for `progressDeadlineSeconds`.
+    pub const TIMED_OUT: &str = "ProgressDeadlineExceeded";
+    /// An AnalysisRun can not be made.
+    pub const ANALYSIS_ERROR: &str = "AnalysisRunError";
+}

@@ -1,0 +1,246 @@
+//! The status of a Rollout: the controller's only memory, and an API that clients write to.
+
+use argo_core::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{AnalysisPhase, Extra, is_false, is_zero};
+
+/// What is. Zeros, falses and empty texts are left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RolloutStatus {
+    /// The update was given up; all goes back to stable. Clients set it too.
+    #[serde(skip_serializing_if = "is_false")]
+    pub abort: bool,
+    /// When it was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aborted_at: Option<Time>,
+    /// Why it waits; cleared by clients to resume.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pause_conditions: Vec<PauseCondition>,
+    /// The controller paused it. True with no pause condition left means: a client resumed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub controller_pause: bool,
+    /// Hash of the template wanted.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub current_pod_hash: String,
+    /// Hash of the steps.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub current_step_hash: String,
+    /// The step under way; the number of steps when all are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_step_index: Option<i64>,
+    /// Hash of the stable template.
+    #[serde(rename = "stableRS", skip_serializing_if = "String::is_empty")]
+    pub stable_rs: String,
+    /// Pods.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replicas: i64,
+    /// Pods of the new template.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub updated_replicas: i64,
+    /// Ready pods.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ready_replicas: i64,
+    /// Available pods.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub available_replicas: i64,
+    /// Pods as an autoscaler counts them.
+    #[serde(rename = "HPAReplicas", skip_serializing_if = "is_zero")]
+    pub hpa_replicas: i64,
+    /// Selector of the pods, as text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub selector: String,
+    /// How often the hash met another's ReplicaSet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collision_count: Option<i64>,
+    /// Generation that this status speaks of; a text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub observed_generation: String,
+    /// Last `spec.restartAt` that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<Time>,
+    /// A client asked to skip everything that is left.
+    #[serde(skip_serializing_if = "is_false")]
+    pub promote_full: bool,
+    /// `Healthy`, `Progressing`, `Paused` or `Degraded`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub phase: String,
+    /// Why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Of the canary strategy.
+    #[serde(skip_serializing_if = "CanaryStatus::is_empty")]
+    pub canary: CanaryStatus,
+    /// Of the blue-green strategy.
+    #[serde(skip_serializing_if = "BlueGreenStatus::is_empty")]
+    pub blue_green: BlueGreenStatus,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Why a rollout waits, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PauseCondition {
+    /// One of [`super::names::pause`].
+    pub reason: String,
+    /// Since.
+    pub start_time: Time,
+}
+
+/// A condition of a Rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Last time anything of it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<Time>,
+    /// Last time its status changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<Time>,
+    /// One word.
+    #[serde(default)]
+    pub reason: String,
+    /// A sentence.
+    #[serde(default)]
+    pub message: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Of the canary strategy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CanaryStatus {
+    /// The run of the step under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_step_analysis_run_status: Option<RunStatus>,
+    /// The run beside the steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_background_analysis_run_status: Option<RunStatus>,
+    /// The experiment of the step under way.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub current_experiment: String,
+    /// Weights that the routers carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<TrafficWeights>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Of the blue-green strategy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BlueGreenStatus {
+    /// Hash that the preview service selects.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub preview_selector: String,
+    /// Hash that the active service selects.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub active_selector: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// An AnalysisRun in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    /// Name.
+    pub name: String,
+    /// Phase; absent before the first pass of its controller.
+    #[serde(default, rename = "status")]
+    pub phase: AnalysisPhase,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Weights that the routers carry.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrafficWeights {
+    /// Of the canary.
+    pub canary: WeightDestination,
+    /// Of stable.
+    pub stable: WeightDestination,
+    /// Of experiments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional: Vec<WeightDestination>,
+    /// Whether the router saw them in effect; absent when it can not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Where a share of the traffic goes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WeightDestination {
+    /// The share.
+    pub weight: i64,
+    /// Service.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub service_name: String,
+    /// Hash of the pods.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pod_template_hash: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl RolloutStatus {
+    /// The condition of a type.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|it| it.kind == kind)
+    }
+
+    /// The pause for a reason.
+    #[must_use]
+    pub fn pause(&self, reason: &str) -> Option<&PauseCondition> {
+        self.pause_conditions.iter().find(|it| it.reason == reason)
+    }
+
+    /// The status as JSON, for a patch.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl CanaryStatus {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl BlueGreenStatus {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
