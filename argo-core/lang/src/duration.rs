@@ -45,11 +45,7 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
             return Err(invalid());
         }
         let whole_len = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let whole: u64 = if whole_len == 0 {
-            0
-        } else {
-            rest[..whole_len].parse().map_err(|_| invalid())?
-        };
+        let whole: u64 = if whole_len == 0 { 0 } else { rest[..whole_len].parse().map_err(|_| invalid())? };
         rest = &rest[whole_len..];
         let (mut fraction, mut scale) = (0_u64, 1.0_f64);
         let mut fraction_len = 0;
@@ -57,9 +53,7 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
             fraction_len = after.bytes().take_while(u8::is_ascii_digit).count();
             let mut full = false;
             for digit in after[..fraction_len].bytes() {
-                let next = fraction
-                    .checked_mul(10)
-                    .and_then(|it| it.checked_add(u64::from(digit - b'0')));
+                let next = fraction.checked_mul(10).and_then(|it| it.checked_add(u64::from(digit - b'0')));
                 match next {
                     Some(next) if !full && next <= 1 << 63 => {
                         fraction = next;
@@ -73,9 +67,7 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
         if whole_len == 0 && fraction_len == 0 {
             return Err(invalid());
         }
-        let unit_len = rest
-            .find(|it: char| it == '.' || it.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let unit_len = rest.find(|it: char| it == '.' || it.is_ascii_digit()).unwrap_or(rest.len());
         if unit_len == 0 {
             return Err(DurationError::MissingUnit(text.to_owned()));
         }
@@ -87,31 +79,20 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             other => {
-                return Err(DurationError::UnknownUnit {
-                    unit: other.to_owned(),
-                    text: text.to_owned(),
-                });
+                return Err(DurationError::UnknownUnit { unit: other.to_owned(), text: text.to_owned() });
             }
         };
         rest = &rest[unit_len..];
-        let mut nanos = whole
-            .checked_mul(unit)
-            .filter(|it| *it <= 1 << 63)
-            .ok_or_else(invalid)?;
+        let mut nanos = whole.checked_mul(unit).filter(|it| *it <= 1 << 63).ok_or_else(invalid)?;
         if fraction > 0 {
             nanos += (fraction as f64 * (unit as f64 / scale)) as u64;
         }
-        total = total
-            .checked_add(nanos)
-            .filter(|it| *it <= 1 << 63)
-            .ok_or_else(invalid)?;
+        total = total.checked_add(nanos).filter(|it| *it <= 1 << 63).ok_or_else(invalid)?;
     }
     if negative {
         return Ok(SignedDuration::from_nanos((total as i64).wrapping_neg()));
     }
-    i64::try_from(total)
-        .map(SignedDuration::from_nanos)
-        .map_err(|_| invalid())
+    i64::try_from(total).map(SignedDuration::from_nanos).map_err(|_| invalid())
 }
 
 /// Prints a duration as Go's `Duration.String`: `1h2m3.5s`, `1.5ms`, `0s`. Saturates at 64 bits of nanoseconds.
@@ -170,39 +151,19 @@ mod tests {
 
     #[test]
     fn printed_durations_read_back() {
-        for text in [
-            "1h2m3.5s",
-            "0s",
-            "1.5ms",
-            "-2m0s",
-            "100µs",
-            "1ns",
-            "2540400h10m10s",
-        ] {
+        for text in ["1h2m3.5s", "0s", "1.5ms", "-2m0s", "100µs", "1ns", "2540400h10m10s"] {
             assert_eq!(format(parse(text).unwrap()), text);
         }
         assert_eq!(format(parse("90m").unwrap()), "1h30m0s");
         assert_eq!(parse("0").unwrap(), SignedDuration::ZERO);
-        assert_eq!(
-            parse_or_seconds("30").unwrap(),
-            SignedDuration::from_secs(30)
-        );
+        assert_eq!(parse_or_seconds("30").unwrap(), SignedDuration::from_secs(30));
     }
 
     #[test]
     fn errors_name_the_text_as_go_does() {
-        assert_eq!(
-            parse("3").unwrap_err().to_string(),
-            "time: missing unit in duration \"3\""
-        );
-        assert_eq!(
-            parse("3x").unwrap_err().to_string(),
-            "time: unknown unit \"x\" in duration \"3x\""
-        );
-        assert_eq!(
-            parse("").unwrap_err().to_string(),
-            "time: invalid duration \"\""
-        );
+        assert_eq!(parse("3").unwrap_err().to_string(), "time: missing unit in duration \"3\"");
+        assert_eq!(parse("3x").unwrap_err().to_string(), "time: unknown unit \"x\" in duration \"3x\"");
+        assert_eq!(parse("").unwrap_err().to_string(), "time: invalid duration \"\"");
         assert_eq!(
             parse("9223372036854775808ns").unwrap_err().to_string(),
             "time: invalid duration \"9223372036854775808ns\""

@@ -8,11 +8,7 @@ fn shortest(value: f64) -> (Vec<u8>, i32) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value == 0.0 {
-        (Vec::new(), 0)
-    } else {
-        (digits, exponent + 1)
-    }
+    if value == 0.0 { (Vec::new(), 0) } else { (digits, exponent + 1) }
 }
 
 fn special(value: f64) -> Option<&'static str> {
@@ -80,11 +76,7 @@ pub fn format_g(value: f64, precision: Option<usize>) -> String {
             while digits.last() == Some(&b'0') {
                 digits.pop();
             }
-            let point = if digits.is_empty() {
-                0
-            } else {
-                exponent.parse::<i32>().unwrap_or(0) + 1
-            };
+            let point = if digits.is_empty() { 0 } else { exponent.parse::<i32>().unwrap_or(0) + 1 };
             let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
             let mut threshold = i32::try_from(precision).unwrap_or(i32::MAX);
             if threshold > count && count >= point {
@@ -116,10 +108,7 @@ fn plain(digits: &[u8], point: i32) -> String {
         out.push('0');
         if !digits.is_empty() {
             out.push('.');
-            out.extend(std::iter::repeat_n(
-                '0',
-                usize::try_from(-point).unwrap_or(0),
-            ));
+            out.extend(std::iter::repeat_n('0', usize::try_from(-point).unwrap_or(0)));
             out.extend(digits.iter().map(|it| char::from(*it)));
         }
         return out;
@@ -151,18 +140,10 @@ pub fn format_json(value: f64) -> Option<String> {
         return Some(text);
     }
     if value == 0.0 {
-        return Some(if value.is_sign_negative() {
-            "-0".to_owned()
-        } else {
-            "0".to_owned()
-        });
+        return Some(if value.is_sign_negative() { "-0".to_owned() } else { "0".to_owned() });
     }
     let (digits, point) = shortest(value);
-    Some(format!(
-        "{}{}",
-        if value < 0.0 { "-" } else { "" },
-        plain(&digits, point)
-    ))
+    Some(format!("{}{}", if value < 0.0 { "-" } else { "" }, plain(&digits, point)))
 }
 
 /// A float as a JSON number after a trip through Go's JSON text: whole numbers become integers when they fit.
@@ -197,9 +178,7 @@ pub fn parse_float(text: &str) -> Option<f64> {
     }
     let first = rest.as_bytes().first()?;
     if !(first.is_ascii_digit() || *first == b'.')
-        || !rest
-            .bytes()
-            .all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'))
+        || !rest.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'))
     {
         return None;
     }
@@ -234,11 +213,7 @@ pub fn parse_int(text: &str, base: u32) -> Option<i64> {
     };
     let size = parse_uint(rest, base)?;
     if negative {
-        if size > 1 << 63 {
-            None
-        } else {
-            Some((size as i64).wrapping_neg())
-        }
+        if size > 1 << 63 { None } else { Some((size as i64).wrapping_neg()) }
     } else {
         i64::try_from(size).ok()
     }
@@ -265,8 +240,7 @@ pub fn parse_uint(text: &str, base: u32) -> Option<u64> {
     let cleaned;
     let digits = if base == 0 && digits.contains('_') {
         let prefixed = digits.len() != text.len();
-        if digits.ends_with('_') || digits.contains("__") || (digits.starts_with('_') && !prefixed)
-        {
+        if digits.ends_with('_') || digits.contains("__") || (digits.starts_with('_') && !prefixed) {
             return None;
         }
         cleaned = digits.replace('_', "");

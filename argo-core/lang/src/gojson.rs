@@ -92,10 +92,7 @@ fn write(out: &mut String, value: &Value, indent: Option<&str>, depth: usize, ht
 #[must_use]
 pub fn number(number: &serde_json::Number) -> String {
     if number.is_f64() {
-        number
-            .as_f64()
-            .and_then(gofloat::format_json)
-            .unwrap_or_else(|| "null".to_owned())
+        number.as_f64().and_then(gofloat::format_json).unwrap_or_else(|| "null".to_owned())
     } else {
         number.to_string()
     }
@@ -113,9 +110,7 @@ fn write_string(out: &mut String, text: &str, html: bool) {
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
             '<' | '>' | '&' if html => out.push_str(&format!("\\u{:04x}", u32::from(it))),
-            '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(it)))
-            }
+            '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(it))),
             it => out.push(it),
         }
     }
@@ -131,10 +126,7 @@ mod tests {
     #[test]
     fn text_is_escaped_as_go_escapes_it() {
         let value = json!({"b": "<a&b>\u{2028}\u{1}", "a": [1, 2.0, 1e21, null]});
-        assert_eq!(
-            to_string(&value),
-            "{\"a\":[1,2,1e+21,null],\"b\":\"\\u003ca\\u0026b\\u003e\\u2028\\u0001\"}"
-        );
+        assert_eq!(to_string(&value), "{\"a\":[1,2,1e+21,null],\"b\":\"\\u003ca\\u0026b\\u003e\\u2028\\u0001\"}");
         assert_eq!(to_string_raw(&json!("<")), "\"<\"");
         assert_eq!(
             to_string_indent(&json!({"a": [], "b": {"c": 1}}), "  "),

@@ -13,20 +13,10 @@ pub struct RegexError(String);
 /// The pattern is no RE2 expression or too large.
 pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
     let pattern = translate(pattern);
-    RegexBuilder::new(&pattern)
-        .size_limit(1 << 20)
-        .nest_limit(200)
-        .build()
-        .map_err(|error| {
-            let text = error.to_string();
-            RegexError(
-                text.lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ")
-                    .to_owned(),
-            )
-        })
+    RegexBuilder::new(&pattern).size_limit(1 << 20).nest_limit(200).build().map_err(|error| {
+        let text = error.to_string();
+        RegexError(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    })
 }
 
 /// Where the crate's syntax differs from RE2: `\z` is the same, `\pN` is the same, `\C` and `\Q…\E` are ours to translate.
@@ -38,11 +28,7 @@ fn translate(pattern: &str) -> String {
     let mut rest = pattern;
     while let Some(at) = rest.find("\\Q") {
         // an escaped backslash before Q is no quote
-        let slashes = rest[..at]
-            .bytes()
-            .rev()
-            .take_while(|it| *it == b'\\')
-            .count();
+        let slashes = rest[..at].bytes().rev().take_while(|it| *it == b'\\').count();
         if slashes % 2 == 1 {
             out.push_str(&rest[..at + 2]);
             rest = &rest[at + 2..];

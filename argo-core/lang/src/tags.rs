@@ -36,10 +36,7 @@ impl Scope for BTreeMap<String, String> {
     }
 
     fn env(&self) -> Value {
-        expr::env::expand(
-            self.iter()
-                .map(|(key, value)| (key.as_str(), Value::String(value.clone()))),
-        )
+        expr::env::expand(self.iter().map(|(key, value)| (key.as_str(), Value::String(value.clone()))))
     }
 }
 
@@ -53,10 +50,7 @@ impl Scope for BTreeMap<String, Option<String>> {
     }
 
     fn env(&self) -> Value {
-        let value = |it: &Option<String>| {
-            it.as_ref()
-                .map_or(Value::Null, |it| Value::String(it.clone()))
-        };
+        let value = |it: &Option<String>| it.as_ref().map_or(Value::Null, |it| Value::String(it.clone()));
         expr::env::expand(self.iter().map(|(key, it)| (key.as_str(), value(it))))
     }
 }
@@ -105,9 +99,7 @@ pub enum TagError {
         tag: String,
     },
     /// A tag is known and has no value; no later pass will change that.
-    #[error(
-        "unable to substitute {{{{{tag}}}}}: output is an absent optional (skipped/omitted node with no default)"
-    )]
+    #[error("unable to substitute {{{{{tag}}}}}: output is an absent optional (skipped/omitted node with no default)")]
     Absent {
         /// The tag.
         tag: String,
@@ -143,11 +135,7 @@ pub struct Render {
 
 impl Default for Render {
     fn default() -> Self {
-        Self {
-            unknown: Unknown::Keep,
-            functions: expr::argo::functions(),
-            max_output: 32 << 20,
-        }
+        Self { unknown: Unknown::Keep, functions: expr::argo::functions(), max_output: 32 << 20 }
     }
 }
 
@@ -155,30 +143,18 @@ impl Render {
     /// Unknown tags are errors.
     #[must_use]
     pub fn strict() -> Self {
-        Self {
-            unknown: Unknown::Fail,
-            ..Self::default()
-        }
+        Self { unknown: Unknown::Fail, ..Self::default() }
     }
 
     /// Unknown tags are treated so.
     #[must_use]
     pub fn with_unknown(unknown: Unknown) -> Self {
-        Self {
-            unknown,
-            ..Self::default()
-        }
+        Self { unknown, ..Self::default() }
     }
 }
 
 /// Names whose values come late: an expression that reads one is left for a later pass while it is not in scope.
-const LATE: [&str; 5] = [
-    "item",
-    "retries",
-    "lastRetry",
-    "workflow.status",
-    "workflow.failures",
-];
+const LATE: [&str; 5] = ["item", "retries", "lastRetry", "workflow.status", "workflow.failures"];
 
 /// Deepest nesting of tags in tags.
 const MAX_NESTING: usize = 16;
@@ -220,9 +196,7 @@ impl Template {
     /// Whether there is no tag in it.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.segments
-            .iter()
-            .all(|it| matches!(it, Segment::Text(_)))
+        self.segments.iter().all(|it| matches!(it, Segment::Text(_)))
     }
 
     /// The names of its plain tags, in order of appearance; nested ones first.
@@ -234,9 +208,7 @@ impl Template {
                     Segment::Text(_) => {}
                     Segment::Tag(inside) | Segment::Expression(inside) => {
                         collect(inside, out);
-                        if let (Segment::Tag(_), [Segment::Text(name)]) =
-                            (segment, inside.as_slice())
-                        {
+                        if let (Segment::Tag(_), [Segment::Text(name)]) = (segment, inside.as_slice()) {
                             out.push(name.trim().to_owned());
                         }
                     }
@@ -268,11 +240,7 @@ impl Template {
     /// # Errors
     /// A tag that must resolve does not, a value is absent, or an expression fails.
     pub fn render(&self, scope: &dyn Scope, how: &Render) -> Result<String, TagError> {
-        let mut pass = Pass {
-            scope,
-            how,
-            env: None,
-        };
+        let mut pass = Pass { scope, how, env: None };
         let mut out = String::new();
         pass.segments(&self.segments, &mut out)?;
         Ok(out)
@@ -313,11 +281,7 @@ fn tag(text: &str, depth: usize) -> Option<(Segment, usize)> {
             _ => {
                 push_text(&mut inside, &text[from..at + close]);
                 if expression && let Some(Segment::Text(first)) = inside.first_mut() {
-                    *first = first
-                        .trim_start()
-                        .strip_prefix('=')
-                        .unwrap_or(first)
-                        .to_owned();
+                    *first = first.trim_start().strip_prefix('=').unwrap_or(first).to_owned();
                     return Some((Segment::Expression(inside), at + close + 2));
                 }
                 return Some((Segment::Tag(inside), at + close + 2));
@@ -362,14 +326,10 @@ impl Pass<'_> {
         match self.scope.find(name) {
             Some(Found::Value(value)) => out.push_str(&value),
             Some(Found::Absent) => {
-                return Err(TagError::Absent {
-                    tag: name.to_owned(),
-                });
+                return Err(TagError::Absent { tag: name.to_owned() });
             }
             None if self.how.unknown.fails(name) => {
-                return Err(TagError::Unresolved {
-                    tag: name.to_owned(),
-                });
+                return Err(TagError::Unresolved { tag: name.to_owned() });
             }
             None => {
                 out.push_str("{{");
@@ -382,11 +342,7 @@ impl Pass<'_> {
 
     /// Whether the expression reads a name that must resolve now.
     fn is_strict(&self, program: &Program) -> bool {
-        self.how.unknown == Unknown::Fail
-            || program
-                .names()
-                .iter()
-                .any(|it| self.how.unknown.fails(&format!("{it}.")))
+        self.how.unknown == Unknown::Fail || program.names().iter().any(|it| self.how.unknown.fails(&format!("{it}.")))
     }
 
     fn expression(&mut self, inside: &[Segment], out: &mut String) -> Result<(), TagError> {
@@ -439,15 +395,8 @@ impl Pass<'_> {
 fn waits_for_late(program: &Program, env: &Value) -> bool {
     program.names().iter().any(|name| {
         LATE.iter().any(|late| {
-            let reads = name == late
-                || name
-                    .strip_prefix(late)
-                    .is_some_and(|it| it.starts_with('.'));
-            reads
-                && late
-                    .split('.')
-                    .try_fold(env, |at, part| at.get(part))
-                    .is_none()
+            let reads = name == late || name.strip_prefix(late).is_some_and(|it| it.starts_with('.'));
+            reads && late.split('.').try_fold(env, |at, part| at.get(part)).is_none()
         })
     })
 }
@@ -471,9 +420,7 @@ impl Document {
     /// Compiles a document.
     #[must_use]
     pub fn compile(value: &Value) -> Self {
-        Self {
-            root: compile(value),
-        }
+        Self { root: compile(value) }
     }
 
     /// Whether there is no tag in it.
@@ -510,11 +457,7 @@ impl Document {
     /// # Errors
     /// As [`Template::render`].
     pub fn render(&self, scope: &dyn Scope, how: &Render) -> Result<Value, TagError> {
-        let mut pass = Pass {
-            scope,
-            how,
-            env: None,
-        };
+        let mut pass = Pass { scope, how, env: None };
         render(&self.root, &mut pass)
     }
 }
@@ -523,11 +466,7 @@ fn compile(value: &Value) -> Node {
     match value {
         Value::String(text) if text.contains("{{") => {
             let template = Template::parse(text);
-            if template.is_plain() {
-                Node::Plain(value.clone())
-            } else {
-                Node::Text(template)
-            }
+            if template.is_plain() { Node::Plain(value.clone()) } else { Node::Text(template) }
         }
         Value::Array(items) => {
             let nodes: Vec<Node> = items.iter().map(compile).collect();
@@ -538,14 +477,9 @@ fn compile(value: &Value) -> Node {
             }
         }
         Value::Object(map) => {
-            let nodes: Vec<(Template, Node)> = map
-                .iter()
-                .map(|(key, it)| (Template::parse(key), compile(it)))
-                .collect();
-            if nodes
-                .iter()
-                .all(|(key, it)| key.is_plain() && matches!(it, Node::Plain(_)))
-            {
+            let nodes: Vec<(Template, Node)> =
+                map.iter().map(|(key, it)| (Template::parse(key), compile(it))).collect();
+            if nodes.iter().all(|(key, it)| key.is_plain() && matches!(it, Node::Plain(_))) {
                 Node::Plain(value.clone())
             } else {
                 Node::Map(nodes)
@@ -563,12 +497,7 @@ fn render(node: &Node, pass: &mut Pass<'_>) -> Result<Value, TagError> {
             pass.segments(&template.segments, &mut out)?;
             Value::String(out)
         }
-        Node::List(items) => Value::Array(
-            items
-                .iter()
-                .map(|it| render(it, pass))
-                .collect::<Result<_, _>>()?,
-        ),
+        Node::List(items) => Value::Array(items.iter().map(|it| render(it, pass)).collect::<Result<_, _>>()?),
         Node::Map(entries) => {
             let mut map = Map::new();
             for (key, node) in entries {
@@ -602,11 +531,7 @@ pub fn substitute_json(value: &Value, scope: &dyn Scope, how: &Render) -> Result
 ///
 /// # Errors
 /// As [`Template::render`].
-pub fn substitute_json_text(
-    text: &str,
-    scope: &dyn Scope,
-    how: &Render,
-) -> Result<String, TagError> {
+pub fn substitute_json_text(text: &str, scope: &dyn Scope, how: &Render) -> Result<String, TagError> {
     struct Escaped<'a>(&'a dyn Scope);
     impl Scope for Escaped<'_> {
         fn find(&self, name: &str) -> Option<Found<'_>> {
@@ -651,9 +576,7 @@ impl Document {
                 Node::Plain(_) => false,
                 Node::Text(template) => any(&template.segments),
                 Node::List(items) => items.iter().any(walk),
-                Node::Map(entries) => entries
-                    .iter()
-                    .any(|(key, node)| any(&key.segments) || walk(node)),
+                Node::Map(entries) => entries.iter().any(|(key, node)| any(&key.segments) || walk(node)),
             }
         }
         walk(&self.root)
@@ -680,30 +603,14 @@ mod tests {
 
     #[test]
     fn known_tags_are_replaced_and_unknown_ones_stay() {
-        let out = substitute(
-            "{{ inputs.parameters.n }}-{{nope}}-{{=1 +",
-            &scope(),
-            &Render::default(),
-        )
-        .unwrap();
+        let out = substitute("{{ inputs.parameters.n }}-{{nope}}-{{=1 +", &scope(), &Render::default()).unwrap();
         assert_eq!(out, "3-{{nope}}-{{=1 +");
     }
 
     #[test]
     fn nested_tags_resolve_innermost_first() {
-        assert_eq!(
-            substitute(
-                "x{{inputs.parameters.{{item}}}}y",
-                &scope(),
-                &Render::default()
-            )
-            .unwrap(),
-            "x3y"
-        );
-        assert_eq!(
-            substitute("{{a.{{b}}}}", &scope(), &Render::default()).unwrap(),
-            "{{a.{{b}}}}"
-        );
+        assert_eq!(substitute("x{{inputs.parameters.{{item}}}}y", &scope(), &Render::default()).unwrap(), "x3y");
+        assert_eq!(substitute("{{a.{{b}}}}", &scope(), &Render::default()).unwrap(), "{{a.{{b}}}}");
     }
 
     #[test]
@@ -712,10 +619,7 @@ mod tests {
         let out = substitute_json_text(text, &scope(), &Render::default()).unwrap();
         assert_eq!(out, r#"{"a":"he\"llo\n","b":1}"#);
         let document = Document::compile(&serde_json::from_str(text).unwrap());
-        assert_eq!(
-            document.render(&scope(), &Render::default()).unwrap(),
-            json!({"a": "he\"llo\n", "b": 1})
-        );
+        assert_eq!(document.render(&scope(), &Render::default()).unwrap(), json!({"a": "he\"llo\n", "b": 1}));
         assert_eq!(document.tags(), ["inputs.parameters.msg"]);
     }
 
@@ -730,23 +634,10 @@ mod tests {
             ("{{=unknown.name}}", "{{=unknown.name}}"),
             ("{{=lastRetry.exitCode}}", "{{=lastRetry.exitCode}}"),
         ] {
-            assert_eq!(
-                substitute(text, &scope(), &Render::default()).unwrap(),
-                out,
-                "{text}"
-            );
+            assert_eq!(substitute(text, &scope(), &Render::default()).unwrap(), out, "{text}");
         }
         let error = substitute("{{=unknown.name}}", &scope(), &Render::strict()).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                TagError::Expression {
-                    unresolved: true,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, TagError::Expression { unresolved: true, .. }), "{error}");
     }
 
     #[test]
@@ -754,31 +645,19 @@ mod tests {
         let how = Render::with_unknown(Unknown::references());
         assert_eq!(
             substitute("{{tasks.x.outputs.result}}", &scope(), &how).unwrap_err(),
-            TagError::Unresolved {
-                tag: "tasks.x.outputs.result".to_owned()
-            }
+            TagError::Unresolved { tag: "tasks.x.outputs.result".to_owned() }
         );
         assert_eq!(
-            substitute(
-                "{{tasks.x.outputs.artifacts.a}}{{pod.name}}",
-                &scope(),
-                &how
-            )
-            .unwrap(),
+            substitute("{{tasks.x.outputs.artifacts.a}}{{pod.name}}", &scope(), &how).unwrap(),
             "{{tasks.x.outputs.artifacts.a}}{{pod.name}}"
         );
         let absent: BTreeMap<String, Option<String>> =
-            [("steps.s.outputs.result".to_owned(), None)]
-                .into_iter()
-                .collect();
+            [("steps.s.outputs.result".to_owned(), None)].into_iter().collect();
         let error = substitute("{{steps.s.outputs.result}}", &absent, &how).unwrap_err();
         assert_eq!(
             error.to_string(),
             "unable to substitute {{steps.s.outputs.result}}: output is an absent optional (skipped/omitted node with no default)"
         );
-        assert_eq!(
-            substitute("{{=steps.s.outputs.result ?? 'd'}}", &absent, &how).unwrap(),
-            "d"
-        );
+        assert_eq!(substitute("{{=steps.s.outputs.result ?? 'd'}}", &absent, &how).unwrap(), "d");
     }
 }

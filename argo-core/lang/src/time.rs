@@ -22,10 +22,7 @@ pub enum TimeError {
 /// # Errors
 /// The text is not RFC 3339.
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeError> {
-    let invalid = |reason: String| TimeError::Invalid {
-        text: text.to_owned(),
-        reason,
-    };
+    let invalid = |reason: String| TimeError::Invalid { text: text.to_owned(), reason };
     let bytes = text.as_bytes();
     if bytes.len() < 20
         || !text.is_ascii()
@@ -34,8 +31,7 @@ pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeError> {
     {
         return Err(invalid("cannot parse as RFC 3339".to_owned()));
     }
-    text.parse()
-        .map_err(|error: jiff::Error| invalid(error.to_string()))
+    text.parse().map_err(|error: jiff::Error| invalid(error.to_string()))
 }
 
 /// Prints a time as `metav1.Time`: UTC, whole seconds, `Z`.
@@ -52,21 +48,13 @@ pub fn format_rfc3339_nano(time: Timestamp) -> String {
         return format_rfc3339(time);
     }
     let fraction = format!("{nanos:09}");
-    format!(
-        "{}.{}Z",
-        time.strftime("%Y-%m-%dT%H:%M:%S"),
-        fraction.trim_end_matches('0')
-    )
+    format!("{}.{}Z", time.strftime("%Y-%m-%dT%H:%M:%S"), fraction.trim_end_matches('0'))
 }
 
 /// Prints a time as `metav1.MicroTime`: UTC, six digits of fraction.
 #[must_use]
 pub fn format_micro(time: Timestamp) -> String {
-    format!(
-        "{}.{:06}Z",
-        time.strftime("%Y-%m-%dT%H:%M:%S"),
-        time.subsec_nanosecond() / 1_000
-    )
+    format!("{}.{:06}Z", time.strftime("%Y-%m-%dT%H:%M:%S"), time.subsec_nanosecond() / 1_000)
 }
 
 /// Prints a time by a Go reference-time layout (`2006-01-02T15:04:05Z07:00`, `Jan _2 15:04:05 MST`).
@@ -162,16 +150,10 @@ fn element(rest: &str, out: &mut String, time: &Zoned) -> Option<usize> {
         if !rest.starts_with(name) {
             continue;
         }
-        if matches!(name, "Jan" | "Mon")
-            && rest[3..].starts_with(|it: char| it.is_ascii_lowercase())
-        {
+        if matches!(name, "Jan" | "Mon") && rest[3..].starts_with(|it: char| it.is_ascii_lowercase()) {
             return None;
         }
-        let text = if name == "MST" {
-            zone_name(time)
-        } else {
-            time.strftime(directive).to_string()
-        };
+        let text = if name == "MST" { zone_name(time) } else { time.strftime(directive).to_string() };
         out.push_str(&text);
         return Some(name.len());
     }
@@ -184,21 +166,13 @@ fn element(rest: &str, out: &mut String, time: &Zoned) -> Option<usize> {
         return Some(2);
     }
     if rest.starts_with(['.', ',']) {
-        let digits = rest[1..]
-            .bytes()
-            .take_while(|it| *it == rest.as_bytes()[1])
-            .count();
+        let digits = rest[1..].bytes().take_while(|it| *it == rest.as_bytes()[1]).count();
         let kind = rest.as_bytes().get(1).copied();
-        let ends =
-            !rest[1 + digits.min(rest.len() - 1)..].starts_with(|it: char| it.is_ascii_digit());
+        let ends = !rest[1 + digits.min(rest.len() - 1)..].starts_with(|it: char| it.is_ascii_digit());
         if digits > 0 && ends && matches!(kind, Some(b'0' | b'9')) {
             let fraction = format!("{:09}", time.subsec_nanosecond());
             let fraction = fraction.get(..digits.min(9)).unwrap_or(&fraction);
-            let fraction = if kind == Some(b'9') {
-                fraction.trim_end_matches('0')
-            } else {
-                fraction
-            };
+            let fraction = if kind == Some(b'9') { fraction.trim_end_matches('0') } else { fraction };
             if !fraction.is_empty() {
                 out.push_str(&rest[..1]);
                 out.push_str(fraction);
@@ -268,12 +242,7 @@ struct LayoutParser<'a> {
 
 impl LayoutParser<'_> {
     fn digits(&mut self, least: usize, most: usize) -> Option<i16> {
-        let len = self
-            .rest
-            .bytes()
-            .take(most)
-            .take_while(u8::is_ascii_digit)
-            .count();
+        let len = self.rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
         if len < least {
             return None;
         }
@@ -287,11 +256,8 @@ impl LayoutParser<'_> {
     }
 
     fn word(&mut self, words: &[&str]) -> Option<usize> {
-        let place = words.iter().position(|it| {
-            self.rest
-                .get(..it.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(it))
-        })?;
+        let place =
+            words.iter().position(|it| self.rest.get(..it.len()).is_some_and(|head| head.eq_ignore_ascii_case(it)))?;
         self.rest = &self.rest[words[place].len()..];
         Some(place)
     }
@@ -336,18 +302,9 @@ impl LayoutParser<'_> {
             "November",
             "December",
         ];
-        const SHORT_MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        const DAYS: [&str; 7] = [
-            "Sunday",
-            "Monday",
-            "Tuesday",
-            "Wednesday",
-            "Thursday",
-            "Friday",
-            "Saturday",
-        ];
+        const SHORT_MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
         const SHORT_DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
         let month = |it: usize| i8::try_from(it + 1).ok();
         for (name, kind) in [
@@ -409,11 +366,7 @@ impl LayoutParser<'_> {
                 }
                 11 => {
                     let short = self.digits(2, 2)?;
-                    self.year = if short >= 69 {
-                        1900 + short
-                    } else {
-                        2000 + short
-                    };
+                    self.year = if short >= 69 { 1900 + short } else { 2000 + short };
                 }
                 12 => self.pm = Some(self.word(&["AM", "PM"])? == 1),
                 13 => self.zone_offset(true, true, false)?,
@@ -434,10 +387,7 @@ impl LayoutParser<'_> {
             return Some(tail);
         }
         if let Some(after) = layout.strip_prefix(['.', ',']) {
-            let digits = after
-                .bytes()
-                .take_while(|it| matches!(it, b'0' | b'9'))
-                .count();
+            let digits = after.bytes().take_while(|it| matches!(it, b'0' | b'9')).count();
             if digits > 0 {
                 if self.rest.starts_with(['.', ',']) {
                     self.fraction()?;
@@ -484,10 +434,7 @@ mod tests {
         let time = parse_rfc3339("2026-03-05T07:08:09.5Z").unwrap();
         for (layout, text) in [
             ("2006-01-02T15:04:05Z07:00", "2026-03-05T07:08:09Z"),
-            (
-                "Mon Jan _2 15:04:05 MST 2006",
-                "Thu Mar  5 07:08:09 UTC 2026",
-            ),
+            ("Mon Jan _2 15:04:05 MST 2006", "Thu Mar  5 07:08:09 UTC 2026"),
             ("3:04PM .000 .999", "7:08AM .500 .5"),
             ("02/1/06 pm -0700", "05/3/26 am +0000"),
             ("January Monday 002", "March Thursday 064"),

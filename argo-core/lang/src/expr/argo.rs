@@ -11,9 +11,7 @@ pub fn functions() -> Functions {
     Functions::new()
         .with("asInt", |args| as_int(one("asInt", args)?))
         .with("asFloat", |args| as_float(one("asFloat", args)?))
-        .with("toJson", |args| {
-            Ok(Value::String(gojson::to_string(one("toJson", args)?)))
-        })
+        .with("toJson", |args| Ok(Value::String(gojson::to_string(one("toJson", args)?))))
 }
 
 /// [`Options`] with [`functions`].
@@ -41,10 +39,7 @@ fn as_int(value: &Value) -> Result<Value, String> {
                 None => Err(format!("cannot parse {} as an int", fmt::quote(it))),
             },
         },
-        other => Err(format!(
-            "asInt does not support {}",
-            super::value::type_name(other)
-        )),
+        other => Err(format!("asInt does not support {}", super::value::type_name(other))),
     }
 }
 

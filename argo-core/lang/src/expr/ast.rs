@@ -129,11 +129,7 @@ impl Node {
     pub(super) fn new(kind: Kind, at: usize) -> Self {
         let mut height = 0;
         children(&kind, &mut |child| height = height.max(child.height));
-        Self {
-            kind,
-            at,
-            height: height.saturating_add(1),
-        }
+        Self { kind, at, height: height.saturating_add(1) }
     }
 
     /// The dotted name of a chain of plain members, `a.b['c']`.
@@ -197,9 +193,7 @@ fn children<'a>(kind: &'a Kind, visit: &mut dyn FnMut(&'a Node)) {
             visit(of);
             [from, to].into_iter().flatten().for_each(|it| visit(it));
         }
-        Kind::Call { args, .. } | Kind::Sequence(args) | Kind::Array(args) => {
-            args.iter().for_each(visit)
-        }
+        Kind::Call { args, .. } | Kind::Sequence(args) | Kind::Array(args) => args.iter().for_each(visit),
         Kind::Method { of, args, .. } => {
             visit(of);
             args.iter().for_each(visit);

@@ -19,12 +19,7 @@ type Outcome<'a> = Result<Val<'a>, Failure>;
 
 pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Outcome<'a> {
     let mismatch = || {
-        operation(format!(
-            "invalid operation: {} (mismatched types {} and {})",
-            op.text(),
-            a.go_type(),
-            b.go_type()
-        ))
+        operation(format!("invalid operation: {} (mismatched types {} and {})", op.text(), a.go_type(), b.go_type()))
     };
     let either_nil = matches!(a, Val::Nil) || matches!(b, Val::Nil);
     Ok(match op {
@@ -80,11 +75,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
         }
         Binary::Range => match (a, b) {
             (Val::Int(from), Val::Int(to)) => {
-                let size = to
-                    .checked_sub(*from)
-                    .and_then(|it| it.checked_add(1))
-                    .unwrap_or(i64::MAX)
-                    .max(0);
+                let size = to.checked_sub(*from).and_then(|it| it.checked_add(1)).unwrap_or(i64::MAX).max(0);
                 budget.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
                 Val::list((*from..=*to).map(Val::Int).collect())
             }
@@ -96,9 +87,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
                 budget.charge(x.len() + y.len())?;
                 Val::text(format!("{x}{y}"))
             }
-            (Val::Time(t), Val::Duration(d)) | (Val::Duration(d), Val::Time(t)) => {
-                Val::Time(Box::new(shift(t, *d)?))
-            }
+            (Val::Time(t), Val::Duration(d)) | (Val::Duration(d), Val::Time(t)) => Val::Time(Box::new(shift(t, *d)?)),
             (Val::Duration(x), Val::Duration(y)) => Val::Duration(x.saturating_add(*y)),
             _ => match (a.as_float(), b.as_float()) {
                 (Some(x), Some(y)) => Val::Float(x + y),
@@ -107,9 +96,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
         },
         Binary::Subtract => match (a, b) {
             (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_sub(*y)),
-            (Val::Time(x), Val::Time(y)) => {
-                Val::Duration(x.timestamp().duration_since(y.timestamp()))
-            }
+            (Val::Time(x), Val::Time(y)) => Val::Duration(x.timestamp().duration_since(y.timestamp())),
             (Val::Time(t), Val::Duration(d)) => Val::Time(Box::new(shift(t, -*d)?)),
             (Val::Duration(x), Val::Duration(y)) => Val::Duration(x.saturating_sub(*y)),
             _ => match (a.as_float(), b.as_float()) {
@@ -150,16 +137,11 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
 }
 
 fn nanos(nanos: i128) -> SignedDuration {
-    SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(if nanos < 0 {
-        i64::MIN
-    } else {
-        i64::MAX
-    }))
+    SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
 }
 
 fn shift(time: &Zoned, by: SignedDuration) -> Result<Zoned, Failure> {
-    time.checked_add(by)
-        .map_err(|error| (ErrorKind::Operation, error.to_string()))
+    time.checked_add(by).map_err(|error| (ErrorKind::Operation, error.to_string()))
 }
 
 fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
@@ -172,10 +154,7 @@ fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
     match (hay.entries(), needle) {
         (Some(_), Val::Nil) => Ok(Val::Bool(false)),
         (Some(entries), Val::Str(key)) => Ok(Val::Bool(entries.iter().any(|it| it.0 == *key))),
-        (Some(_), _) => operation(format!(
-            "cannot use {} as type string to look up key in map",
-            needle.go_type()
-        )),
+        (Some(_), _) => operation(format!("cannot use {} as type string to look up key in map", needle.go_type())),
         _ => operation(format!("operator \"in\" not defined on {}", hay.go_type())),
     }
 }
@@ -188,11 +167,7 @@ pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
         return match key {
             Val::Str(name) => Ok(from.field(name).unwrap_or(Val::Nil)),
             Val::Int(number) => Ok(from.field(&number.to_string()).unwrap_or(Val::Nil)),
-            _ => operation(format!(
-                "cannot use {} to get an element from {}",
-                key.go_type(),
-                from.go_type()
-            )),
+            _ => operation(format!("cannot use {} to get an element from {}", key.go_type(), from.go_type())),
         };
     }
     let index = |len: usize| -> Result<usize, Failure> {
@@ -200,29 +175,14 @@ pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
             Val::Int(it) => *it,
             Val::Float(it) => *it as i64,
             _ => {
-                return operation(format!(
-                    "cannot fetch {} from {}",
-                    key.display(),
-                    from.go_type()
-                ));
+                return operation(format!("cannot fetch {} from {}", key.display(), from.go_type()));
             }
         };
-        let place = if number < 0 {
-            number + len as i64
-        } else {
-            number
-        };
+        let place = if number < 0 { number + len as i64 } else { number };
         usize::try_from(place)
             .ok()
             .filter(|it| *it < len)
-            .map_or_else(
-                || {
-                    operation(format!(
-                        "index out of range: {number} (array length is {len})"
-                    ))
-                },
-                Ok,
-            )
+            .map_or_else(|| operation(format!("index out of range: {number} (array length is {len})")), Ok)
     };
     match from {
         Val::Str(text) => {
@@ -231,11 +191,7 @@ pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
         }
         Val::Json(Value::Array(items)) => Ok(Val::of(&items[index(items.len())?])),
         Val::List(items) => Ok(items[index(items.len())?].clone()),
-        _ => operation(format!(
-            "cannot fetch {} from {}",
-            key.display(),
-            from.go_type()
-        )),
+        _ => operation(format!("cannot fetch {} from {}", key.display(), from.go_type())),
     }
 }
 
@@ -256,10 +212,7 @@ pub(super) fn slice<'a>(
         }
     };
     if let Val::Str(text) = of {
-        let (start, end) = (
-            bound(from, text.len(), 0)?,
-            bound(to, text.len(), text.len())?,
-        );
+        let (start, end) = (bound(from, text.len(), 0)?, bound(to, text.len(), text.len())?);
         let bytes = text.as_bytes().get(start.min(end)..end).unwrap_or_default();
         budget.charge(bytes.len())?;
         return Ok(Val::text(String::from_utf8_lossy(bytes)));
@@ -267,14 +220,9 @@ pub(super) fn slice<'a>(
     let Some(items) = of.items() else {
         return operation(format!("cannot slice {}", of.go_type()));
     };
-    let (start, end) = (
-        bound(from, items.len(), 0)?,
-        bound(to, items.len(), items.len())?,
-    );
+    let (start, end) = (bound(from, items.len(), 0)?, bound(to, items.len(), items.len())?);
     budget.charge(end.saturating_sub(start))?;
-    Ok(Val::list(
-        items.get(start.min(end)..end).unwrap_or_default().to_vec(),
-    ))
+    Ok(Val::list(items.get(start.min(end)..end).unwrap_or_default().to_vec()))
 }
 
 // === helpers of predicates ===
@@ -297,26 +245,13 @@ pub(super) fn descending(order: Option<&Val<'_>>) -> Result<bool, Failure> {
     match order.map(|it| (it, it.as_str())) {
         None | Some((_, Some("asc"))) => Ok(false),
         Some((_, Some("desc"))) => Ok(true),
-        Some((other, _)) => function(format!(
-            "invalid order {}, expected asc or desc",
-            other.display()
-        )),
+        Some((other, _)) => function(format!("invalid order {}, expected asc or desc", other.display())),
     }
 }
 
-pub(super) fn sort_keyed<'a>(
-    keyed: &mut [(Val<'a>, Val<'a>)],
-    descending: bool,
-) -> Result<(), Failure> {
-    if let Some(pair) = keyed
-        .windows(2)
-        .find(|it| it[0].0.order(&it[1].0).is_none())
-    {
-        return function(format!(
-            "cannot compare {} and {}",
-            pair[0].0.go_type(),
-            pair[1].0.go_type()
-        ));
+pub(super) fn sort_keyed<'a>(keyed: &mut [(Val<'a>, Val<'a>)], descending: bool) -> Result<(), Failure> {
+    if let Some(pair) = keyed.windows(2).find(|it| it[0].0.order(&it[1].0).is_none()) {
+        return function(format!("cannot compare {} and {}", pair[0].0.go_type(), pair[1].0.go_type()));
     }
     keyed.sort_by(|a, b| {
         let order = a.0.order(&b.0).unwrap_or(std::cmp::Ordering::Equal);
@@ -335,10 +270,7 @@ fn numbers<'a>(name: &str, args: &[Val<'a>]) -> Result<Vec<Val<'a>>, Failure> {
         } else if arg.as_float().is_some() {
             out.push(arg.clone());
         } else {
-            return function(format!(
-                "invalid argument for {name} (type {})",
-                arg.go_type()
-            ));
+            return function(format!("invalid argument for {name} (type {})", arg.go_type()));
         }
     }
     Ok(out)
@@ -348,29 +280,16 @@ fn extreme<'a>(name: &str, args: &[Val<'a>], keep_greater: bool) -> Outcome<'a> 
     let mut best: Option<Val<'a>> = None;
     for it in numbers(name, args)? {
         let replace = best.as_ref().is_none_or(|best| {
-            best.order(&it).is_some_and(|order| {
-                if keep_greater {
-                    order.is_lt()
-                } else {
-                    order.is_gt()
-                }
-            })
+            best.order(&it).is_some_and(|order| if keep_greater { order.is_lt() } else { order.is_gt() })
         });
         if replace {
             best = Some(it);
         }
     }
-    best.map_or_else(
-        || function(format!("not enough arguments to call {name}")),
-        Ok,
-    )
+    best.map_or_else(|| function(format!("not enough arguments to call {name}")), Ok)
 }
 
-fn flatten<'a>(
-    items: &[Val<'a>],
-    out: &mut Vec<Val<'a>>,
-    budget: &mut Budget,
-) -> Result<(), Failure> {
+fn flatten<'a>(items: &[Val<'a>], out: &mut Vec<Val<'a>>, budget: &mut Budget) -> Result<(), Failure> {
     budget.charge(items.len())?;
     for item in items {
         match item.items() {
@@ -391,13 +310,11 @@ pub(super) fn call<'a>(
 ) -> Option<Outcome<'a>> {
     let (least, most) = match name {
         "now" => (0, 1),
-        "len" | "type" | "abs" | "ceil" | "floor" | "round" | "int" | "float" | "string"
-        | "upper" | "lower" | "toJSON" | "fromJSON" | "toBase64" | "fromBase64" | "first"
-        | "last" | "keys" | "values" | "toPairs" | "fromPairs" | "reverse" | "uniq"
-        | "duration" | "timezone" | "bitnot" => (1, 1),
-        "trimPrefix" | "trimSuffix" | "repeat" | "indexOf" | "lastIndexOf" | "hasPrefix"
-        | "hasSuffix" | "get" | "take" | "bitand" | "bitor" | "bitxor" | "bitnand" | "bitshl"
-        | "bitshr" | "bitushr" => (2, 2),
+        "len" | "type" | "abs" | "ceil" | "floor" | "round" | "int" | "float" | "string" | "upper" | "lower"
+        | "toJSON" | "fromJSON" | "toBase64" | "fromBase64" | "first" | "last" | "keys" | "values" | "toPairs"
+        | "fromPairs" | "reverse" | "uniq" | "duration" | "timezone" | "bitnot" => (1, 1),
+        "trimPrefix" | "trimSuffix" | "repeat" | "indexOf" | "lastIndexOf" | "hasPrefix" | "hasSuffix" | "get"
+        | "take" | "bitand" | "bitor" | "bitxor" | "bitnand" | "bitshl" | "bitshr" | "bitushr" => (2, 2),
         "trim" | "join" | "sort" => (1, 2),
         "split" | "splitAfter" => (2, 3),
         "replace" => (3, 4),
@@ -415,29 +332,13 @@ pub(super) fn call<'a>(
 }
 
 #[allow(clippy::too_many_lines, clippy::cognitive_complexity)]
-fn builtin<'a>(
-    name: &str,
-    args: &[Val<'a>],
-    now: Option<Timestamp>,
-    budget: &mut Budget,
-) -> Outcome<'a> {
+fn builtin<'a>(name: &str, args: &[Val<'a>], now: Option<Timestamp>, budget: &mut Budget) -> Outcome<'a> {
     let first = args.first().unwrap_or(&Val::Nil);
-    let wrong = |arg: &Val<'a>| {
-        (
-            ErrorKind::Function,
-            format!("invalid argument for {name} (type {})", arg.go_type()),
-        )
-    };
+    let wrong = |arg: &Val<'a>| (ErrorKind::Function, format!("invalid argument for {name} (type {})", arg.go_type()));
     let str_at = |place: usize| -> Result<&str, Failure> {
         let arg = args.get(place).unwrap_or(&Val::Nil);
         arg.as_str().ok_or_else(|| {
-            (
-                ErrorKind::Function,
-                format!(
-                    "cannot use {} as argument (type string) to call {name}",
-                    arg.go_type()
-                ),
-            )
+            (ErrorKind::Function, format!("cannot use {} as argument (type string) to call {name}", arg.go_type()))
         })
     };
     let int_at = |place: usize| -> Result<i64, Failure> {
@@ -516,11 +417,7 @@ fn builtin<'a>(
         "replace" => {
             let (text, from, to) = (str_at(0)?, str_at(1)?, str_at(2)?);
             let limit = if args.len() > 3 { int_at(3)? } else { -1 };
-            let hits = if from.is_empty() {
-                text.chars().count() + 1
-            } else {
-                text.matches(from).count()
-            };
+            let hits = if from.is_empty() { text.chars().count() + 1 } else { text.matches(from).count() };
             budget.charge(text.len().saturating_add(hits.saturating_mul(to.len())))?;
             Val::text(match usize::try_from(limit) {
                 Ok(limit) => text.replacen(from, to, limit),
@@ -530,9 +427,7 @@ fn builtin<'a>(
         "repeat" => {
             let (text, count) = (str_at(0)?, int_at(1)?);
             let Ok(count) = usize::try_from(count) else {
-                return function(format!(
-                    "invalid argument for repeat (expected positive integer, got {count})"
-                ));
+                return function(format!("invalid argument for repeat (expected positive integer, got {count})"));
             };
             budget.charge(text.len().saturating_mul(count))?;
             Val::text(text.repeat(count))
@@ -565,10 +460,7 @@ fn builtin<'a>(
             Val::Float(total / all.len() as f64)
         }
         "median" => {
-            let mut all: Vec<f64> = numbers(name, args)?
-                .iter()
-                .filter_map(Val::as_float)
-                .collect();
+            let mut all: Vec<f64> = numbers(name, args)?.iter().filter_map(Val::as_float).collect();
             all.sort_by(f64::total_cmp);
             match all.len() {
                 0 => Val::Float(0.0),
@@ -609,12 +501,9 @@ fn builtin<'a>(
             }
         }
         "keys" | "values" | "toPairs" => {
-            let entries = first.entries().ok_or_else(|| {
-                (
-                    ErrorKind::Function,
-                    format!("cannot get {name} from {}", first.go_type()),
-                )
-            })?;
+            let entries = first
+                .entries()
+                .ok_or_else(|| (ErrorKind::Function, format!("cannot get {name} from {}", first.go_type())))?;
             budget.charge(entries.len())?;
             Val::list(
                 entries
@@ -655,12 +544,8 @@ fn builtin<'a>(
         "concat" => {
             let mut out = Vec::new();
             for arg in args {
-                let items = arg.items().ok_or_else(|| {
-                    (
-                        ErrorKind::Function,
-                        format!("cannot concat {}", arg.go_type()),
-                    )
-                })?;
+                let items =
+                    arg.items().ok_or_else(|| (ErrorKind::Function, format!("cannot concat {}", arg.go_type())))?;
                 budget.charge(items.len())?;
                 out.extend(items.iter().cloned());
             }
@@ -669,12 +554,8 @@ fn builtin<'a>(
         "flatten" => {
             let mut out = Vec::new();
             for arg in args {
-                let items = arg.items().ok_or_else(|| {
-                    (
-                        ErrorKind::Function,
-                        format!("cannot flatten {}", arg.go_type()),
-                    )
-                })?;
+                let items =
+                    arg.items().ok_or_else(|| (ErrorKind::Function, format!("cannot flatten {}", arg.go_type())))?;
                 flatten(&items, &mut out, budget)?;
             }
             Val::list(out)
@@ -693,9 +574,7 @@ fn builtin<'a>(
         "bitshl" | "bitshr" | "bitushr" => {
             let (value, by) = (int_at(0)?, int_at(1)?);
             let Ok(by) = u32::try_from(by) else {
-                return function(format!(
-                    "invalid operation: negative shift count {by} (type int)"
-                ));
+                return function(format!("invalid operation: negative shift count {by} (type int)"));
             };
             Val::Int(match name {
                 "bitshl" => value.checked_shl(by).unwrap_or(0),
@@ -766,15 +645,11 @@ fn date<'a>(args: &[Val<'a>]) -> Outcome<'a> {
         [Val::Zone(zone), rest @ ..] => (zone.clone(), rest),
         _ => (TimeZone::UTC, args),
     };
-    let (Some(text), layout) = (
-        args.first().and_then(Val::as_str),
-        args.get(1).and_then(Val::as_str),
-    ) else {
+    let (Some(text), layout) = (args.first().and_then(Val::as_str), args.get(1).and_then(Val::as_str)) else {
         return function("invalid argument for date");
     };
     let zone = match args.get(2).and_then(Val::as_str) {
-        Some(name) => TimeZone::get(name)
-            .map_err(|_| (ErrorKind::Function, format!("unknown time zone {name}")))?,
+        Some(name) => TimeZone::get(name).map_err(|_| (ErrorKind::Function, format!("unknown time zone {name}")))?,
         None => zone,
     };
     let parsed = match layout {
@@ -813,17 +688,13 @@ pub(super) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>]) -> Outco
             ("Weekday", []) => int(i64::from(at.weekday().to_sunday_zero_offset())),
             ("Unix", []) => int(at.timestamp().as_second()),
             ("UnixMilli", []) => int(at.timestamp().as_millisecond()),
-            ("UnixNano", []) => {
-                int(i64::try_from(at.timestamp().as_nanosecond()).unwrap_or(i64::MAX))
-            }
+            ("UnixNano", []) => int(i64::try_from(at.timestamp().as_nanosecond()).unwrap_or(i64::MAX)),
             ("String", []) => Ok(Val::text(value.display())),
             ("UTC", []) => Ok(Val::Time(Box::new(at.with_time_zone(TimeZone::UTC)))),
             ("In", [Val::Zone(zone)]) => Ok(Val::Time(Box::new(at.with_time_zone(zone.clone())))),
             ("Format", [layout]) => Ok(Val::text(time::format_layout(at, &text_of(layout)))),
             ("Add", [Val::Duration(by)]) => Ok(Val::Time(Box::new(shift(at, *by)?))),
-            ("Sub", [Val::Time(other)]) => Ok(Val::Duration(
-                at.timestamp().duration_since(other.timestamp()),
-            )),
+            ("Sub", [Val::Time(other)]) => Ok(Val::Duration(at.timestamp().duration_since(other.timestamp()))),
             ("Before", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() < other.timestamp())),
             ("After", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() > other.timestamp())),
             ("Equal", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() == other.timestamp())),
@@ -839,9 +710,7 @@ pub(super) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>]) -> Outco
             ("String", []) => Ok(Val::text(value.display())),
             _ => none(),
         },
-        Val::Zone(_) if name == "String" => {
-            Ok(Val::text(value.to_json().as_str().unwrap_or_default()))
-        }
+        Val::Zone(_) if name == "String" => Ok(Val::text(value.to_json().as_str().unwrap_or_default())),
         Val::Nil => operation(format!("cannot fetch {name} from <nil>")),
         _ if value.is_map() && args.is_empty() => match value.field(name) {
             Some(Val::Nil) | None => none(),

@@ -24,9 +24,7 @@ pub fn expand<'a>(scope: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
                 }
                 break;
             }
-            let slot = at
-                .entry(part.to_owned())
-                .or_insert_with(|| Value::Object(Map::new()));
+            let slot = at.entry(part.to_owned()).or_insert_with(|| Value::Object(Map::new()));
             if !slot.is_object() {
                 *slot = Value::Object(Map::new());
             }
@@ -47,15 +45,7 @@ mod tests {
 
     #[test]
     fn a_scalar_in_the_way_of_a_deeper_key_is_dropped() {
-        let scope = [
-            ("a", json!("x")),
-            ("a.b", json!("1")),
-            ("a-c", json!("2")),
-            ("d.e.f", json!("3")),
-        ];
-        assert_eq!(
-            expand(scope),
-            json!({"a": {"b": "1"}, "a-c": "2", "d": {"e": {"f": "3"}}})
-        );
+        let scope = [("a", json!("x")), ("a.b", json!("1")), ("a-c", json!("2")), ("d.e.f", json!("3"))];
+        assert_eq!(expand(scope), json!({"a": {"b": "1"}, "a-c": "2", "d": {"e": {"f": "3"}}}));
     }
 }

@@ -69,15 +69,8 @@ pub(super) fn run(
     now: Option<Timestamp>,
 ) -> Result<Value, ExprError> {
     let Limits { steps, memory, .. } = options.limits;
-    let mut machine = Machine {
-        source,
-        env,
-        options,
-        now,
-        budget: Budget { steps, memory },
-        locals: Vec::new(),
-        scopes: Vec::new(),
-    };
+    let mut machine =
+        Machine { source, env, options, now, budget: Budget { steps, memory }, locals: Vec::new(), scopes: Vec::new() };
     let value = machine.eval(root)?;
     Ok(value.to_json())
 }
@@ -107,9 +100,7 @@ impl<'a> Machine<'a> {
                 let mut left = self.eval(first)?;
                 for (op, right) in rest {
                     let right = self.eval(right)?;
-                    match builtins::binary(*op, &left, &right, &mut self.budget)
-                        .map_err(|it| self.fail(node, it))?
-                    {
+                    match builtins::binary(*op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))? {
                         Val::Bool(true) => left = right,
                         other => return Ok(other),
                     }
@@ -126,19 +117,11 @@ impl<'a> Machine<'a> {
                     if yes.is_none() && !matches!(other, Val::Nil) {
                         return Ok(other);
                     }
-                    let message = format!(
-                        "non-bool expression (type {}) used as condition",
-                        other.go_type()
-                    );
+                    let message = format!("non-bool expression (type {}) used as condition", other.go_type());
                     Err(self.fail(condition, (ErrorKind::Operation, message)))
                 }
             },
-            Kind::Member {
-                of,
-                key,
-                optional,
-                is_field,
-            } => {
+            Kind::Member { of, key, optional, is_field } => {
                 let from = self.eval(of)?;
                 if *optional && matches!(from, Val::Nil) {
                     return Err(self.nil_chain());
@@ -151,8 +134,7 @@ impl<'a> Machine<'a> {
                 let value = self.eval(of)?;
                 let from = from.as_ref().map(|it| self.eval(it)).transpose()?;
                 let to = to.as_ref().map(|it| self.eval(it)).transpose()?;
-                builtins::slice(&value, from.as_ref(), to.as_ref(), &mut self.budget)
-                    .map_err(|it| self.fail(node, it))
+                builtins::slice(&value, from.as_ref(), to.as_ref(), &mut self.budget).map_err(|it| self.fail(node, it))
             }
             Kind::Chain(inner) => match self.eval(inner) {
                 Err(error) if is_nil_chain(&error) => Ok(Val::Nil),
@@ -162,15 +144,8 @@ impl<'a> Machine<'a> {
                 let args = self.all(args)?;
                 self.call(node, name, &args)
             }
-            Kind::Method {
-                of,
-                name,
-                args,
-                optional,
-            } => self.method(node, of, name, args, *optional),
-            Kind::Predicate { name, args, body } => {
-                self.predicate(node, name, args, body.as_deref())
-            }
+            Kind::Method { of, name, args, optional } => self.method(node, of, name, args, *optional),
+            Kind::Predicate { name, args, body } => self.predicate(node, name, args, body.as_deref()),
             Kind::Let { name, value, body } => {
                 let value = self.eval(value)?;
                 self.locals.push((name, value));
@@ -187,9 +162,7 @@ impl<'a> Machine<'a> {
             }
             Kind::Array(nodes) => {
                 let items = self.all(nodes)?;
-                self.budget
-                    .charge(items.len())
-                    .map_err(|it| self.fail(node, it))?;
+                self.budget.charge(items.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(items))
             }
             Kind::Map(pairs) => {
@@ -197,16 +170,13 @@ impl<'a> Machine<'a> {
                 for (key, value) in pairs {
                     let key_value = self.eval(key)?;
                     let Some(text) = key_value.as_str() else {
-                        let message =
-                            format!("map keys must be strings, got {}", key_value.go_type());
+                        let message = format!("map keys must be strings, got {}", key_value.go_type());
                         return Err(self.fail(key, (ErrorKind::Operation, message)));
                     };
                     let text = text.to_owned();
                     map.insert(text, self.eval(value)?);
                 }
-                self.budget
-                    .charge(map.len())
-                    .map_err(|it| self.fail(node, it))?;
+                self.budget.charge(map.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::Map(Rc::new(map)))
             }
         }
@@ -237,31 +207,21 @@ impl<'a> Machine<'a> {
         match self.env.get(name) {
             Some(value) => Ok(Val::of(value)),
             None if self.options.undefined == Undefined::Nil => Ok(Val::Nil),
-            None => Err(self.fail(
-                node,
-                (ErrorKind::UnknownName, format!("unknown name {name}")),
-            )),
+            None => Err(self.fail(node, (ErrorKind::UnknownName, format!("unknown name {name}")))),
         }
     }
 
     fn pointer(&self, node: &Node, name: &str) -> Outcome<'a> {
         let Some(scope) = self.scopes.last() else {
-            return Err(self.fail(
-                node,
-                (
-                    ErrorKind::Syntax,
-                    "cannot use pointer accessor outside predicate".to_owned(),
-                ),
-            ));
+            return Err(
+                self.fail(node, (ErrorKind::Syntax, "cannot use pointer accessor outside predicate".to_owned()))
+            );
         };
         match name {
             "" => Ok(scope.item.clone()),
             "index" => Ok(Val::Int(i64::try_from(scope.index).unwrap_or(i64::MAX))),
             "acc" if scope.acc.is_some() => Ok(scope.acc.clone().unwrap_or(Val::Nil)),
-            _ => Err(self.fail(
-                node,
-                (ErrorKind::UnknownName, format!("unknown pointer {name}")),
-            )),
+            _ => Err(self.fail(node, (ErrorKind::UnknownName, format!("unknown pointer {name}")))),
         }
     }
 
@@ -269,11 +229,7 @@ impl<'a> Machine<'a> {
         let wrong = |value: &Val<'_>| {
             (
                 ErrorKind::Operation,
-                format!(
-                    "invalid operation: {} (operator not defined on {})",
-                    op.text(),
-                    value.go_type()
-                ),
+                format!("invalid operation: {} (operator not defined on {})", op.text(), value.go_type()),
             )
         };
         match op {
@@ -297,8 +253,7 @@ impl<'a> Machine<'a> {
             _ => {
                 let left = self.eval(a)?;
                 let right = self.eval(b)?;
-                builtins::binary(op, &left, &right, &mut self.budget)
-                    .map_err(|it| self.fail(node, it))
+                builtins::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
             }
         }
     }
@@ -329,14 +284,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn method(
-        &mut self,
-        node: &'a Node,
-        of: &'a Node,
-        name: &str,
-        args: &'a [Node],
-        optional: bool,
-    ) -> Outcome<'a> {
+    fn method(&mut self, node: &'a Node, of: &'a Node, name: &str, args: &'a [Node], optional: bool) -> Outcome<'a> {
         if let Some(prefix) = of.dotted() {
             let full = format!("{prefix}.{name}");
             if self.options.functions.get(&full).is_some() {
@@ -362,13 +310,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn with_item(
-        &mut self,
-        body: &'a Node,
-        item: Val<'a>,
-        index: usize,
-        acc: Option<Val<'a>>,
-    ) -> Outcome<'a> {
+    fn with_item(&mut self, body: &'a Node, item: Val<'a>, index: usize, acc: Option<Val<'a>>) -> Outcome<'a> {
         self.scopes.push(Scope { item, index, acc });
         let result = self.eval(body);
         self.scopes.pop();
@@ -383,37 +325,21 @@ impl<'a> Machine<'a> {
         body: Option<&'a Node>,
     ) -> Outcome<'a> {
         let Some(first) = args.first() else {
-            return Err(self.fail(
-                node,
-                (
-                    ErrorKind::Function,
-                    format!("not enough arguments to call {name}"),
-                ),
-            ));
+            return Err(self.fail(node, (ErrorKind::Function, format!("not enough arguments to call {name}"))));
         };
         let collection = self.eval(first)?;
         let items: Vec<Val<'a>> = match (collection.items(), collection.entries()) {
             (Some(items), _) => items.into_owned(),
             (None, Some(entries)) => entries.into_iter().map(|it| it.1).collect(),
             _ => {
-                let message = format!(
-                    "builtin {name} takes only array (got {})",
-                    collection.go_type()
-                );
+                let message = format!("builtin {name} takes only array (got {})", collection.go_type());
                 return Err(self.fail(node, (ErrorKind::Function, message)));
             }
         };
-        self.budget
-            .charge(items.len())
-            .map_err(|it| self.fail(node, it))?;
+        self.budget.charge(items.len()).map_err(|it| self.fail(node, it))?;
         let Some(body) = body else {
             return match name {
-                "count" => Ok(Val::Int(
-                    items
-                        .iter()
-                        .filter(|it| matches!(it, Val::Bool(true)))
-                        .count() as i64,
-                )),
+                "count" => Ok(Val::Int(items.iter().filter(|it| matches!(it, Val::Bool(true))).count() as i64)),
                 _ => builtins::sum(&items).map_err(|it| self.fail(node, it)),
             };
         };
@@ -442,17 +368,9 @@ impl<'a> Machine<'a> {
             "filter" | "partition" => {
                 let (mut yes, mut no) = (Vec::new(), Vec::new());
                 for (index, item) in items.into_iter().enumerate() {
-                    if self.test(body, item.clone(), index)? {
-                        yes.push(item)
-                    } else {
-                        no.push(item)
-                    }
+                    if self.test(body, item.clone(), index)? { yes.push(item) } else { no.push(item) }
                 }
-                Ok(if name == "filter" {
-                    Val::list(yes)
-                } else {
-                    Val::list(vec![Val::list(yes), Val::list(no)])
-                })
+                Ok(if name == "filter" { Val::list(yes) } else { Val::list(vec![Val::list(yes), Val::list(no)]) })
             }
             "map" => {
                 let mut out = Vec::with_capacity(items.len());
@@ -477,11 +395,7 @@ impl<'a> Machine<'a> {
                 };
                 for index in order {
                     if self.test(body, items[index].clone(), index)? {
-                        return Ok(if wants_index {
-                            Val::Int(index as i64)
-                        } else {
-                            items[index].clone()
-                        });
+                        return Ok(if wants_index { Val::Int(index as i64) } else { items[index].clone() });
                     }
                 }
                 Ok(Val::Nil)
@@ -492,12 +406,7 @@ impl<'a> Machine<'a> {
                     let key = self.with_item(body, item.clone(), index, None)?;
                     groups.entry(key.display()).or_default().push(item);
                 }
-                Ok(Val::Map(Rc::new(
-                    groups
-                        .into_iter()
-                        .map(|(key, items)| (key, Val::list(items)))
-                        .collect(),
-                )))
+                Ok(Val::Map(Rc::new(groups.into_iter().map(|(key, items)| (key, Val::list(items))).collect())))
             }
             "sortBy" => {
                 let mut keyed = Vec::with_capacity(items.len());
@@ -505,8 +414,7 @@ impl<'a> Machine<'a> {
                     keyed.push((self.with_item(body, item.clone(), index, None)?, item));
                 }
                 let order = args.get(1).map(|it| self.eval(it)).transpose()?;
-                let descending =
-                    builtins::descending(order.as_ref()).map_err(|it| self.fail(node, it))?;
+                let descending = builtins::descending(order.as_ref()).map_err(|it| self.fail(node, it))?;
                 builtins::sort_keyed(&mut keyed, descending).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(keyed.into_iter().map(|it| it.1).collect()))
             }
@@ -520,10 +428,7 @@ impl<'a> Machine<'a> {
                         None => {
                             return Err(self.fail(
                                 node,
-                                (
-                                    ErrorKind::Function,
-                                    "reduce of empty array with no initial value".to_owned(),
-                                ),
+                                (ErrorKind::Function, "reduce of empty array with no initial value".to_owned()),
                             ));
                         }
                     },
@@ -556,10 +461,7 @@ fn unary(op: Unary, value: Val<'_>) -> Result<Val<'_>, Failure> {
                 Unary::Minus => "-",
                 Unary::Plus => "+",
             };
-            operation(format!(
-                "invalid operation: {sign} (mismatched type {})",
-                value.go_type()
-            ))
+            operation(format!("invalid operation: {sign} (mismatched type {})", value.go_type()))
         }
     }
 }

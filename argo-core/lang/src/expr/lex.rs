@@ -14,21 +14,10 @@ pub(super) enum Token {
     End,
 }
 
-const WORDS: [&str; 9] = [
-    "not",
-    "in",
-    "or",
-    "and",
-    "matches",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "let",
-];
+const WORDS: [&str; 9] = ["not", "in", "or", "and", "matches", "contains", "startsWith", "endsWith", "let"];
 const SYMBOLS: [&str; 36] = [
-    "?.", "??", "?:", "**", "..", "==", "!=", "<=", ">=", "&&", "||", "::", "=", "+", "-", "*",
-    "/", "%", "^", "!", "<", ">", "?", ":", ",", ";", ".", "|", "#", "(", ")", "[", "]", "{", "}",
-    "&",
+    "?.", "??", "?:", "**", "..", "==", "!=", "<=", ">=", "&&", "||", "::", "=", "+", "-", "*", "/", "%", "^", "!",
+    "<", ">", "?", ":", ",", ";", ".", "|", "#", "(", ")", "[", "]", "{", "}", "&",
 ];
 
 /// Splits a source into tokens with their byte offsets; the last is [`Token::End`].
@@ -64,16 +53,12 @@ pub(super) fn lex(source: &str) -> Result<Vec<(Token, usize)>, ExprError> {
             };
             tokens.push((Token::Str(rest[1..=end].to_owned()), start));
             at += end + 2;
-        } else if it.is_ascii_digit()
-            || (it == '.' && rest[1..].starts_with(|it: char| it.is_ascii_digit()))
-        {
+        } else if it.is_ascii_digit() || (it == '.' && rest[1..].starts_with(|it: char| it.is_ascii_digit())) {
             let (token, len) = number(rest).map_err(|message| fail(message, start))?;
             tokens.push((token, start));
             at += len;
         } else if it == '_' || it == '$' || it.is_alphabetic() {
-            let len = rest
-                .find(|it: char| !(it == '_' || it == '$' || it.is_alphanumeric()))
-                .unwrap_or(rest.len());
+            let len = rest.find(|it: char| !(it == '_' || it == '$' || it.is_alphanumeric())).unwrap_or(rest.len());
             let word = &rest[..len];
             let after_dot = matches!(tokens.last(), Some((Token::Op("." | "?."), _)));
             match WORDS.iter().find(|it| **it == word) {
@@ -87,20 +72,14 @@ pub(super) fn lex(source: &str) -> Result<Vec<(Token, usize)>, ExprError> {
                 "?." if rest[2..].starts_with(|it: char| it.is_ascii_digit()) => "?",
                 "?:" => "?",
                 "&" => {
-                    return Err(fail(
-                        format!("unrecognized character: U+{:04X} '{it}'", u32::from(it)),
-                        start,
-                    ));
+                    return Err(fail(format!("unrecognized character: U+{:04X} '{it}'", u32::from(it)), start));
                 }
                 other => other,
             };
             tokens.push((Token::Op(symbol), start));
             at += symbol.len();
         } else {
-            return Err(fail(
-                format!("unrecognized character: U+{:04X} '{it}'", u32::from(it)),
-                start,
-            ));
+            return Err(fail(format!("unrecognized character: U+{:04X} '{it}'", u32::from(it)), start));
         }
     }
     tokens.push((Token::End, source.len()));
@@ -111,10 +90,7 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
     let bytes = rest.as_bytes();
     let prefix = rest.get(..2).map(str::to_ascii_lowercase);
     if matches!(prefix.as_deref(), Some("0x" | "0o" | "0b")) {
-        let len = 2 + rest[2..]
-            .bytes()
-            .take_while(|it| it.is_ascii_alphanumeric() || *it == b'_')
-            .count();
+        let len = 2 + rest[2..].bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
         let text = &rest[..len];
         return gofloat::parse_int(&text.replace('_', ""), 0)
             .map(|it| (Token::Int(it), len))
@@ -122,12 +98,7 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
     }
     let mut len = 0;
     let mut float = false;
-    let digits = |from: usize| {
-        bytes[from..]
-            .iter()
-            .take_while(|it| it.is_ascii_digit() || **it == b'_')
-            .count()
-    };
+    let digits = |from: usize| bytes[from..].iter().take_while(|it| it.is_ascii_digit() || **it == b'_').count();
     len += digits(len);
     if bytes.get(len) == Some(&b'.') && bytes.get(len + 1) != Some(&b'.') {
         // 1.method is not a number, 1. is
@@ -149,14 +120,8 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
             len = end + count;
         }
     }
-    if bytes
-        .get(len)
-        .is_some_and(|it| it.is_ascii_alphabetic() || *it == b'_')
-    {
-        return Err(format!(
-            "bad number syntax: {:?}",
-            rest.get(..=len).unwrap_or(rest)
-        ));
+    if bytes.get(len).is_some_and(|it| it.is_ascii_alphabetic() || *it == b'_') {
+        return Err(format!("bad number syntax: {:?}", rest.get(..=len).unwrap_or(rest)));
     }
     let text = rest[..len].replace('_', "");
     if float {
@@ -164,9 +129,7 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
             .map(|it| (Token::Float(it), len))
             .ok_or_else(|| format!("invalid float literal: {text}"));
     }
-    text.parse()
-        .map(|it| (Token::Int(it), len))
-        .map_err(|_| format!("integer literal is too large: {text}"))
+    text.parse().map(|it| (Token::Int(it), len)).map_err(|_| format!("integer literal is too large: {text}"))
 }
 
 /// Reads a quoted string and gives its value and its length in the source.
@@ -203,41 +166,24 @@ fn string(rest: &str, quote: char) -> Result<(String, usize), String> {
             't' => out.push('\t'),
             'v' => out.push('\x0b'),
             '\\' | '\'' | '"' | '`' | '?' | '/' => out.push(escape),
-            'x' => out.push(
-                hex(&mut chars, 2)
-                    .and_then(char::from_u32)
-                    .ok_or_else(bad)?,
-            ),
+            'x' => out.push(hex(&mut chars, 2).and_then(char::from_u32).ok_or_else(bad)?),
             'u' => {
                 let first = hex(&mut chars, 4).ok_or_else(bad)?;
                 if (0xd800..0xdc00).contains(&first) {
                     let (Some((_, '\\')), Some((_, 'u'))) = (chars.next(), chars.next()) else {
                         return Err(bad());
                     };
-                    let second = hex(&mut chars, 4)
-                        .filter(|it| (0xdc00..0xe000).contains(it))
-                        .ok_or_else(bad)?;
-                    out.push(
-                        char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
-                            .ok_or_else(bad)?,
-                    );
+                    let second = hex(&mut chars, 4).filter(|it| (0xdc00..0xe000).contains(it)).ok_or_else(bad)?;
+                    out.push(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or_else(bad)?);
                 } else {
                     out.push(char::from_u32(first).ok_or_else(bad)?);
                 }
             }
-            'U' => out.push(
-                hex(&mut chars, 8)
-                    .and_then(char::from_u32)
-                    .ok_or_else(bad)?,
-            ),
+            'U' => out.push(hex(&mut chars, 8).and_then(char::from_u32).ok_or_else(bad)?),
             '0'..='3' => {
                 let mut value = escape.to_digit(8).unwrap_or(0);
                 for _ in 0..2 {
-                    value = value * 8
-                        + chars
-                            .next()
-                            .and_then(|(_, it)| it.to_digit(8))
-                            .ok_or_else(bad)?;
+                    value = value * 8 + chars.next().and_then(|(_, it)| it.to_digit(8)).ok_or_else(bad)?;
                 }
                 out.push(char::from_u32(value).ok_or_else(bad)?);
             }

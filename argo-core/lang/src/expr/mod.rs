@@ -60,12 +60,7 @@ impl Functions {
 
     /// Adds all functions of another set.
     pub fn extend(&mut self, other: &Self) {
-        self.0.extend(
-            other
-                .0
-                .iter()
-                .map(|(name, function)| (name.clone(), Arc::clone(function))),
-        );
+        self.0.extend(other.0.iter().map(|(name, function)| (name.clone(), Arc::clone(function))));
     }
 
     /// The function of a name.
@@ -111,12 +106,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            source: 64 << 10,
-            depth: 100,
-            steps: 1_000_000,
-            memory: 10_000_000,
-        }
+        Self { source: 64 << 10, depth: 100, steps: 1_000_000, memory: 10_000_000 }
     }
 }
 
@@ -135,10 +125,7 @@ impl Options {
     /// Options with these functions.
     #[must_use]
     pub fn with_functions(functions: Functions) -> Self {
-        Self {
-            functions,
-            ..Self::default()
-        }
+        Self { functions, ..Self::default() }
     }
 
     /// Unknown names are nil.
@@ -196,16 +183,8 @@ impl fmt::Display for ExprError {
 }
 
 impl ExprError {
-    pub(crate) fn at(
-        kind: ErrorKind,
-        message: impl Into<String>,
-        source: &str,
-        offset: usize,
-    ) -> Self {
-        let offset = (0..=offset.min(source.len()))
-            .rev()
-            .find(|it| source.is_char_boundary(*it))
-            .unwrap_or(0);
+    pub(crate) fn at(kind: ErrorKind, message: impl Into<String>, source: &str, offset: usize) -> Self {
+        let offset = (0..=offset.min(source.len())).rev().find(|it| source.is_char_boundary(*it)).unwrap_or(0);
         let before = &source[..offset];
         let line_start = before.rfind('\n').map_or(0, |it| it + 1);
         let snippet = source[line_start..].lines().next().unwrap_or_default();
@@ -234,11 +213,7 @@ impl Program {
     /// The source is not an expression or exceeds a bound.
     pub fn compile(source: &str, options: &Options) -> Result<Self, ExprError> {
         let root = parse::parse(source, options)?;
-        Ok(Self {
-            source: source.into(),
-            root: Arc::new(root),
-            options: options.clone(),
-        })
+        Ok(Self { source: source.into(), root: Arc::new(root), options: options.clone() })
     }
 
     /// The source it was compiled from.
@@ -341,18 +316,12 @@ mod tests {
             ("[3,1,2] | sort() | map(# * 2)", json!([2, 4, 6])),
             ("filter([{'v': 1}, {'v': 2}], .v > 1)[0].v", json!(2)),
             ("sum([1, 2.5])", json!(3.5)),
-            (
-                "toJSON({'b': 1, 'a': [1]})",
-                json!("{\n  \"a\": [\n    1\n  ],\n  \"b\": 1\n}"),
-            ),
+            ("toJSON({'b': 1, 'a': [1]})", json!("{\n  \"a\": [\n    1\n  ],\n  \"b\": 1\n}")),
             (r#"fromJSON('{"x": [1]}').x[0]"#, json!(1)),
             ("string({'a': 1})", json!("map[a:1]")),
             ("date('2024-01-02').Year()", json!(2024)),
             ("duration('1h').Minutes()", json!(60.0)),
-            (
-                "(date('2024-01-02') - date('2024-01-01')).Hours()",
-                json!(24.0),
-            ),
+            ("(date('2024-01-02') - date('2024-01-01')).Hours()", json!(24.0)),
             ("groupBy(1..3, # % 2)", json!({"0": [2], "1": [1, 3]})),
             ("sortBy([{'k': 2}, {'k': 1}], .k)[0].k", json!(1)),
             ("findIndex([1,2], # == 2)", json!(1)),
@@ -368,10 +337,7 @@ mod tests {
     #[test]
     fn errors_point_into_the_source() {
         let error = eval("1 +\n nope", &json!({}), &Options::default()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown name nope (2:2)\n |  nope\n | .^"
-        );
+        assert_eq!(error.to_string(), "unknown name nope (2:2)\n |  nope\n | .^");
         assert_eq!(error.kind, ErrorKind::UnknownName);
         for (source, kind) in [
             ("1 +", ErrorKind::Syntax),
@@ -382,13 +348,7 @@ mod tests {
             ("1 % 0", ErrorKind::Operation),
             ("[1][5]", ErrorKind::Operation),
         ] {
-            assert_eq!(
-                eval(source, &json!({}), &Options::default())
-                    .unwrap_err()
-                    .kind,
-                kind,
-                "{source}"
-            );
+            assert_eq!(eval(source, &json!({}), &Options::default()).unwrap_err().kind, kind, "{source}");
         }
     }
 
@@ -404,33 +364,18 @@ mod tests {
         ] {
             let _ = Program::compile(&source, &Options::default());
         }
-        assert_eq!(
-            Program::compile(&"(".repeat(5000), &Options::default())
-                .unwrap_err()
-                .kind,
-            ErrorKind::Limit
-        );
+        assert_eq!(Program::compile(&"(".repeat(5000), &Options::default()).unwrap_err().kind, ErrorKind::Limit);
         let bomb = "map(1..1000, map(1..1000, map(1..1000, #)))";
-        assert_eq!(
-            eval(bomb, &json!({}), &Options::default())
-                .unwrap_err()
-                .kind,
-            ErrorKind::Limit
-        );
+        assert_eq!(eval(bomb, &json!({}), &Options::default()).unwrap_err().kind, ErrorKind::Limit);
     }
 
     #[test]
     fn custom_functions_may_be_dotted_and_replace_builtins() {
         let functions = Functions::new()
-            .with("sprig.trim", |args| {
-                Ok(json!(args[0].as_str().unwrap_or_default().trim()))
-            })
+            .with("sprig.trim", |args| Ok(json!(args[0].as_str().unwrap_or_default().trim())))
             .with("len", |_| Ok(json!(42)));
         let options = Options::with_functions(functions);
-        assert_eq!(
-            eval("sprig.trim(' a ') + string(len(1))", &json!({}), &options).unwrap(),
-            json!("a42")
-        );
+        assert_eq!(eval("sprig.trim(' a ') + string(len(1))", &json!({}), &options).unwrap(), json!("a42"));
     }
 
     #[test]
@@ -440,9 +385,6 @@ mod tests {
             &Options::default(),
         )
         .unwrap();
-        assert_eq!(
-            program.names(),
-            ["item.k", "list", "steps.a-b.outputs.result"]
-        );
+        assert_eq!(program.names(), ["item.k", "list", "steps.a-b.outputs.result"]);
     }
 }

@@ -29,21 +29,9 @@ const PREDICATES: [(&str, bool, usize); 16] = [
 
 pub(super) fn parse(source: &str, options: &Options) -> Result<Node, ExprError> {
     if source.len() > options.limits.source {
-        return Err(ExprError::at(
-            ErrorKind::Limit,
-            "expression is too long",
-            "",
-            0,
-        ));
+        return Err(ExprError::at(ErrorKind::Limit, "expression is too long", "", 0));
     }
-    let mut parser = Parser {
-        source,
-        tokens: lex(source)?,
-        place: 0,
-        options,
-        depth: 0,
-        predicates: 0,
-    };
+    let mut parser = Parser { source, tokens: lex(source)?, place: 0, options, depth: 0, predicates: 0 };
     let node = parser.sequence()?;
     match parser.peek() {
         Token::End => Ok(node),
@@ -109,9 +97,7 @@ impl Parser<'_> {
     }
 
     fn at(&self) -> usize {
-        self.tokens
-            .get(self.place)
-            .map_or(self.source.len(), |it| it.1)
+        self.tokens.get(self.place).map_or(self.source.len(), |it| it.1)
     }
 
     fn next(&mut self) -> Token {
@@ -140,10 +126,7 @@ impl Parser<'_> {
         if self.take(op) {
             Ok(())
         } else {
-            Err(self.fail(format!(
-                "unexpected token {}, expected {op:?}",
-                describe(self.peek())
-            )))
+            Err(self.fail(format!("unexpected token {}, expected {op:?}", describe(self.peek()))))
         }
     }
 
@@ -166,12 +149,7 @@ impl Parser<'_> {
     fn expression(&mut self, precedence: u16) -> Result<Node, ExprError> {
         self.depth += 1;
         if self.depth > self.options.limits.depth {
-            return Err(ExprError::at(
-                ErrorKind::Limit,
-                "expression is nested too deeply",
-                self.source,
-                self.at(),
-            ));
+            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, self.at()));
         }
         let node = self.expression_inner(precedence);
         self.depth -= 1;
@@ -196,10 +174,7 @@ impl Parser<'_> {
                 let name_at = self.at();
                 let Token::Name(name) = self.next() else {
                     self.place -= 1;
-                    return Err(self.fail(format!(
-                        "unexpected token {}, expected Identifier",
-                        describe(self.peek())
-                    )));
+                    return Err(self.fail(format!("unexpected token {}, expected Identifier", describe(self.peek()))));
                 };
                 left = self.call(name, name_at, Some(left))?;
                 left = self.postfix(left)?;
@@ -209,16 +184,9 @@ impl Parser<'_> {
             let negate = self.is("not")
                 && matches!(
                     self.tokens.get(self.place + 1),
-                    Some((
-                        Token::Op("in" | "matches" | "contains" | "startsWith" | "endsWith"),
-                        _
-                    ))
+                    Some((Token::Op("in" | "matches" | "contains" | "startsWith" | "endsWith"), _))
                 );
-            let op_token = if negate {
-                &self.tokens[self.place + 1].0
-            } else {
-                self.peek()
-            };
+            let op_token = if negate { &self.tokens[self.place + 1].0 } else { self.peek() };
             let Some((op, power, right_first)) = binary(op_token) else {
                 break;
             };
@@ -232,10 +200,7 @@ impl Parser<'_> {
                 )));
             }
             self.place += if negate { 2 } else { 1 };
-            let comparison = matches!(
-                op,
-                Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual
-            );
+            let comparison = matches!(op, Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual);
             if comparison {
                 left = self.comparison(left, op, at)?;
             } else {
@@ -257,10 +222,8 @@ impl Parser<'_> {
     /// `a < b < c` is `a < b && b < c`.
     fn comparison(&mut self, left: Node, op: Binary, at: usize) -> Result<Node, ExprError> {
         let mut rest = vec![(op, self.expression(21)?)];
-        while let Some((
-            op @ (Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual),
-            ..,
-        )) = binary(self.peek())
+        while let Some((op @ (Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual), ..)) =
+            binary(self.peek())
         {
             self.place += 1;
             rest.push((op, self.expression(21)?));
@@ -289,23 +252,13 @@ impl Parser<'_> {
         self.place += 1;
         let Token::Name(name) = self.next() else {
             self.place -= 1;
-            return Err(self.fail(format!(
-                "unexpected token {}, expected Identifier",
-                describe(self.peek())
-            )));
+            return Err(self.fail(format!("unexpected token {}, expected Identifier", describe(self.peek()))));
         };
         self.expect("=")?;
         let value = self.expression(0)?;
         self.expect(";")?;
         let body = self.sequence()?;
-        Ok(Node::new(
-            Kind::Let {
-                name,
-                value: Box::new(value),
-                body: Box::new(body),
-            },
-            at,
-        ))
+        Ok(Node::new(Kind::Let { name, value: Box::new(value), body: Box::new(body) }, at))
     }
 
     fn conditional_if(&mut self) -> Result<Node, ExprError> {
@@ -319,10 +272,7 @@ impl Parser<'_> {
             Token::Name(word) if word == "else" => {}
             _ => {
                 self.place -= 1;
-                return Err(self.fail(format!(
-                    "unexpected token {}, expected \"else\"",
-                    describe(self.peek())
-                )));
+                return Err(self.fail(format!("unexpected token {}, expected \"else\"", describe(self.peek()))));
             }
         }
         let no = if matches!(self.peek(), Token::Name(it) if it == "if") {
@@ -333,10 +283,7 @@ impl Parser<'_> {
             self.expect("}")?;
             no
         };
-        Ok(Node::new(
-            Kind::Conditional(Box::new(condition), Some(Box::new(yes)), Box::new(no)),
-            at,
-        ))
+        Ok(Node::new(Kind::Conditional(Box::new(condition), Some(Box::new(yes)), Box::new(no)), at))
     }
 
     fn primary(&mut self) -> Result<Node, ExprError> {
@@ -398,9 +345,7 @@ impl Parser<'_> {
             },
             Token::Int(it) => return Ok(constant(it.into())),
             Token::Float(it) => {
-                return Ok(constant(
-                    serde_json::Number::from_f64(it).map_or(Value::Null, Value::Number),
-                ));
+                return Ok(constant(serde_json::Number::from_f64(it).map_or(Value::Null, Value::Number)));
             }
             Token::Str(it) => constant(Value::String(it)),
             Token::Op("[") => {
@@ -475,10 +420,8 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, name: String, at: usize, piped: Option<Node>) -> Result<Node, ExprError> {
-        let predicate = PREDICATES
-            .iter()
-            .find(|it| it.0 == name)
-            .filter(|_| self.options.functions.get(&name).is_none());
+        let predicate =
+            PREDICATES.iter().find(|it| it.0 == name).filter(|_| self.options.functions.get(&name).is_none());
         let Some(&(name, optional, extra)) = predicate else {
             let mut args: Vec<Node> = piped.into_iter().collect();
             args.extend(self.arguments()?);
@@ -542,9 +485,7 @@ impl Parser<'_> {
                 }
                 let name = match self.next() {
                     Token::Name(name) => name,
-                    Token::Op(word) if word.starts_with(|it: char| it.is_ascii_alphabetic()) => {
-                        word.to_owned()
-                    }
+                    Token::Op(word) if word.starts_with(|it: char| it.is_ascii_alphabetic()) => word.to_owned(),
                     _ => {
                         self.place -= 1;
                         return Err(self.fail("expected name"));
@@ -553,24 +494,11 @@ impl Parser<'_> {
                 chained |= optional;
                 if self.is("(") {
                     let args = self.arguments()?;
-                    node = Node::new(
-                        Kind::Method {
-                            of: Box::new(node),
-                            name,
-                            args,
-                            optional,
-                        },
-                        at,
-                    );
+                    node = Node::new(Kind::Method { of: Box::new(node), name, args, optional }, at);
                 } else {
                     let key = Node::new(Kind::Constant(Value::String(name)), at);
                     node = Node::new(
-                        Kind::Member {
-                            of: Box::new(node),
-                            key: Box::new(key),
-                            optional,
-                            is_field: true,
-                        },
+                        Kind::Member { of: Box::new(node), key: Box::new(key), optional, is_field: true },
                         at,
                     );
                 }
@@ -591,12 +519,7 @@ impl Parser<'_> {
     /// Operators and members nest to the left without recursion here, but are walked with recursion.
     fn check(&self, node: &Node) -> Result<(), ExprError> {
         if usize::from(node.height) > self.options.limits.depth.saturating_mul(3) {
-            return Err(ExprError::at(
-                ErrorKind::Limit,
-                "expression is nested too deeply",
-                self.source,
-                node.at,
-            ));
+            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, node.at));
         }
         Ok(())
     }
@@ -604,40 +527,17 @@ impl Parser<'_> {
     fn index(&mut self, of: Node, at: usize, optional: bool) -> Result<Node, ExprError> {
         let of = Box::new(of);
         if self.take(":") {
-            let to = if self.is("]") {
-                None
-            } else {
-                Some(Box::new(self.expression(0)?))
-            };
+            let to = if self.is("]") { None } else { Some(Box::new(self.expression(0)?)) };
             self.expect("]")?;
             return Ok(Node::new(Kind::Slice { of, from: None, to }, at));
         }
         let first = Box::new(self.expression(0)?);
         if self.take(":") {
-            let to = if self.is("]") {
-                None
-            } else {
-                Some(Box::new(self.expression(0)?))
-            };
+            let to = if self.is("]") { None } else { Some(Box::new(self.expression(0)?)) };
             self.expect("]")?;
-            return Ok(Node::new(
-                Kind::Slice {
-                    of,
-                    from: Some(first),
-                    to,
-                },
-                at,
-            ));
+            return Ok(Node::new(Kind::Slice { of, from: Some(first), to }, at));
         }
         self.expect("]")?;
-        Ok(Node::new(
-            Kind::Member {
-                of,
-                key: first,
-                optional,
-                is_field: false,
-            },
-            at,
-        ))
+        Ok(Node::new(Kind::Member { of, key: first, optional, is_field: false }, at))
     }
 }

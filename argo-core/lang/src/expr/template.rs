@@ -71,30 +71,23 @@ impl Template {
             let Some((at, open, close)) = next else { break };
             let inside = &rest[at + open.len()..];
             let Some(end) = inside.find(close) else {
-                return Err(TemplateError::Unclosed {
-                    end: close,
-                    template: text.to_owned(),
-                });
+                return Err(TemplateError::Unclosed { end: close, template: text.to_owned() });
             };
             if at > 0 {
                 parts.push(Part::Text(rest[..at].to_owned()));
             }
             let expression = inside[..end].trim();
-            let program =
-                Program::compile(expression, options).map_err(|source| TemplateError::Compile {
-                    expression: expression.to_owned(),
-                    source: Box::new(source),
-                })?;
+            let program = Program::compile(expression, options).map_err(|source| TemplateError::Compile {
+                expression: expression.to_owned(),
+                source: Box::new(source),
+            })?;
             parts.push(Part::Expression(program));
             rest = &inside[end + close.len()..];
         }
         if !rest.is_empty() || parts.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        Ok(Self {
-            parts,
-            limit: options.limits.memory,
-        })
+        Ok(Self { parts, limit: options.limits.memory })
     }
 
     /// Whether the text has an expression at all.
@@ -153,13 +146,7 @@ fn typed(text: &str) -> Value {
         Some(body) => (body, true),
         None => (text, false),
     };
-    let string = |body: &str| {
-        Value::String(if newline {
-            format!("{body}\n")
-        } else {
-            body.to_owned()
-        })
-    };
+    let string = |body: &str| Value::String(if newline { format!("{body}\n") } else { body.to_owned() });
     if body.len() >= 2 && body.starts_with('"') && body.ends_with('"') {
         return string(&body[1..body.len() - 1]);
     }
@@ -190,19 +177,12 @@ pub fn evaluate(text: &str, env: &Value, options: &Options) -> Result<Value, Tem
 ///
 /// # Errors
 /// As [`evaluate`], at the first string that fails.
-pub fn evaluate_json(
-    value: &Value,
-    env: &Value,
-    options: &Options,
-) -> Result<Value, TemplateError> {
+pub fn evaluate_json(value: &Value, env: &Value, options: &Options) -> Result<Value, TemplateError> {
     Ok(match value {
         Value::String(text) => evaluate(text, env, options)?,
-        Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|it| evaluate_json(it, env, options))
-                .collect::<Result<_, _>>()?,
-        ),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|it| evaluate_json(it, env, options)).collect::<Result<_, _>>()?)
+        }
         Value::Object(map) => Value::Object(
             map.iter()
                 .map(|(key, it)| Ok((key.clone(), evaluate_json(it, env, options)?)))
@@ -230,12 +210,10 @@ mod tests {
 
     #[test]
     fn results_are_typed_by_what_they_look_like() {
-        let functions = Functions::new().with("quote", |args| {
-            Ok(Value::String(quote(args.first().unwrap_or(&Value::Null))))
-        });
+        let functions =
+            Functions::new().with("quote", |args| Ok(Value::String(quote(args.first().unwrap_or(&Value::Null)))));
         let options = Options::with_functions(functions);
-        let env =
-            json!({"vars": {"repo": "nginx", "n": 3, "o": {"a": 1}, "s": "1.10", "t": "true"}});
+        let env = json!({"vars": {"repo": "nginx", "n": 3, "o": {"a": 1}, "s": "1.10", "t": "true"}});
         for (text, value) in [
             ("plain 1", json!("plain 1")),
             ("1", json!("1")),
@@ -251,13 +229,7 @@ mod tests {
         ] {
             assert_eq!(evaluate(text, &env, &options).unwrap(), value, "{text}");
         }
-        assert!(matches!(
-            evaluate("${{ vars", &env, &options),
-            Err(TemplateError::Unclosed { .. })
-        ));
-        assert!(matches!(
-            evaluate("${{ nope }}", &env, &options),
-            Err(TemplateError::Evaluate { .. })
-        ));
+        assert!(matches!(evaluate("${{ vars", &env, &options), Err(TemplateError::Unclosed { .. })));
+        assert!(matches!(evaluate("${{ nope }}", &env, &options), Err(TemplateError::Evaluate { .. })));
     }
 }

@@ -63,11 +63,9 @@ impl<'a> Val<'a> {
             },
             Value::String(it) => Self::Str(Cow::Owned(it)),
             Value::Array(items) => Self::list(items.into_iter().map(Self::owned).collect()),
-            Value::Object(map) => Self::Map(Rc::new(
-                map.into_iter()
-                    .map(|(key, value)| (key, Self::owned(value)))
-                    .collect(),
-            )),
+            Value::Object(map) => {
+                Self::Map(Rc::new(map.into_iter().map(|(key, value)| (key, Self::owned(value))).collect()))
+            }
         }
     }
 
@@ -88,15 +86,8 @@ impl<'a> Val<'a> {
             Self::Str(it) => Value::String(it.clone().into_owned()),
             Self::Json(it) => (*it).clone(),
             Self::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Self::Map(map) => Value::Object(
-                map.iter()
-                    .map(|(key, value)| (key.clone(), value.to_json()))
-                    .collect(),
-            ),
-            Self::Time(it) => Value::String(time::format_layout(
-                it,
-                "2006-01-02T15:04:05.999999999Z07:00",
-            )),
+            Self::Map(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), value.to_json())).collect()),
+            Self::Time(it) => Value::String(time::format_layout(it, "2006-01-02T15:04:05.999999999Z07:00")),
             Self::Duration(it) => Value::from(i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)),
             Self::Zone(it) => Value::String(it.iana_name().unwrap_or("Local").to_owned()),
         }
@@ -147,25 +138,19 @@ impl<'a> Val<'a> {
     pub(super) fn items(&self) -> Option<Cow<'_, [Val<'a>]>> {
         match self {
             Self::List(items) => Some(Cow::Borrowed(items.as_slice())),
-            Self::Json(Value::Array(items)) => {
-                Some(Cow::Owned(items.iter().map(Val::of).collect()))
-            }
+            Self::Json(Value::Array(items)) => Some(Cow::Owned(items.iter().map(Val::of).collect())),
             _ => None,
         }
     }
 
     pub(super) fn entries(&self) -> Option<Vec<(Cow<'_, str>, Val<'a>)>> {
         match self {
-            Self::Map(map) => Some(
-                map.iter()
-                    .map(|(key, value)| (Cow::Borrowed(key.as_str()), value.clone()))
-                    .collect(),
-            ),
-            Self::Json(Value::Object(map)) => Some(
-                map.iter()
-                    .map(|(key, value)| (Cow::Borrowed(key.as_str()), Val::of(value)))
-                    .collect(),
-            ),
+            Self::Map(map) => {
+                Some(map.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), value.clone())).collect())
+            }
+            Self::Json(Value::Object(map)) => {
+                Some(map.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Val::of(value))).collect())
+            }
             _ => None,
         }
     }
@@ -210,24 +195,17 @@ impl<'a> Val<'a> {
             (Self::Nil, Self::Nil) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Int(a), Self::Int(b)) => a == b,
-            (Self::Int(_) | Self::Float(_), Self::Int(_) | Self::Float(_)) => {
-                self.as_float() == other.as_float()
-            }
+            (Self::Int(_) | Self::Float(_), Self::Int(_) | Self::Float(_)) => self.as_float() == other.as_float(),
             (Self::Str(a), Self::Str(b)) => a == b,
             (Self::Time(a), Self::Time(b)) => a.timestamp() == b.timestamp(),
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Zone(a), Self::Zone(b)) => a == b,
             (Self::Json(a), Self::Json(b)) if std::ptr::eq(*a, *b) => true,
             _ => match (self.items(), other.items()) {
-                (Some(a), Some(b)) => {
-                    a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b))
-                }
+                (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b)),
                 (None, None) => match (self.entries(), other.entries()) {
                     (Some(a), Some(b)) => {
-                        a.len() == b.len()
-                            && a.iter()
-                                .zip(&b)
-                                .all(|((ka, a), (kb, b))| ka == kb && a.equals(b))
+                        a.len() == b.len() && a.iter().zip(&b).all(|((ka, a), (kb, b))| ka == kb && a.equals(b))
                     }
                     _ => false,
                 },
@@ -242,10 +220,7 @@ impl<'a> Val<'a> {
             (Self::Int(_) | Self::Float(_), Self::Int(_) | Self::Float(_)) => {
                 // NaN is below everything so that an order exists
                 let (a, b) = (self.as_float()?, other.as_float()?);
-                Some(
-                    a.partial_cmp(&b)
-                        .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan())),
-                )
+                Some(a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan())))
             }
             (Self::Str(a), Self::Str(b)) => Some(a.cmp(b)),
             (Self::Time(a), Self::Time(b)) => Some(a.timestamp().cmp(&b.timestamp())),

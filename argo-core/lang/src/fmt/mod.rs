@@ -44,11 +44,7 @@ impl From<&Value> for Arg {
             },
             Value::String(it) => Self::Str(it.clone()),
             Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
-            Value::Object(map) => Self::Map(
-                map.iter()
-                    .map(|(key, value)| (key.clone(), Self::from(value)))
-                    .collect(),
-            ),
+            Value::Object(map) => Self::Map(map.iter().map(|(key, value)| (key.clone(), Self::from(value))).collect()),
         }
     }
 }

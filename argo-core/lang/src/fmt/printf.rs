@@ -63,13 +63,8 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
             }
             reordered = true;
             let close = chars[*at..].iter().position(|it| *it == ']');
-            let number: Option<usize> = close.and_then(|it| {
-                chars[*at + 1..*at + it]
-                    .iter()
-                    .collect::<String>()
-                    .parse()
-                    .ok()
-            });
+            let number: Option<usize> =
+                close.and_then(|it| chars[*at + 1..*at + it].iter().collect::<String>().parse().ok());
             match (close, number) {
                 (Some(close), Some(number)) if number >= 1 && number <= args.len() => {
                     *arg = number - 1;
@@ -112,9 +107,7 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
             if chars.get(at) == Some(&'*') {
                 at += 1;
                 match args.get(arg) {
-                    Some(Arg::Int(it)) if (0..=TOO_LARGE as i64).contains(it) => {
-                        spec.precision = Some(*it as usize)
-                    }
+                    Some(Arg::Int(it)) if (0..=TOO_LARGE as i64).contains(it) => spec.precision = Some(*it as usize),
                     Some(Arg::Int(it)) if *it < 0 => {}
                     _ => out.push_str("%!(BADPREC)"),
                 }
@@ -184,11 +177,7 @@ fn pad(out: &mut String, spec: &Spec, text: &str, zero: bool) {
 fn bad_verb(out: &mut String, verb: char, value: &Arg) {
     match value {
         Arg::Nil => out.push_str(&format!("%!{verb}(<nil>)")),
-        other => out.push_str(&format!(
-            "%!{verb}({}={})",
-            other.type_name(),
-            other.display()
-        )),
+        other => out.push_str(&format!("%!{verb}({}={})", other.type_name(), other.display())),
     }
 }
 
@@ -246,16 +235,8 @@ fn integer(out: &mut String, spec: &Spec, verb: char, size: u64, negative: bool,
         'x' => (format!("{size:x}"), if spec.sharp { "0x" } else { "" }),
         'X' => (format!("{size:X}"), if spec.sharp { "0X" } else { "" }),
         'c' | 'q' => {
-            let it = u32::try_from(size)
-                .ok()
-                .filter(|_| !negative)
-                .and_then(char::from_u32)
-                .unwrap_or('\u{fffd}');
-            let text = if verb == 'c' {
-                it.to_string()
-            } else {
-                quote_with(&it.to_string(), '\'', spec.plus)
-            };
+            let it = u32::try_from(size).ok().filter(|_| !negative).and_then(char::from_u32).unwrap_or('\u{fffd}');
+            let text = if verb == 'c' { it.to_string() } else { quote_with(&it.to_string(), '\'', spec.plus) };
             pad(out, spec, &text, spec.zero && verb == 'c');
             return;
         }
@@ -283,19 +264,11 @@ fn integer(out: &mut String, spec: &Spec, verb: char, size: u64, negative: bool,
     let mut digits = digits;
     match spec.precision {
         Some(0) if size == 0 => {
-            let blank = Spec {
-                zero: false,
-                ..*spec
-            };
+            let blank = Spec { zero: false, ..*spec };
             pad(out, &blank, "", false);
             return;
         }
-        Some(precision) => {
-            digits = format!(
-                "{}{digits}",
-                "0".repeat(precision.saturating_sub(digits.len()))
-            )
-        }
+        Some(precision) => digits = format!("{}{digits}", "0".repeat(precision.saturating_sub(digits.len()))),
         None if spec.zero && spec.width.is_some() => {
             let width = spec.width.unwrap_or(0).saturating_sub(sign.len());
             digits = format!("{}{digits}", "0".repeat(width.saturating_sub(digits.len())));
@@ -313,16 +286,8 @@ fn float(out: &mut String, spec: &Spec, verb: char, value: f64, arg: &Arg) {
         'f' | 'F' => gofloat::format_f(value, Some(spec.precision.unwrap_or(6))),
         _ => return bad_verb(out, verb, arg),
     };
-    let text = if matches!(verb, 'E' | 'G') {
-        text.to_uppercase()
-    } else {
-        text
-    };
-    let text = if value.is_infinite() || value.is_nan() {
-        gofloat::format_g(value, None)
-    } else {
-        text
-    };
+    let text = if matches!(verb, 'E' | 'G') { text.to_uppercase() } else { text };
+    let text = if value.is_infinite() || value.is_nan() { gofloat::format_g(value, None) } else { text };
     let (sign, body) = match text.as_bytes().first() {
         Some(b'-') => ("-", &text[1..]),
         Some(b'+') => ("+", &text[1..]),
@@ -339,15 +304,7 @@ fn float(out: &mut String, spec: &Spec, verb: char, value: f64, arg: &Arg) {
     if zero && spec.width.is_some() && !sign.is_empty() {
         let width = spec.width.unwrap_or(0).saturating_sub(1);
         out.push_str(sign);
-        pad(
-            out,
-            &Spec {
-                width: Some(width),
-                ..*spec
-            },
-            body,
-            true,
-        );
+        pad(out, &Spec { width: Some(width), ..*spec }, body, true);
     } else {
         pad(out, spec, &format!("{sign}{body}"), zero);
     }
@@ -360,9 +317,7 @@ fn string(out: &mut String, spec: &Spec, verb: char, text: &str, value: &Arg) {
     };
     match verb {
         'v' | 's' => pad(out, spec, &cut, spec.zero),
-        'q' if spec.sharp && !cut.contains(['`', '\n']) => {
-            pad(out, spec, &format!("`{cut}`"), spec.zero)
-        }
+        'q' if spec.sharp && !cut.contains(['`', '\n']) => pad(out, spec, &format!("`{cut}`"), spec.zero),
         'q' => pad(out, spec, &quote_with(&cut, '"', spec.plus), spec.zero),
         'x' | 'X' => {
             let bytes = text.as_bytes();
@@ -375,11 +330,7 @@ fn string(out: &mut String, spec: &Spec, verb: char, text: &str, value: &Arg) {
                 if spec.sharp && (place == 0 || spec.space) {
                     text.push_str(if verb == 'x' { "0x" } else { "0X" });
                 }
-                text.push_str(&if verb == 'x' {
-                    format!("{byte:02x}")
-                } else {
-                    format!("{byte:02X}")
-                });
+                text.push_str(&if verb == 'x' { format!("{byte:02x}") } else { format!("{byte:02X}") });
             }
             pad(out, spec, &text, spec.zero);
         }
@@ -396,13 +347,7 @@ fn go_syntax(value: &Arg) -> String {
         Arg::List(items) => {
             let items: Vec<String> = items
                 .iter()
-                .map(|it| {
-                    if *it == Arg::Nil {
-                        "interface {}(nil)".to_owned()
-                    } else {
-                        go_syntax(it)
-                    }
-                })
+                .map(|it| if *it == Arg::Nil { "interface {}(nil)".to_owned() } else { go_syntax(it) })
                 .collect();
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
@@ -413,11 +358,7 @@ fn go_syntax(value: &Arg) -> String {
                     format!(
                         "{}:{}",
                         quote_with(key, '"', false),
-                        if *it == Arg::Nil {
-                            "interface {}(nil)".to_owned()
-                        } else {
-                            go_syntax(it)
-                        }
+                        if *it == Arg::Nil { "interface {}(nil)".to_owned() } else { go_syntax(it) }
                     )
                 })
                 .collect();
@@ -436,26 +377,14 @@ mod tests {
     #[test]
     fn verbs_flags_and_inline_errors_are_gos() {
         for (format, args, text) in [
-            (
-                "%s-%d-%v",
-                json!(["a", 1, {"b": [1, null]}]),
-                "a-1-map[b:[1 <nil>]]",
-            ),
+            ("%s-%d-%v", json!(["a", 1, {"b": [1, null]}]), "a-1-map[b:[1 <nil>]]"),
             (
                 "%5d|%-5d|%05d|%+d|%x|%X|%o|%b",
                 json!([42, 42, 42, 42, 255, 255, 8, 5]),
                 "   42|42   |00042|+42|ff|FF|10|101",
             ),
-            (
-                "%.2f|%8.3f|%e|%g",
-                json!([1.5, 1.5, 1234.5678, 1e6]),
-                "1.50|   1.500|1.234568e+03|1e+06",
-            ),
-            (
-                "%q|%x|%t|%c|%U",
-                json!(["a\"b", "hi", true, 65, 65]),
-                "\"a\\\"b\"|6869|true|A|U+0041",
-            ),
+            ("%.2f|%8.3f|%e|%g", json!([1.5, 1.5, 1234.5678, 1e6]), "1.50|   1.500|1.234568e+03|1e+06"),
+            ("%q|%x|%t|%c|%U", json!(["a\"b", "hi", true, 65, 65]), "\"a\\\"b\"|6869|true|A|U+0041"),
             ("%d", json!(["x"]), "%!d(string=x)"),
             ("%s", json!([null]), "%!s(<nil>)"),
             ("%d %d", json!([1]), "1 %!d(MISSING)"),

@@ -41,10 +41,7 @@ impl Options {
     /// The non-strict form: of equal keys the last wins.
     #[must_use]
     pub fn lenient() -> Self {
-        Self {
-            last_key_wins: true,
-            ..Self::default()
-        }
+        Self { last_key_wins: true, ..Self::default() }
     }
 }
 
@@ -61,10 +58,7 @@ pub fn decode(text: &str) -> Result<Value, YamlError> {
 /// # Errors
 /// As [`decode`], and when a bound is exceeded.
 pub fn decode_with(text: &str, options: &Options) -> Result<Value, YamlError> {
-    Ok(read(text, options, true)?
-        .into_iter()
-        .next()
-        .unwrap_or(Value::Null))
+    Ok(read(text, options, true)?.into_iter().next().unwrap_or(Value::Null))
 }
 
 /// Decodes every document of a stream, empty ones as null.
@@ -96,39 +90,24 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<Value, YamlError> {
 /// # Errors
 /// The bytes are not text.
 pub fn text_of_bytes(bytes: &[u8]) -> Result<String, YamlError> {
-    let not_text = || YamlError::Syntax {
-        line: 1,
-        column: 0,
-        message: "invalid Unicode".to_owned(),
-    };
+    let not_text = || YamlError::Syntax { line: 1, column: 0, message: "invalid Unicode".to_owned() };
     let utf16 = |rest: &[u8], join: fn([u8; 2]) -> u16| {
         if rest.len() % 2 != 0 {
             return Err(not_text());
         }
-        let units: Vec<u16> = rest
-            .chunks_exact(2)
-            .map(|it| join([it[0], it[1]]))
-            .collect();
+        let units: Vec<u16> = rest.chunks_exact(2).map(|it| join([it[0], it[1]])).collect();
         String::from_utf16(&units).map_err(|_| not_text())
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest)
-            .map(str::to_owned)
-            .map_err(|_| not_text()),
-        _ => std::str::from_utf8(bytes)
-            .map(str::to_owned)
-            .map_err(|_| not_text()),
+        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest).map(str::to_owned).map_err(|_| not_text()),
+        _ => std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| not_text()),
     }
 }
 
 pub(super) fn syntax(error: &ScanError) -> YamlError {
-    YamlError::Syntax {
-        line: error.marker().line(),
-        column: error.marker().col(),
-        message: error.info(),
-    }
+    YamlError::Syntax { line: error.marker().line(), column: error.marker().col(), message: error.info() }
 }
 
 fn read(text: &str, options: &Options, only_first: bool) -> Result<Vec<Value>, YamlError> {
@@ -195,8 +174,7 @@ impl<'a> Reader<'a> {
     }
 
     fn inner(&mut self) -> Result<(Event<'a>, Span), YamlError> {
-        self.next()?
-            .ok_or(YamlError::Limit("unexpected end of stream"))
+        self.next()?.ok_or(YamlError::Limit("unexpected end of stream"))
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Value, YamlError> {
@@ -212,23 +190,16 @@ impl<'a> Reader<'a> {
         let (value, anchor) = match event {
             Event::Alias(id) => {
                 let Some(anchored) = self.anchors.get(&id) else {
-                    return Err(YamlError::Value {
-                        line,
-                        message: "anchor contains itself".to_owned(),
-                    });
+                    return Err(YamlError::Value { line, message: "anchor contains itself".to_owned() });
                 };
                 self.nodes += anchored.size;
                 self.alias_nodes += anchored.size;
-                if self.alias_nodes > self.options.max_alias_nodes
-                    || self.nodes > self.options.max_nodes
-                {
+                if self.alias_nodes > self.options.max_alias_nodes || self.nodes > self.options.max_nodes {
                     return Err(YamlError::Limit("document contains excessive aliasing"));
                 }
                 return Ok(anchored.value.clone());
             }
-            Event::Scalar(text, style, anchor, tag) => {
-                (scalar_value(&text, style, tag.as_deref(), line)?, anchor)
-            }
+            Event::Scalar(text, style, anchor, tag) => (scalar_value(&text, style, tag.as_deref(), line)?, anchor),
             Event::SequenceStart(_, anchor, _) => {
                 let mut items = Vec::new();
                 loop {
@@ -242,20 +213,11 @@ impl<'a> Reader<'a> {
             }
             Event::MappingStart(_, anchor, _) => (Value::Object(self.mapping(depth)?), anchor),
             other => {
-                return Err(YamlError::Value {
-                    line,
-                    message: format!("unexpected {other:?}"),
-                });
+                return Err(YamlError::Value { line, message: format!("unexpected {other:?}") });
             }
         };
         if anchor != 0 {
-            self.anchors.insert(
-                anchor,
-                Anchored {
-                    value: value.clone(),
-                    size: self.nodes - start + 1,
-                },
-            );
+            self.anchors.insert(anchor, Anchored { value: value.clone(), size: self.nodes - start + 1 });
         }
         Ok(value)
     }
@@ -289,17 +251,11 @@ impl<'a> Reader<'a> {
                     Some(Value::String(text)) => text.clone(),
                     Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
                     _ => {
-                        return Err(YamlError::Value {
-                            line,
-                            message: "invalid map key".to_owned(),
-                        });
+                        return Err(YamlError::Value { line, message: "invalid map key".to_owned() });
                     }
                 },
                 _ => {
-                    return Err(YamlError::Value {
-                        line,
-                        message: "invalid map key".to_owned(),
-                    });
+                    return Err(YamlError::Value { line, message: "invalid map key".to_owned() });
                 }
             };
             let (event, span) = self.inner()?;
@@ -313,10 +269,8 @@ impl<'a> Reader<'a> {
 }
 
 fn merge_into(map: &mut Map<String, Value>, from: Value, line: usize) -> Result<(), YamlError> {
-    let wrong = || YamlError::Value {
-        line,
-        message: "map merge requires map or sequence of maps as the value".to_owned(),
-    };
+    let wrong =
+        || YamlError::Value { line, message: "map merge requires map or sequence of maps as the value".to_owned() };
     match from {
         Value::Object(from) => map.extend(from),
         Value::Array(items) => {
@@ -333,17 +287,9 @@ fn merge_into(map: &mut Map<String, Value>, from: Value, line: usize) -> Result<
     Ok(())
 }
 
-fn meaning(
-    text: &str,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-    line: usize,
-) -> Result<Scalar, YamlError> {
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Scalar, YamlError> {
     let core = tag.and_then(|it| it.suffix_in_namespace("tag:yaml.org,2002:"));
-    let wrong = |kind: &str| YamlError::Value {
-        line,
-        message: format!("cannot decode !!str `{text}` as a !!{kind}"),
-    };
+    let wrong = |kind: &str| YamlError::Value { line, message: format!("cannot decode !!str `{text}` as a !!{kind}") };
     Ok(match (tag, core.as_deref()) {
         (None, _) if style == ScalarStyle::Plain => resolve(text),
         (Some(_), Some("bool")) => match resolve(text) {
@@ -367,12 +313,7 @@ fn meaning(
     })
 }
 
-fn scalar_value(
-    text: &str,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-    line: usize,
-) -> Result<Value, YamlError> {
+fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Value, YamlError> {
     Ok(match meaning(text, style, tag, line)? {
         Scalar::Null => Value::Null,
         Scalar::Bool(it) => Value::Bool(it),
@@ -389,29 +330,20 @@ fn scalar_value(
         },
         Scalar::Timestamp => Value::String(text.to_owned()),
         Scalar::Str
-            if tag.is_some_and(|it| {
-                it.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("binary")
-            }) =>
+            if tag.is_some_and(|it| it.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("binary")) =>
         {
             let clean: String = text.chars().filter(|it| !it.is_whitespace()).collect();
-            let bytes = base64::engine::general_purpose::STANDARD
-                .decode(clean)
-                .map_err(|_| YamlError::Value {
-                    line,
-                    message: "!!binary value contains invalid base64 data".to_owned(),
-                })?;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(clean).map_err(|_| YamlError::Value {
+                line,
+                message: "!!binary value contains invalid base64 data".to_owned(),
+            })?;
             Value::String(String::from_utf8_lossy(&bytes).into_owned())
         }
         Scalar::Str => Value::String(text.to_owned()),
     })
 }
 
-fn key_text(
-    text: &str,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-    line: usize,
-) -> Result<String, YamlError> {
+fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<String, YamlError> {
     Ok(match meaning(text, style, tag, line)? {
         Scalar::Null => {
             return Err(YamlError::Value {
@@ -423,12 +355,8 @@ fn key_text(
         Scalar::Int(it) => it.to_string(),
         Scalar::Uint(it) => it.to_string(),
         Scalar::Float(it) if it.is_nan() => ".nan".to_owned(),
-        Scalar::Float(it) if it.is_infinite() => {
-            (if it > 0.0 { ".inf" } else { "-.inf" }).to_owned()
-        }
-        Scalar::Float(it) => {
-            gofloat::format_g(f64::from(it as f32).to_string().parse().unwrap_or(it), None)
-        }
+        Scalar::Float(it) if it.is_infinite() => (if it > 0.0 { ".inf" } else { "-.inf" }).to_owned(),
+        Scalar::Float(it) => gofloat::format_g(f64::from(it as f32).to_string().parse().unwrap_or(it), None),
         Scalar::Timestamp | Scalar::Str => text.to_owned(),
     })
 }

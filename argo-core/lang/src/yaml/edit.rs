@@ -74,10 +74,7 @@ enum Index {
 /// # Errors
 /// An empty path or segment, or an escape at the end.
 pub fn parse_key(key: &str) -> Result<Vec<Segment>, EditError> {
-    let wrong = |reason| EditError::Key {
-        key: key.to_owned(),
-        reason,
-    };
+    let wrong = |reason| EditError::Key { key: key.to_owned(), reason };
     let mut segments = Vec::new();
     let mut text = String::new();
     let mut key_only = false;
@@ -97,10 +94,7 @@ pub fn parse_key(key: &str) -> Result<Vec<Segment>, EditError> {
                 if text.is_empty() {
                     return Err(wrong("it has an empty segment"));
                 }
-                segments.push(Segment {
-                    text: std::mem::take(&mut text),
-                    key_only,
-                });
+                segments.push(Segment { text: std::mem::take(&mut text), key_only });
                 (key_only, started) = (false, false);
                 if it.is_none() {
                     return Ok(segments);
@@ -124,9 +118,7 @@ pub fn set(text: &str, key: &str, value: &Value) -> Result<String, EditError> {
     let segments = parse_key(key)?;
     let root = parse(text)?;
     let out = edit(text, root.as_ref(), key, &segments, value)?;
-    let unsafe_edit = || EditError::Unsafe {
-        key: key.to_owned(),
-    };
+    let unsafe_edit = || EditError::Unsafe { key: key.to_owned() };
     let back = decode_with(&out, &Options::lenient()).map_err(|_| unsafe_edit())?;
     let mut at = &back;
     for segment in &segments {
@@ -141,21 +133,14 @@ pub fn set(text: &str, key: &str, value: &Value) -> Result<String, EditError> {
         }
         .ok_or_else(unsafe_edit)?;
     }
-    if same(at, value) {
-        Ok(out)
-    } else {
-        Err(unsafe_edit())
-    }
+    if same(at, value) { Ok(out) } else { Err(unsafe_edit()) }
 }
 
 /// Sets several values, one after the other.
 ///
 /// # Errors
 /// As [`set`]; of a failed series nothing is returned.
-pub fn set_all<'a>(
-    text: &str,
-    updates: impl IntoIterator<Item = (&'a str, &'a Value)>,
-) -> Result<String, EditError> {
+pub fn set_all<'a>(text: &str, updates: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<String, EditError> {
     let mut out = text.to_owned();
     for (key, value) in updates {
         out = set(&out, key, value)?;
@@ -166,13 +151,9 @@ pub fn set_all<'a>(
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
     }
@@ -218,10 +199,7 @@ struct Builder<'a> {
 fn parse(text: &str) -> Result<Option<Node>, EditError> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
-    let mut builder = Builder {
-        text,
-        parser: Parser::new_from_str_with_options(text, options),
-    };
+    let mut builder = Builder { text, parser: Parser::new_from_str_with_options(text, options) };
     loop {
         match builder.next()? {
             (Event::StreamEnd, _) => return Ok(None),
@@ -251,51 +229,27 @@ impl<'a> Builder<'a> {
 
     fn offsets(&self, span: &Span) -> (usize, usize) {
         let range = span.byte_range().unwrap_or(0..0);
-        let (start, mut end) = (
-            range.start.min(self.text.len()),
-            range.end.min(self.text.len()),
-        );
+        let (start, mut end) = (range.start.min(self.text.len()), range.end.min(self.text.len()));
         if end > start {
-            end = start
-                + self
-                    .text
-                    .get(start..end)
-                    .unwrap_or_default()
-                    .trim_end()
-                    .len();
+            end = start + self.text.get(start..end).unwrap_or_default().trim_end().len();
         }
         (start, end)
     }
 
-    fn node(
-        &mut self,
-        event: Event<'a>,
-        span: &Span,
-        flow: bool,
-        depth: usize,
-    ) -> Result<Node, EditError> {
+    fn node(&mut self, event: Event<'a>, span: &Span, flow: bool, depth: usize) -> Result<Node, EditError> {
         if depth > MAX_DEPTH {
             return Err(YamlError::Limit("document is nested too deeply").into());
         }
         let (mut start, mut end) = self.offsets(span);
         let column = span.start.col();
         if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = &event
-            && !self
-                .text
-                .get(start..)
-                .is_some_and(|it| it.starts_with(['|', '>']))
+            && !self.text.get(start..).is_some_and(|it| it.starts_with(['|', '>']))
         {
             // the span covers the content; the value begins at its indicator
-            start = self
-                .text
-                .get(..start)
-                .and_then(|it| it.rfind(['|', '>']))
-                .unwrap_or(start);
+            start = self.text.get(..start).and_then(|it| it.rfind(['|', '>'])).unwrap_or(start);
         }
         let (kind, flow, decorated) = match event {
-            Event::Scalar(_, style, anchor, tag) => {
-                (Kind::Scalar(style), flow, anchor != 0 || tag.is_some())
-            }
+            Event::Scalar(_, style, anchor, tag) => (Kind::Scalar(style), flow, anchor != 0 || tag.is_some()),
             Event::Alias(_) => (Kind::Alias, flow, false),
             Event::SequenceStart(style, anchor, tag) => {
                 let flow = flow || style == StructureStyle::Flow;
@@ -338,46 +292,26 @@ impl<'a> Builder<'a> {
                         .and_then(|it| it.find(':'))
                         .map_or(key_node.end, |it| key_node.end + it + 1);
                     end = end.max(value.end).max(colon);
-                    entries.push(Entry {
-                        key,
-                        key_end: colon,
-                        value,
-                    });
+                    entries.push(Entry { key, key_end: colon, value });
                 }
                 (Kind::Mapping(entries), flow, anchor != 0 || tag.is_some())
             }
             _ => return Err(YamlError::Limit("unexpected event").into()),
         };
-        Ok(Node {
-            kind,
-            start,
-            end,
-            column,
-            flow,
-            decorated,
-        })
+        Ok(Node { kind, start, end, column, flow, decorated })
     }
 }
 
 // === edits ===
 
 fn nested(segments: &[Segment], value: &Value) -> Value {
-    segments
-        .iter()
-        .rev()
-        .fold(value.clone(), |inner, segment| match segment.index() {
-            Some(Index::Append | Index::At(0)) => Value::Array(vec![inner]),
-            _ => Value::Object([(segment.text.clone(), inner)].into_iter().collect()),
-        })
+    segments.iter().rev().fold(value.clone(), |inner, segment| match segment.index() {
+        Some(Index::Append | Index::At(0)) => Value::Array(vec![inner]),
+        _ => Value::Object([(segment.text.clone(), inner)].into_iter().collect()),
+    })
 }
 
-fn edit(
-    text: &str,
-    root: Option<&Node>,
-    key: &str,
-    segments: &[Segment],
-    value: &Value,
-) -> Result<String, EditError> {
+fn edit(text: &str, root: Option<&Node>, key: &str, segments: &[Segment], value: &Value) -> Result<String, EditError> {
     let Some(mut node) = root else {
         let mut out = text.to_owned();
         if !out.is_empty() && !out.ends_with('\n') {
@@ -387,46 +321,23 @@ fn edit(
         return Ok(out);
     };
     // where an empty value is to be written, and the column of the collection it stands in
-    let mut slot = Slot {
-        after: None,
-        parent_column: 0,
-        in_sequence: false,
-    };
+    let mut slot = Slot { after: None, parent_column: 0, in_sequence: false };
     for (place, segment) in segments.iter().enumerate() {
-        let path_error = |reason| EditError::Path {
-            key: key.to_owned(),
-            segment: segment.text.clone(),
-            reason,
-        };
+        let path_error = |reason| EditError::Path { key: key.to_owned(), segment: segment.text.clone(), reason };
         let rest = &segments[place + 1..];
         match &node.kind {
-            Kind::Mapping(entries) => {
-                match entries.iter().rev().find(|it| it.key == segment.text) {
-                    Some(entry) => {
-                        slot = Slot {
-                            after: Some(entry.key_end),
-                            parent_column: node.column,
-                            in_sequence: false,
-                        };
-                        node = &entry.value;
-                    }
-                    None => {
-                        return insert_key(
-                            text,
-                            node,
-                            entries,
-                            &segment.text,
-                            &nested(rest, value),
-                        )
-                        .ok_or_else(|| path_error("mapping cannot take a key"));
-                    }
+            Kind::Mapping(entries) => match entries.iter().rev().find(|it| it.key == segment.text) {
+                Some(entry) => {
+                    slot = Slot { after: Some(entry.key_end), parent_column: node.column, in_sequence: false };
+                    node = &entry.value;
                 }
-            }
+                None => {
+                    return insert_key(text, node, entries, &segment.text, &nested(rest, value))
+                        .ok_or_else(|| path_error("mapping cannot take a key"));
+                }
+            },
             Kind::Sequence(items) => {
-                let index = match segment
-                    .index()
-                    .ok_or_else(|| path_error("an index is needed"))?
-                {
+                let index = match segment.index().ok_or_else(|| path_error("an index is needed"))? {
                     Index::At(at) if at < items.len() => at,
                     Index::At(at) if at > items.len() => {
                         return Err(path_error("index out of range"));
@@ -436,20 +347,11 @@ fn edit(
                             .ok_or_else(|| path_error("list cannot grow"));
                     }
                 };
-                slot = Slot {
-                    after: None,
-                    parent_column: node.column,
-                    in_sequence: true,
-                };
+                slot = Slot { after: None, parent_column: node.column, in_sequence: true };
                 node = &items[index];
             }
             Kind::Scalar(ScalarStyle::Plain) if is_null(text, node) => {
-                return Ok(replace(
-                    text,
-                    node,
-                    &slot,
-                    &nested(&segments[place..], value),
-                ));
+                return Ok(replace(text, node, &slot, &nested(&segments[place..], value)));
             }
             Kind::Scalar(_) => return Err(path_error("a scalar is in the way")),
             Kind::Alias => return Err(path_error("an alias is in the way")),
@@ -465,10 +367,7 @@ struct Slot {
 }
 
 fn is_null(text: &str, node: &Node) -> bool {
-    matches!(
-        text.get(node.start..node.end),
-        Some("" | "~" | "null" | "Null" | "NULL")
-    )
+    matches!(text.get(node.start..node.end), Some("" | "~" | "null" | "Null" | "NULL"))
 }
 
 fn splice(text: &str, start: usize, end: usize, with: &str) -> String {
@@ -492,19 +391,13 @@ fn inline(value: &Value, flow: bool, style: Option<ScalarStyle>) -> String {
     match value {
         Value::String(it) => match style {
             Some(ScalarStyle::DoubleQuoted) => emit::double_quoted(it),
-            Some(ScalarStyle::SingleQuoted)
-                if it
-                    .chars()
-                    .all(|it| (' '..='~').contains(&it) || it >= '\u{a0}') =>
-            {
+            Some(ScalarStyle::SingleQuoted) if it.chars().all(|it| (' '..='~').contains(&it) || it >= '\u{a0}') => {
                 format!("'{}'", it.replace('\'', "''"))
             }
             _ => {
                 let plain = emit::flow_scalar(it, false);
                 if it.is_empty()
-                    || (flow
-                        && !plain.starts_with(['"', '\''])
-                        && it.contains([',', '[', ']', '{', '}', '?', ':']))
+                    || (flow && !plain.starts_with(['"', '\'']) && it.contains([',', '[', ']', '{', '}', '?', ':']))
                 {
                     emit::double_quoted(it)
                 } else {
@@ -581,21 +474,13 @@ fn replace(text: &str, node: &Node, slot: &Slot, value: &Value) -> String {
                 .strip_suffix('\n')
                 .unwrap_or(it)
                 .split('\n')
-                .map(|line| {
-                    if line.is_empty() {
-                        String::new()
-                    } else {
-                        format!("{}{line}", " ".repeat(column))
-                    }
-                })
+                .map(|line| if line.is_empty() { String::new() } else { format!("{}{line}", " ".repeat(column)) })
                 .collect();
             splice(text, start, end, &format!("|{chomp}\n{}", body.join("\n")))
         }
         (Some(style), value) => {
             let new = inline(value, node.flow, Some(style));
-            let lead = if empty && !text[..start].ends_with([' ', '\n'])
-                || (start != node.start && !empty)
-            {
+            let lead = if empty && !text[..start].ends_with([' ', '\n']) || (start != node.start && !empty) {
                 " "
             } else {
                 ""
@@ -615,22 +500,14 @@ fn replace(text: &str, node: &Node, slot: &Slot, value: &Value) -> String {
 
 /// The end of the line on which `at` stands, after its comment.
 fn line_end(text: &str, at: usize) -> usize {
-    text.get(at..)
-        .and_then(|it| it.find('\n'))
-        .map_or(text.len(), |it| at + it)
+    text.get(at..).and_then(|it| it.find('\n')).map_or(text.len(), |it| at + it)
 }
 
 fn key_text(key: &str, flow: bool) -> String {
     inline(&Value::String(key.to_owned()), flow, None)
 }
 
-fn insert_key(
-    text: &str,
-    node: &Node,
-    entries: &[Entry],
-    key: &str,
-    value: &Value,
-) -> Option<String> {
+fn insert_key(text: &str, node: &Node, entries: &[Entry], key: &str, value: &Value) -> Option<String> {
     let is_flow = text.get(node.start..)?.starts_with('{');
     if is_flow {
         let close = node.end.checked_sub(1)?;
@@ -640,11 +517,7 @@ fn insert_key(
             text,
             inner,
             close,
-            &format!(
-                "{lead}{}: {}",
-                key_text(key, true),
-                inline(value, true, None)
-            ),
+            &format!("{lead}{}: {}", key_text(key, true), inline(value, true, None)),
         ));
     }
     if node.flow {
@@ -658,12 +531,7 @@ fn insert_key(
         format!(": {}", inline(value, false, None))
     };
     let at = line_end(text, node.end);
-    Some(splice(
-        text,
-        at,
-        at,
-        &format!("\n{}{key}{tail}", " ".repeat(column)),
-    ))
+    Some(splice(text, at, at, &format!("\n{}{key}{tail}", " ".repeat(column))))
 }
 
 fn append(text: &str, node: &Node, items: &[Node], value: &Value) -> Option<String> {
@@ -671,28 +539,14 @@ fn append(text: &str, node: &Node, items: &[Node], value: &Value) -> Option<Stri
         let close = node.end.checked_sub(1)?;
         let lead = if items.is_empty() { "" } else { ", " };
         let inner = text.get(..close)?.trim_end().len();
-        return Some(splice(
-            text,
-            inner,
-            close,
-            &format!("{lead}{}", inline(value, true, None)),
-        ));
+        return Some(splice(text, inner, close, &format!("{lead}{}", inline(value, true, None))));
     }
     if node.flow {
         return None;
     }
-    let body = if is_collection(value) {
-        block(value, node.column + 2)
-    } else {
-        inline(value, false, None)
-    };
+    let body = if is_collection(value) { block(value, node.column + 2) } else { inline(value, false, None) };
     let at = line_end(text, node.end);
-    Some(splice(
-        text,
-        at,
-        at,
-        &format!("\n{}- {body}", " ".repeat(node.column)),
-    ))
+    Some(splice(text, at, at, &format!("\n{}- {body}", " ".repeat(node.column))))
 }
 
 #[cfg(test)]
@@ -717,59 +571,29 @@ mod tests {
     #[test]
     fn missing_mappings_are_created_where_they_belong() {
         let text = "a:\n  b: 1 # one\n# tail\nz: 2\n";
-        assert_eq!(
-            set(text, "a.c.d", &json!("x")).unwrap(),
-            "a:\n  b: 1 # one\n  c:\n    d: x\n# tail\nz: 2\n"
-        );
+        assert_eq!(set(text, "a.c.d", &json!("x")).unwrap(), "a:\n  b: 1 # one\n  c:\n    d: x\n# tail\nz: 2\n");
         assert_eq!(set("", "a.b", &json!(1)).unwrap(), "a:\n  b: 1\n");
         assert_eq!(set("a:\nb: 2\n", "a", &json!("x")).unwrap(), "a: x\nb: 2\n");
-        assert_eq!(
-            set("a:\nb: 2\n", "a.c", &json!("x")).unwrap(),
-            "a:\n  c: x\nb: 2\n"
-        );
-        assert_eq!(
-            set("a: {b: 1}\n", "a.c", &json!("x,y")).unwrap(),
-            "a: {b: 1, c: \"x,y\"}\n"
-        );
-        assert_eq!(
-            set("a: {}\n", "a.c", &json!(true)).unwrap(),
-            "a: {c: true}\n"
-        );
+        assert_eq!(set("a:\nb: 2\n", "a.c", &json!("x")).unwrap(), "a:\n  c: x\nb: 2\n");
+        assert_eq!(set("a: {b: 1}\n", "a.c", &json!("x,y")).unwrap(), "a: {b: 1, c: \"x,y\"}\n");
+        assert_eq!(set("a: {}\n", "a.c", &json!(true)).unwrap(), "a: {c: true}\n");
     }
 
     #[test]
     fn lists_take_indices_and_grow_at_their_end() {
         let text = "l:\n  - a # first\n  - b\n";
-        assert_eq!(
-            set(text, "l.0", &json!("c")).unwrap(),
-            "l:\n  - c # first\n  - b\n"
-        );
-        assert_eq!(
-            set(text, "l.-1", &json!("c")).unwrap(),
-            "l:\n  - a # first\n  - b\n  - c\n"
-        );
-        assert_eq!(
-            set(text, "l.2", &json!({"x": 1})).unwrap(),
-            "l:\n  - a # first\n  - b\n  - x: 1\n"
-        );
-        assert!(matches!(
-            set(text, "l.4", &json!("c")),
-            Err(EditError::Path { .. })
-        ));
+        assert_eq!(set(text, "l.0", &json!("c")).unwrap(), "l:\n  - c # first\n  - b\n");
+        assert_eq!(set(text, "l.-1", &json!("c")).unwrap(), "l:\n  - a # first\n  - b\n  - c\n");
+        assert_eq!(set(text, "l.2", &json!({"x": 1})).unwrap(), "l:\n  - a # first\n  - b\n  - x: 1\n");
+        assert!(matches!(set(text, "l.4", &json!("c")), Err(EditError::Path { .. })));
         assert_eq!(set("l: [a]\n", "l.-1", &json!("b")).unwrap(), "l: [a, b]\n");
     }
 
     #[test]
     fn escapes_and_colons_make_keys() {
         let text = "a.b: 1\nm:\n  \"0\": x\n";
-        assert_eq!(
-            set(text, r"a\.b", &json!(2)).unwrap(),
-            "a.b: 2\nm:\n  \"0\": x\n"
-        );
-        assert_eq!(
-            set(text, "m.:0", &json!("y")).unwrap(),
-            "a.b: 1\nm:\n  \"0\": \"y\"\n".replace("\"y\"", "\"y\"")
-        );
+        assert_eq!(set(text, r"a\.b", &json!(2)).unwrap(), "a.b: 2\nm:\n  \"0\": x\n");
+        assert_eq!(set(text, "m.:0", &json!("y")).unwrap(), "a.b: 1\nm:\n  \"0\": \"y\"\n".replace("\"y\"", "\"y\""));
         assert!(matches!(parse_key("a..b"), Err(EditError::Key { .. })));
     }
 }

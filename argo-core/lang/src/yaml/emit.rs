@@ -21,10 +21,7 @@ pub fn to_yaml_pretty(value: &Value) -> String {
 }
 
 fn print(value: &Value, indent_lists: bool) -> String {
-    let mut printer = Printer {
-        out: String::new(),
-        indent_lists,
-    };
+    let mut printer = Printer { out: String::new(), indent_lists };
     match value {
         Value::Object(map) if !map.is_empty() => printer.mapping(map, 0, false),
         Value::Array(items) if !items.is_empty() => printer.sequence(items, 0, false),
@@ -215,8 +212,7 @@ pub(super) fn double_quoted(text: &str) -> String {
 }
 
 fn is_printable(it: char) -> bool {
-    matches!(it, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
-        && it != '\u{feff}'
+    matches!(it, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && it != '\u{feff}'
 }
 
 struct Analysis {
@@ -240,16 +236,16 @@ impl Analysis {
         let is_break = |it: char| matches!(it, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
         let blank = |it: char| matches!(it, ' ' | '\t');
         let mut block_indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut line_breaks, mut break_space, mut space_break) =
-            (false, false, false, false);
+        let (mut special, mut line_breaks, mut break_space, mut space_break) = (false, false, false, false);
         let mut preceded_by_whitespace = true;
         let (mut previous_space, mut previous_break) = (false, false);
         for (place, &it) in chars.iter().enumerate() {
             let followed_by_whitespace = chars.get(place + 1).is_none_or(|next| blank(*next));
             if place == 0 {
                 match it {
-                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\''
-                    | '"' | '%' | '@' | '`' => block_indicators = true,
+                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+                        block_indicators = true
+                    }
                     '?' | ':' | '-' if followed_by_whitespace => block_indicators = true,
                     _ => {}
                 }
@@ -276,12 +272,7 @@ impl Analysis {
         let (first, last) = (chars[0], chars[chars.len() - 1]);
         let edges = first == ' ' || is_break(first) || last == ' ' || is_break(last);
         Self {
-            block_plain_allowed: !(edges
-                || break_space
-                || space_break
-                || special
-                || line_breaks
-                || block_indicators),
+            block_plain_allowed: !(edges || break_space || space_break || special || line_breaks || block_indicators),
             single_quoted_allowed: !(break_space || space_break || special),
             block_allowed: !(last == ' ' || space_break || special),
             line_breaks,
@@ -302,11 +293,7 @@ fn key_order(a: &str, b: &str) -> Ordering {
             return ar[i].cmp(&br[i]);
         }
         if al || bl {
-            return if bl {
-                Ordering::Less
-            } else {
-                Ordering::Greater
-            };
+            return if bl { Ordering::Less } else { Ordering::Greater };
         }
         let (mut an, mut bn) = (0_i64, 0_i64);
         if ar[i] == '0' || br[i] == '0' {
@@ -324,9 +311,7 @@ fn key_order(a: &str, b: &str) -> Ordering {
         let run = |chars: &[char], mut n: i64| {
             let mut end = i;
             while end < chars.len() && is_digit(chars[end]) {
-                n = n
-                    .wrapping_mul(10)
-                    .wrapping_add(i64::from(u32::from(chars[end])) - 48);
+                n = n.wrapping_mul(10).wrapping_add(i64::from(u32::from(chars[end])) - 48);
                 end += 1;
             }
             (n, end)

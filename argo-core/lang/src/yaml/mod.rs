@@ -7,9 +7,7 @@ pub mod edit;
 mod emit;
 pub(crate) mod scalar;
 
-pub use decode::{
-    Options, decode, decode_all, decode_all_with, decode_bytes, decode_with, text_of_bytes,
-};
+pub use decode::{Options, decode, decode_all, decode_all_with, decode_bytes, decode_with, text_of_bytes};
 pub use emit::{to_yaml, to_yaml_pretty};
 
 /// Why a YAML text was not accepted.

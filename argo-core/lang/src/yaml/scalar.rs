@@ -21,11 +21,8 @@ pub(crate) fn resolve(text: &str) -> Scalar {
     };
     match first {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => match text {
-            "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-                Scalar::Bool(true)
-            }
-            "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off"
-            | "OFF" => Scalar::Bool(false),
+            "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Scalar::Bool(true),
+            "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Scalar::Bool(false),
             "~" | "null" | "Null" | "NULL" => Scalar::Null,
             _ => Scalar::Str,
         },
@@ -91,9 +88,8 @@ fn is_timestamp(text: &str) -> bool {
     };
     let day_len = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (day, tail) = rest.split_at(day_len);
-    let small = |it: &str, max: u8| {
-        (1..=2).contains(&it.len()) && it.parse::<u8>().is_ok_and(|n| (1..=max).contains(&n))
-    };
+    let small =
+        |it: &str, max: u8| (1..=2).contains(&it.len()) && it.parse::<u8>().is_ok_and(|n| (1..=max).contains(&n));
     if !small(month, 12) || !small(day, 31) {
         return false;
     }
@@ -106,9 +102,7 @@ fn is_timestamp(text: &str) -> bool {
     time.len() >= 5
         && time.bytes().take(1).all(|it| it.is_ascii_digit())
         && time.contains(':')
-        && time.bytes().all(|it| {
-            it.is_ascii_digit() || matches!(it, b':' | b'.' | b'Z' | b'z' | b'+' | b'-' | b' ')
-        })
+        && time.bytes().all(|it| it.is_ascii_digit() || matches!(it, b':' | b'.' | b'Z' | b'z' | b'+' | b'-' | b' '))
 }
 
 /// Sexagesimal numbers of YAML 1.1: never read as numbers, always quoted when written.

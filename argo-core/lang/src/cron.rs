@@ -1,0 +1,432 @@
+//! Cron schedules as `robfig/cron` v3 reads and walks them.
+//!
+//! Five fields (six with [`Schedule::parse_with_seconds`]), `@daily` and friends, `@every 1h30m`, and a zone before them:
+//! `CRON_TZ=Europe/Zurich 0 6 * * *`. When both day fields are restricted either may match. Times that daylight saving
+//! skips are not run; see [`Schedule::next`].
+
+use std::fmt;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::duration;
+
+/// Why a schedule was refused; the text is upstream's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CronError(String);
+
+/// A compiled schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    kind: Kind,
+    zone: Option<TimeZone>,
+    source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Every(SignedDuration),
+    Fields(Fields),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fields {
+    second: u64,
+    minute: u64,
+    hour: u64,
+    day: u64,
+    month: u64,
+    weekday: u64,
+}
+
+struct Bounds {
+    min: u32,
+    max: u32,
+    names: &'static [&'static str],
+}
+
+const STAR: u64 = 1 << 63;
+const SECONDS: Bounds = Bounds { min: 0, max: 59, names: &[] };
+const MINUTES: Bounds = Bounds { min: 0, max: 59, names: &[] };
+const HOURS: Bounds = Bounds { min: 0, max: 23, names: &[] };
+const DAYS: Bounds = Bounds { min: 1, max: 31, names: &[] };
+const MONTHS: Bounds = Bounds {
+    min: 1,
+    max: 12,
+    names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+};
+const WEEKDAYS: Bounds = Bounds { min: 0, max: 6, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
+
+fn fail<T>(message: impl Into<String>) -> Result<T, CronError> {
+    Err(CronError(message.into()))
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl Schedule {
+    /// Reads a schedule of five fields or a descriptor, as `cron.ParseStandard`.
+    ///
+    /// # Errors
+    /// The text is no schedule, or its zone is not known.
+    pub fn parse(spec: &str) -> Result<Self, CronError> {
+        Self::read(spec, false)
+    }
+
+    /// [`Schedule::parse`] with an optional field of seconds before the five.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn parse_with_seconds(spec: &str) -> Result<Self, CronError> {
+        Self::read(spec, true)
+    }
+
+    fn read(spec: &str, seconds: bool) -> Result<Self, CronError> {
+        if spec.is_empty() {
+            return fail("empty spec string");
+        }
+        let source = spec.to_owned();
+        let mut rest = spec;
+        let mut zone = None;
+        if let Some(after) = spec.strip_prefix("TZ=").or_else(|| spec.strip_prefix("CRON_TZ=")) {
+            let (name, fields) = match after.find(' ') {
+                Some(at) => (&after[..at], after[at..].trim()),
+                None => return fail(format!("provided bad location {after}: no schedule after it")),
+            };
+            zone = Some(match name {
+                "" | "UTC" => TimeZone::UTC,
+                name => TimeZone::get(name)
+                    .map_err(|_| CronError(format!("provided bad location {name}: unknown time zone {name}")))?,
+            });
+            rest = fields;
+        }
+        let kind = if rest.starts_with('@') { descriptor(rest)? } else { Kind::Fields(fields(rest, seconds)?) };
+        Ok(Self { kind, zone, source })
+    }
+
+    /// The zone that the schedule itself names.
+    #[must_use]
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
+    }
+
+    /// The schedule in another zone, unless it names one itself.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        self.zone.get_or_insert(zone);
+        self
+    }
+
+    /// The first time after `after`, in the schedule's zone or else in `zone`; `None` when there is none within five years.
+    ///
+    /// As upstream: a wall time skipped by daylight saving does not happen that day; one that happens twice runs twice
+    /// when the hour field allows it.
+    #[must_use]
+    pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match &self.kind {
+            Kind::Every(delay) => {
+                let whole =
+                    Timestamp::from_second(after.as_nanosecond().div_euclid(1_000_000_000).try_into().ok()?).ok()?;
+                whole.checked_add(*delay).ok()
+            }
+            Kind::Fields(fields) => fields.next(after, self.zone.as_ref().unwrap_or(zone)),
+        }
+    }
+
+    /// The last time at or before `until`; `None` when there is none within five years, or for `@every`, which has no past.
+    #[must_use]
+    pub fn previous(&self, until: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        if matches!(self.kind, Kind::Every(_)) {
+            return None;
+        }
+        const HOUR: i64 = 3600;
+        for window in [HOUR, 24 * HOUR, 32 * 24 * HOUR, 367 * 24 * HOUR, 5 * 366 * 24 * HOUR] {
+            let mut at = until.checked_sub(SignedDuration::from_secs(window)).ok()?;
+            let mut last = None;
+            while let Some(next) = self.next(at, zone) {
+                if next > until {
+                    break;
+                }
+                last = Some(next);
+                at = next;
+            }
+            if last.is_some() {
+                return last;
+            }
+        }
+        None
+    }
+}
+
+fn descriptor(text: &str) -> Result<Kind, CronError> {
+    if let Some(text) = text.strip_prefix("@every ") {
+        let delay = duration::parse(text)
+            .map_err(|error| CronError(format!("failed to parse duration @every {text}: {error}")))?;
+        let seconds = (delay.as_nanos() / 1_000_000_000).max(1);
+        return Ok(Kind::Every(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))));
+    }
+    let spec = match text {
+        "@yearly" | "@annually" => "0 0 0 1 1 *",
+        "@monthly" => "0 0 0 1 * *",
+        "@weekly" => "0 0 0 * * 0",
+        "@daily" | "@midnight" => "0 0 0 * * *",
+        "@hourly" => "0 0 * * * *",
+        _ => return fail(format!("unrecognized descriptor: {text}")),
+    };
+    Ok(Kind::Fields(fields(spec, true)?))
+}
+
+fn fields(spec: &str, seconds: bool) -> Result<Fields, CronError> {
+    let mut parts: Vec<&str> = spec.split_whitespace().collect();
+    match (seconds, parts.len()) {
+        (_, 5) => parts.insert(0, "0"),
+        (true, 6) => {}
+        (true, count) => return fail(format!("expected 5 to 6 fields, found {count}: [{}]", parts.join(" "))),
+        (false, count) => return fail(format!("expected exactly 5 fields, found {count}: [{}]", parts.join(" "))),
+    }
+    Ok(Fields {
+        second: field(parts[0], &SECONDS)?,
+        minute: field(parts[1], &MINUTES)?,
+        hour: field(parts[2], &HOURS)?,
+        day: field(parts[3], &DAYS)?,
+        month: field(parts[4], &MONTHS)?,
+        weekday: field(parts[5], &WEEKDAYS)?,
+    })
+}
+
+fn field(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
+    let mut bits = 0;
+    for part in text.split(',').filter(|it| !it.is_empty()) {
+        bits |= range(part, bounds)?;
+    }
+    Ok(bits)
+}
+
+fn range(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
+    let range_and_step: Vec<&str> = text.split('/').collect();
+    let low_and_high: Vec<&str> = range_and_step[0].split('-').collect();
+    let single = low_and_high.len() == 1;
+    let mut extra = 0;
+    let (start, mut end) = if matches!(low_and_high[0], "*" | "?") {
+        extra = STAR;
+        (bounds.min, bounds.max)
+    } else {
+        let start = number_or_name(low_and_high[0], bounds)?;
+        match low_and_high.as_slice() {
+            [_] => (start, start),
+            [_, high] => (start, number_or_name(high, bounds)?),
+            _ => return fail(format!("too many hyphens: {text}")),
+        }
+    };
+    let step = match range_and_step.as_slice() {
+        [_] => 1,
+        [_, step] => {
+            let step = number(step)?;
+            if single {
+                end = bounds.max;
+            }
+            if step > 1 {
+                extra = 0;
+            }
+            step
+        }
+        _ => return fail(format!("too many slashes: {text}")),
+    };
+    if start < bounds.min {
+        return fail(format!("beginning of range ({start}) below minimum ({}): {text}", bounds.min));
+    }
+    if end > bounds.max {
+        return fail(format!("end of range ({end}) above maximum ({}): {text}", bounds.max));
+    }
+    if start > end {
+        return fail(format!("beginning of range ({start}) beyond end of range ({end}): {text}"));
+    }
+    if step == 0 {
+        return fail(format!("step of range should be a positive number: {text}"));
+    }
+    let mut bits = extra;
+    let mut at = start;
+    while at <= end {
+        bits |= 1 << at;
+        at = at.saturating_add(step);
+    }
+    Ok(bits)
+}
+
+fn number_or_name(text: &str, bounds: &Bounds) -> Result<u32, CronError> {
+    let lower = text.to_lowercase();
+    match bounds.names.iter().position(|it| *it == lower) {
+        Some(place) => Ok(bounds.min + u32::try_from(place).unwrap_or(0)),
+        None => number(text),
+    }
+}
+
+fn number(text: &str) -> Result<u32, CronError> {
+    match text.parse::<i64>() {
+        Ok(value) if value < 0 => fail(format!("negative number ({value}) not allowed: {text}")),
+        Ok(value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
+        Err(_) => fail(format!(
+            "failed to parse int from {text}: strconv.Atoi: parsing {}: invalid syntax",
+            crate::fmt::quote(text)
+        )),
+    }
+}
+
+fn has(bits: u64, value: i8) -> bool {
+    u32::try_from(value).is_ok_and(|it| bits & (1 << it) != 0)
+}
+
+/// A wall time in a zone as Go's `time.Date` decides it when daylight saving skips or repeats it.
+fn go_date(at: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    let as_utc = TimeZone::UTC.to_timestamp(at).ok()?;
+    let offset = zone.to_offset(as_utc);
+    if offset.seconds() == 0 {
+        return Some(as_utc);
+    }
+    let first = as_utc.checked_sub(SignedDuration::from_secs(i64::from(offset.seconds()))).ok()?;
+    let offset = zone.to_offset(first);
+    as_utc.checked_sub(SignedDuration::from_secs(i64::from(offset.seconds()))).ok()
+}
+
+impl Fields {
+    fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let second = after.as_nanosecond().div_euclid(1_000_000_000);
+        let mut at = Timestamp::from_second(i64::try_from(second).ok()?.checked_add(1)?).ok()?;
+        let wall = |at: Timestamp| zone.to_datetime(at);
+        let plus = |at: Timestamp, seconds: i64| at.checked_add(SignedDuration::from_secs(seconds)).ok();
+        let limit = wall(at).year() + 5;
+        let mut added = false;
+        'wrap: loop {
+            if wall(at).year() > limit {
+                return None;
+            }
+            while !has(self.month, wall(at).month()) {
+                let now = wall(at);
+                if !added {
+                    added = true;
+                    at = go_date(Date::new(now.year(), now.month(), 1).ok()?.to_datetime(Time::midnight()), zone)?;
+                }
+                let now = wall(at);
+                let (year, month) = if now.month() == 12 { (now.year() + 1, 1) } else { (now.year(), now.month() + 1) };
+                // the day after normalisation: a month that lacks the day runs over into the next
+                let first = Date::new(year, month, 1).ok()?;
+                let date = first.checked_add(jiff::Span::new().days(i64::from(now.day()) - 1)).ok()?;
+                at = go_date(date.to_datetime(now.time()), zone)?;
+                if wall(at).month() == 1 {
+                    continue 'wrap;
+                }
+            }
+            while !self.day_matches(wall(at)) {
+                let now = wall(at);
+                if !added {
+                    added = true;
+                    at = go_date(now.date().to_datetime(Time::midnight()), zone)?;
+                }
+                let now = wall(at);
+                at = go_date(now.date().tomorrow().ok()?.to_datetime(now.time()), zone)?;
+                // midnight may have moved by daylight saving
+                let hour = i64::from(wall(at).hour());
+                if hour != 0 {
+                    at = plus(at, if hour > 12 { (24 - hour) * 3600 } else { -hour * 3600 })?;
+                }
+                if wall(at).day() == 1 {
+                    continue 'wrap;
+                }
+            }
+            while !has(self.hour, wall(at).hour()) {
+                let now = wall(at);
+                if !added {
+                    added = true;
+                    at = go_date(now.date().at(now.hour(), 0, 0, 0), zone)?;
+                }
+                at = plus(at, 3600)?;
+                if wall(at).hour() == 0 {
+                    continue 'wrap;
+                }
+            }
+            while !has(self.minute, wall(at).minute()) {
+                if !added {
+                    added = true;
+                    at = plus(at, -(at.as_second().rem_euclid(60)))?;
+                }
+                at = plus(at, 60)?;
+                if wall(at).minute() == 0 {
+                    continue 'wrap;
+                }
+            }
+            while !has(self.second, wall(at).second()) {
+                added = true;
+                at = plus(at, 1)?;
+                if wall(at).second() == 0 {
+                    continue 'wrap;
+                }
+            }
+            return Some(at);
+        }
+    }
+
+    fn day_matches(&self, at: DateTime) -> bool {
+        let day = has(self.day, at.day());
+        let weekday = has(self.weekday, at.weekday().to_sunday_zero_offset());
+        if self.day & STAR != 0 || self.weekday & STAR != 0 { day && weekday } else { day || weekday }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(spec: &str, after: &str) -> String {
+        let schedule = Schedule::parse_with_seconds(spec).unwrap();
+        schedule.next(after.parse().unwrap(), &TimeZone::UTC).map_or_else(|| "never".to_owned(), |it| it.to_string())
+    }
+
+    #[test]
+    fn the_next_time_is_strictly_after() {
+        for (spec, after, wanted) in [
+            ("0 0 * * *", "2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z"),
+            ("*/15 * * * *", "2026-11-23T10:14:59.5Z", "2026-11-23T10:15:00Z"),
+            ("0 0 29 2 *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"),
+            ("0 0 31 2 *", "2026-01-01T00:00:00Z", "never"),
+            ("0 0 13 * 5", "2026-11-01T00:00:00Z", "2026-11-06T00:00:00Z"),
+            ("30 9 * * mon-fri", "2026-11-20T10:00:00Z", "2026-11-23T09:30:00Z"),
+            ("@every 1h30m", "2026-11-23T10:00:00.7Z", "2026-11-23T11:30:00Z"),
+            ("@weekly", "2026-11-23T10:00:00Z", "2026-11-29T00:00:00Z"),
+            ("CRON_TZ=America/New_York 0 6 * * *", "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"),
+            ("CRON_TZ=America/New_York 30 2 * * *", "2026-03-08T05:00:00Z", "2026-03-09T06:30:00Z"),
+            ("*/10 * * * * *", "2026-11-23T10:00:05Z", "2026-11-23T10:00:10Z"),
+        ] {
+            assert_eq!(next(spec, after), wanted, "{spec}");
+        }
+    }
+
+    #[test]
+    fn the_previous_time_is_at_or_before() {
+        let schedule = Schedule::parse("0 6 * * *").unwrap();
+        let previous = schedule.previous("2026-11-23T06:00:00Z".parse().unwrap(), &TimeZone::UTC);
+        assert_eq!(previous.map(|it| it.to_string()).as_deref(), Some("2026-11-23T06:00:00Z"));
+        let previous = schedule.previous("2026-11-23T05:59:59Z".parse().unwrap(), &TimeZone::UTC);
+        assert_eq!(previous.map(|it| it.to_string()).as_deref(), Some("2026-11-22T06:00:00Z"));
+    }
+
+    #[test]
+    fn bad_fields_are_named() {
+        for (spec, message) in [
+            ("", "empty spec string"),
+            ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
+            ("60 * * * *", "end of range (60) above maximum (59): 60"),
+            ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
+            ("a * * * *", "failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax"),
+            ("*/0 * * * *", "step of range should be a positive number: */0"),
+            ("@foo", "unrecognized descriptor: @foo"),
+            ("CRON_TZ=Mars/X * * * * *", "provided bad location Mars/X: unknown time zone Mars/X"),
+        ] {
+            assert_eq!(Schedule::parse(spec).unwrap_err().to_string(), message);
+        }
+    }
+}
