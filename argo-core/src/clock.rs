@@ -22,7 +22,8 @@ enum Form {
         origin: tokio::time::Instant,
     },
     Scaled {
-        epoch: Timestamp,
+        start: Timestamp,
+        origin: std::time::Instant,
         factor: f64,
     },
 }
@@ -47,15 +48,8 @@ impl Clock {
     /// Starts at the machine's time and runs `factor` times as fast (`factor` ≤ 0 or not finite means 1).
     #[must_use]
     pub fn scaled(factor: f64) -> Self {
-        Self::scaled_since(Timestamp::now(), factor)
-    }
-
-    /// Agrees with the machine's clock at `epoch` and runs `factor` times as fast from there: two
-    /// processes with the same arguments, or one before and after a restart, tell the same time.
-    #[must_use]
-    pub fn scaled_since(epoch: Timestamp, factor: f64) -> Self {
         let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
-        Self(Arc::new(Form::Scaled { epoch, factor }))
+        Self(Arc::new(Form::Scaled { start: Timestamp::now(), origin: std::time::Instant::now(), factor }))
     }
 
     /// The time now.
@@ -65,9 +59,7 @@ impl Clock {
             Form::System => Timestamp::now(),
             #[cfg(feature = "runtime")]
             Form::Virtual { start, origin } => time::after(*start, origin.elapsed()),
-            Form::Scaled { epoch, factor } => {
-                time::after(*epoch, time::between(*epoch, Timestamp::now()).mul_f64(*factor))
-            }
+            Form::Scaled { start, origin, factor } => time::after(*start, origin.elapsed().mul_f64(*factor)),
         }
     }
 

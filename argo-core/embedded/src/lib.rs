@@ -1,1 +1,38 @@
 //! Kubernetes inside the process: an API server, a workload simulator, faults and a journal, for tests, simulations and embedding.
+//!
+//! | to | call |
+//! |---|---|
+//! | make one | [`Cluster::new`], [`Cluster::builder`]; [`Cluster::open`] for one that lasts |
+//! | run controllers on it | [`Cluster::client`]: a stock `kube::Client`, also under paused time |
+//! | reach it with kubectl | [`Cluster::serve`] and [`Serving::kubeconfig`] |
+//! | seed and inspect it | [`Cluster::apply_yaml`], [`Cluster::install_crds`], [`Cluster::direct`], [`Cluster::dump`] |
+//! | break it | [`Cluster::faults`], [`ClientOptions::cut_after_writes`], [`Cluster::compact`] |
+//! | see who did what | [`Cluster::journal`] |
+//!
+//! ```text
+//!  kube::Client ── tower ──┐
+//!  kubectl ─────── https ──┼──► server ──► store ──► disk
+//!  simulator ───── direct ─┘      │  └── watches, woken per resource
+//!                        faults, journal
+//! ```
+
+mod cluster;
+mod crd;
+mod faces;
+pub mod faults;
+mod fields;
+pub mod journal;
+mod jsonpath;
+mod persist;
+mod resources;
+mod schema;
+mod server;
+mod session;
+pub mod store;
+mod yaml;
+
+pub use cluster::{Cluster, ClusterBuilder};
+pub use faces::{DeleteParams, Direct, List, ListFilter, LocalService, ServeError, Serving, Watch, WatchEvent, WatchKind};
+pub use persist::PersistError;
+pub use server::{Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, ResponseBody, Verb};
+pub use session::{ClientOptions, Session};

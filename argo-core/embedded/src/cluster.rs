@@ -1,0 +1,277 @@
+//! A cluster: how it is made, and the ways in.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use argo_core::clock::Clock;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::faces::{self, Direct, LocalService, ServeError, Serving};
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::persist::{Disk, PersistError, Restored};
+use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State};
+use crate::session::{ClientOptions, Session};
+use crate::store::Store;
+
+/// How many events of each resource are kept for watches to replay, unless the builder says otherwise.
+const LOG_CAPACITY: usize = 10_000;
+
+/// Kubernetes in the process. Clones are handles on the same cluster.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use argo_embedded::Cluster;
+/// use k8s_openapi::api::core::v1::ConfigMap;
+/// use kube::{Api, api::PostParams};
+///
+/// let cluster = Cluster::new();
+/// let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
+/// let mut map = ConfigMap::default();
+/// map.metadata.name = Some("settings".to_owned());
+/// let created = maps.create(&PostParams::default(), &map).await.unwrap();
+/// assert_eq!(created.metadata.namespace.as_deref(), Some("default"));
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    server: Arc<Server>,
+}
+
+/// Options of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterBuilder {
+    clock: Clock,
+    seed: u64,
+    path: Option<PathBuf>,
+    log_capacity: usize,
+    rbac: bool,
+    admission: Vec<Arc<dyn Admission>>,
+}
+
+// === impl ClusterBuilder ===
+
+impl Default for ClusterBuilder {
+    fn default() -> Self {
+        Self { clock: Clock::system(), seed: 0, path: None, log_capacity: LOG_CAPACITY, rbac: false, admission: Vec::new() }
+    }
+}
+
+impl ClusterBuilder {
+    /// The clock of timestamps, timeouts and latencies. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The seed of uids, generated names and cluster addresses. Default: 0. A store on disk keeps the seed it was made with.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Keeps everything in a file: each acknowledged write survives the process. Default: in memory only.
+    #[must_use]
+    pub fn persist(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// How many events of each resource are kept for watches to replay. Default: 10,000.
+    #[must_use]
+    pub fn log_capacity(mut self, events: usize) -> Self {
+        self.log_capacity = events;
+        self
+    }
+
+    /// Lets Roles and ClusterRoles decide who may do what. Default: everybody may do anything.
+    #[must_use]
+    pub fn rbac(mut self) -> Self {
+        self.rbac = true;
+        self
+    }
+
+    /// Adds a hook that may change or refuse objects before they are stored, as an admission webhook does.
+    #[must_use]
+    pub fn admission(mut self, hook: impl Admission) -> Self {
+        self.admission.push(Arc::new(hook));
+        self
+    }
+
+    /// Makes the cluster.
+    ///
+    /// # Errors
+    /// The file of [`ClusterBuilder::persist`] cannot be read or is in use.
+    pub fn build(self) -> Result<Cluster, PersistError> {
+        let mut state = match &self.path {
+            None => State::new(Store::new(self.log_capacity), Ids::new(self.seed, 0), None),
+            Some(path) => {
+                let Restored { disk, store, seed, drawn, fresh } = Disk::open(path, self.log_capacity, self.seed)?;
+                tracing::debug!(path = %path.display(), revision = store.revision(), fresh, "store opened");
+                let mut state = State::new(store, Ids::new(seed, drawn), Some(disk));
+                state.register_definitions();
+                state
+            }
+        };
+        state.rbac = self.rbac;
+        state.admission = self.admission;
+        Ok(Cluster::start(self.clock, state))
+    }
+}
+
+// === impl Cluster ===
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cluster {
+    /// A cluster in memory, on the machine's clock.
+    pub fn new() -> Self {
+        Self::start(Clock::system(), State::new(Store::new(LOG_CAPACITY), Ids::new(0, 0), None))
+    }
+
+    /// A cluster with options.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// Opens (or makes) a cluster that lasts.
+    ///
+    /// # Errors
+    /// The file cannot be read or is in use.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PersistError> {
+        Self::builder().persist(path.as_ref()).build()
+    }
+
+    fn start(clock: Clock, state: State) -> Self {
+        let cluster = Self { server: Arc::new(Server { state: Mutex::new(state), clock, faults: Faults::default(), journal: Journal::default() }) };
+        let direct = cluster.direct("argo-embedded");
+        for name in INITIAL_NAMESPACES {
+            match direct.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })) {
+                Ok(_) => {}
+                Err(error) if error.is_already_exists() => {}
+                Err(error) => tracing::warn!(namespace = name, %error, "an initial namespace could not be made"),
+            }
+        }
+        cluster
+    }
+
+    /// A stock `kube::Client`, in the namespace `default`. Must be called inside a tokio runtime, whose time may be paused.
+    pub fn client(&self) -> kube::Client {
+        self.client_with(ClientOptions::default()).0
+    }
+
+    /// A client with a name of its own, and the handle that cuts it off.
+    pub fn client_with(&self, options: ClientOptions) -> (kube::Client, Session) {
+        let namespace = if options.namespace.is_empty() { "default".to_owned() } else { options.namespace.clone() };
+        let session = Session::new(&options);
+        (kube::Client::new(self.service(&options.name, session.clone()), namespace), session)
+    }
+
+    /// The tower service under [`Cluster::client_with`], for other HTTP clients.
+    pub fn service(&self, client: &str, session: Session) -> LocalService {
+        let caller = Caller { client: client.to_owned(), user: "kubernetes-admin".to_owned(), groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()] };
+        LocalService::new(self.server.clone(), session, caller)
+    }
+
+    /// A client that acts as another user, for clusters with RBAC.
+    pub fn client_as(&self, user: &str, groups: &[&str]) -> kube::Client {
+        let caller = Caller { client: user.to_owned(), user: user.to_owned(), groups: groups.iter().map(|group| (*group).to_owned()).collect() };
+        kube::Client::new(LocalService::new(self.server.clone(), Session::new(&ClientOptions::named(user)), caller), "default")
+    }
+
+    /// Calls without HTTP, by a writer of this name.
+    pub fn direct(&self, writer: &str) -> Direct {
+        Direct::new(self.server.clone(), writer)
+    }
+
+    /// Serves HTTPS at an address (port 0: any) until the handle is dropped. Certificates are made for this call.
+    ///
+    /// # Errors
+    /// The address is in use or cannot be listened at.
+    pub async fn serve(&self, address: SocketAddr) -> Result<Serving, ServeError> {
+        faces::serve(self.server.clone(), address).await
+    }
+
+    /// The clock of the cluster.
+    pub fn clock(&self) -> &Clock {
+        &self.server.clock
+    }
+
+    /// Faults to inject.
+    pub fn faults(&self) -> &Faults {
+        &self.server.faults
+    }
+
+    /// The requests so far.
+    pub fn journal(&self) -> &Journal {
+        &self.server.journal
+    }
+
+    /// The revision of the last change.
+    pub fn revision(&self) -> u64 {
+        self.server.state.lock().store.revision()
+    }
+
+    /// Forgets the event log: watches from older revisions get "410 Gone", as after a compaction of etcd.
+    ///
+    /// # Errors
+    /// The log on disk could not be written.
+    pub fn compact(&self) -> Result<(), PersistError> {
+        let mut state = self.server.state.lock();
+        let revision = state.store.revision();
+        if let Some(disk) = &mut state.disk {
+            disk.compact(revision)?;
+        }
+        state.store.compact();
+        state.wake_all();
+        Ok(())
+    }
+
+    /// Creates or updates CustomResourceDefinitions; they are served when this returns.
+    ///
+    /// # Errors
+    /// One of them is invalid.
+    pub fn install_crds(&self, definitions: &[Value]) -> Result<(), ApiError> {
+        definitions.iter().try_for_each(|definition| self.put(definition.clone()).map(|_| ()))
+    }
+
+    /// Creates or replaces the objects of a stream of YAML documents, in order.
+    ///
+    /// # Errors
+    /// The text is no YAML, or an object is refused; those before it are there.
+    pub fn apply_yaml(&self, text: &str) -> Result<Vec<Arc<Value>>, ApiError> {
+        let objects = crate::yaml::objects(text).map_err(|error| ApiError::bad_request(format!("error parsing YAML: {error}")))?;
+        objects.into_iter().map(|object| self.put(object)).collect()
+    }
+
+    fn put(&self, object: Value) -> Result<Arc<Value>, ApiError> {
+        self.direct("argo-embedded").apply(object)
+    }
+
+    /// All objects, by resource, namespace and name.
+    pub fn dump(&self) -> Vec<Arc<Value>> {
+        let state = self.server.state.lock();
+        let resources: Vec<_> = state.store.resources().cloned().collect();
+        resources.iter().flat_map(|resource| state.store.objects(resource, None).map(|(_, object)| object.clone()).collect::<Vec<_>>()).collect()
+    }
+
+    /// Sets the text that a container's log shows.
+    pub fn set_log(&self, namespace: &str, pod: &str, container: &str, text: impl Into<String>) {
+        let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
+        self.server.state.lock().logs.insert(key, text.into());
+    }
+
+    /// Appends to the text that a container's log shows.
+    pub fn append_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
+        let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
+        self.server.state.lock().logs.entry(key).or_default().push_str(text);
+    }
+}

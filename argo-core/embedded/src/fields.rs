@@ -1,0 +1,68 @@
+//! Who owns which fields: the server's use of structured merge.
+
+use argo_merge::Schema;
+use argo_merge::structured::{self, ApplyError, FieldSet, Writer};
+use serde_json::{Value, json};
+
+use crate::server::{ApiError, Call, Part, timestamp_text};
+
+/// How a write came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A create, an update or a patch other than apply: what changed is owned.
+    Update,
+    /// A server-side apply: `managedFields` are in place already.
+    Apply,
+}
+
+/// Brings `managedFields` up to date before a write.
+pub(crate) fn track(call: &Call<'_>, live: Option<&Value>, change: Change, part: Part, object: &mut Value) {
+    if change == Change::Update {
+        let time = timestamp_text(call.now);
+        let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
+        let writer = writer(call, part, &manager, &version, &time, object);
+        *object = structured::update(live, object, &writer, &schema(call));
+    }
+}
+
+/// Merges an applied configuration into the live object.
+pub(crate) fn apply(call: &Call<'_>, part: Part, live: Option<&Value>, config: &Value, force: bool) -> Result<Value, ApiError> {
+    let time = timestamp_text(call.now);
+    let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
+    let writer = writer(call, part, &manager, &version, &time, config);
+    structured::apply(live, config, &writer, force, &schema(call)).map_err(|error| match error {
+        ApplyError::Conflicts(conflicts) => {
+            let causes: Vec<Value> = conflicts
+                .0
+                .iter()
+                .map(|conflict| json!({ "reason": "FieldManagerConflict", "message": conflict.message(), "field": conflict.field() }))
+                .collect();
+            let mut error = ApiError::new(409, "Conflict", conflicts.to_string());
+            error.details = Some(Box::new(json!({ "causes": causes })));
+            error
+        }
+        ApplyError::BadRequest(message) => ApiError::bad_request(message),
+        other => ApiError::new(500, "InternalError", other.to_string()),
+    })
+}
+
+fn writer<'a>(call: &Call<'_>, part: Part, manager: &'a str, version: &'a str, time: &'a str, object: &Value) -> Writer<'a> {
+    let writer = Writer::new(manager, version, time);
+    match part {
+        Part::Status => {
+            let others: Vec<&str> = object.as_object().into_iter().flat_map(|root| root.keys()).map(String::as_str).filter(|field| *field != "status").collect();
+            let paths: Vec<&[&str]> = others.iter().map(std::slice::from_ref).collect();
+            writer.subresource("status").ignoring(FieldSet::of_fields(&paths))
+        }
+        Part::Scale => writer.subresource("scale"),
+        Part::Main | Part::Finalize if call.version_def().status => writer.ignoring(FieldSet::of_fields(&[&["status"]])),
+        Part::Main | Part::Finalize => writer,
+    }
+}
+
+fn schema(call: &Call<'_>) -> Schema {
+    match &call.version_def().custom {
+        Some(custom) => custom.merge.clone(),
+        None => Schema::of(call.def.group(), &call.version_def().name, &call.def.kind),
+    }
+}

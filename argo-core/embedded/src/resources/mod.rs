@@ -1,0 +1,175 @@
+//! Which resources exist: the built-in ones from one table, and those of CustomResourceDefinitions.
+
+mod builtin;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::crd::CustomVersion;
+use crate::store::GroupResource;
+
+pub(crate) use builtin::builtin;
+
+/// How names of a resource are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameRule {
+    /// RFC 1123 subdomain.
+    Subdomain,
+    /// RFC 1123 label.
+    Label,
+    /// RFC 1035 label.
+    Label1035,
+    /// Anything that can stand in a URL path.
+    PathSegment,
+}
+
+/// A resource that the server serves.
+#[derive(Clone, Debug)]
+pub(crate) struct ResourceDef {
+    /// The name clients use.
+    pub(crate) served: GroupResource,
+    /// Where its objects are stored: the events of both groups are the same objects, as those of all versions are.
+    pub(crate) stored: GroupResource,
+    pub(crate) kind: String,
+    pub(crate) list_kind: String,
+    pub(crate) singular: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) namespaced: bool,
+    /// Served versions, the preferred one first.
+    pub(crate) versions: Vec<VersionDef>,
+    pub(crate) storage_version: String,
+    /// generation counts changes.
+    pub(crate) generation: bool,
+    pub(crate) create_on_update: bool,
+    pub(crate) review: bool,
+    pub(crate) returns_deleted: bool,
+    pub(crate) names: NameRule,
+    pub(crate) builtin: bool,
+}
+
+/// One served version of a resource.
+#[derive(Clone, Debug)]
+pub(crate) struct VersionDef {
+    pub(crate) name: String,
+    pub(crate) status: bool,
+    pub(crate) scale: Option<ScalePaths>,
+    /// What a CustomResourceDefinition says of this version.
+    pub(crate) custom: Option<Arc<CustomVersion>>,
+}
+
+/// Where the numbers of the scale subresource sit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScalePaths {
+    pub(crate) spec: Vec<String>,
+    pub(crate) status: Vec<String>,
+    pub(crate) selector: Option<Vec<String>>,
+}
+
+/// All served resources.
+#[derive(Clone, Debug)]
+pub(crate) struct Registry {
+    resources: BTreeMap<GroupResource, Arc<ResourceDef>>,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self { resources: builtin().iter().map(|def| (def.served.clone(), def.clone())).collect() }
+    }
+
+    /// Finds a resource by group, version and plural name.
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<(Arc<ResourceDef>, usize)> {
+        let def = self.resources.get(&GroupResource::new(group, plural))?;
+        let index = def.versions.iter().position(|served| served.name == version)?;
+        Some((def.clone(), index))
+    }
+
+    /// Finds a resource by group and plural name, at its preferred version.
+    pub(crate) fn resource(&self, gr: &GroupResource) -> Option<&Arc<ResourceDef>> {
+        self.resources.get(gr)
+    }
+
+    /// Finds a resource by group, version and kind.
+    pub(crate) fn by_kind(&self, group: &str, version: &str, kind: &str) -> Option<(Arc<ResourceDef>, usize)> {
+        self.resources.values().filter(|def| def.group() == group && def.kind == kind).find_map(|def| {
+            let index = def.versions.iter().position(|served| served.name == version)?;
+            Some((def.clone(), index))
+        })
+    }
+
+    pub(crate) fn serves_group_version(&self, group: &str, version: &str) -> bool {
+        self.resources.values().any(|def| def.group() == group && def.versions.iter().any(|served| served.name == version))
+    }
+
+    pub(crate) fn serves_group(&self, group: &str) -> bool {
+        self.resources.values().any(|def| def.group() == group)
+    }
+
+    pub(crate) fn insert(&mut self, def: ResourceDef) {
+        self.resources.insert(def.served.clone(), Arc::new(def));
+    }
+
+    pub(crate) fn remove(&mut self, gr: &GroupResource) {
+        self.resources.remove(gr);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ResourceDef>> {
+        self.resources.values()
+    }
+
+    /// The core group first, then the others by name, each with its versions in order of preference.
+    pub(crate) fn groups(&self) -> Vec<(String, Vec<String>)> {
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for def in self.resources.values() {
+            let versions = groups.entry(def.group().to_owned()).or_default();
+            for version in &def.versions {
+                if !versions.contains(&version.name) {
+                    versions.push(version.name.clone());
+                }
+            }
+        }
+        for versions in groups.values_mut() {
+            versions.sort_by_key(|version| std::cmp::Reverse(version_priority(version)));
+        }
+        groups.into_iter().collect()
+    }
+}
+
+// === impl ResourceDef ===
+
+impl ResourceDef {
+    pub(crate) fn group(&self) -> &str {
+        &self.served.group
+    }
+
+    pub(crate) fn resource(&self) -> &str {
+        &self.served.resource
+    }
+
+    pub(crate) fn api_version(&self, index: usize) -> String {
+        let version = &self.versions[index].name;
+        if self.group().is_empty() { version.clone() } else { format!("{}/{version}", self.group()) }
+    }
+}
+
+/// Orders versions as Kubernetes does: stable before beta before alpha, higher first, anything else last by name.
+pub(crate) fn version_priority(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
+    let parsed = (|| {
+        let rest = version.strip_prefix('v')?;
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let major: u64 = rest[..digits].parse().ok()?;
+        let rest = &rest[digits..];
+        if rest.is_empty() {
+            return Some((4, major, 0));
+        }
+        let (class, minor) = rest.strip_prefix("beta").map(|minor| (3, minor)).or_else(|| rest.strip_prefix("alpha").map(|minor| (2, minor)))?;
+        let minor: u64 = if minor.is_empty() { 0 } else { minor.parse().ok()? };
+        Some((class, major, minor))
+    })();
+    match parsed {
+        Some((class, major, minor)) => (class, major, minor, std::cmp::Reverse(String::new())),
+        None => (0, 0, 0, std::cmp::Reverse(version.to_owned())),
+    }
+}

@@ -1,0 +1,273 @@
+//! The field types of the built-in kinds: what a typed server decodes, drops and refuses.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+static TYPES: LazyLock<BTreeMap<&'static str, TypeDef>> = LazyLock::new(|| parse(include_str!("types.txt")));
+
+/// A type: its fields in order of name.
+#[derive(Debug, Default)]
+pub(crate) struct TypeDef {
+    pub(crate) fields: BTreeMap<&'static str, Field>,
+    pub(crate) atomic: bool,
+}
+
+/// A field of a type.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) required: bool,
+    pub(crate) shape: Shape,
+    pub(crate) list: ListType,
+    pub(crate) atomic: bool,
+    /// Strategic merge: by this key, or as a set of scalars if empty.
+    pub(crate) merge_key: Option<&'static str>,
+    pub(crate) retain_keys: bool,
+    pub(crate) default: Option<Value>,
+}
+
+/// How list items relate in server-side apply.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ListType {
+    Atomic,
+    Set,
+    Map(Vec<&'static str>),
+}
+
+/// The shape of a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    String,
+    Int32,
+    Int64,
+    Number,
+    Bool,
+    Bytes,
+    Quantity,
+    Time,
+    MicroTime,
+    IntOrString,
+    Any,
+    List(Box<Shape>),
+    Map(Box<Shape>),
+    Type(&'static str),
+}
+
+/// All types by name.
+pub(crate) fn types() -> &'static BTreeMap<&'static str, TypeDef> {
+    &TYPES
+}
+
+/// The name of a kind's type: `apps.v1.Deployment`.
+pub(crate) fn type_name(group: &str, version: &str, kind: &str) -> String {
+    let group = if group.is_empty() { "core" } else { group.split('.').next().unwrap_or_default() };
+    format!("{group}.{version}.{kind}")
+}
+
+/// Brings an object of a built-in kind into the form a typed server keeps: unknown fields, nulls and empty optional lists and maps go.
+/// Returns the paths of unknown fields.
+///
+/// # Errors
+/// A value of the wrong type, in the words of Go's decoder.
+pub(crate) fn prune(group: &str, version: &str, kind: &str, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = Vec::new();
+    if let Some((name, _)) = TYPES.get_key_value(type_name(group, version, kind).as_str()) {
+        clean(object, &Shape::Type(name), "", kind, &mut unknown)?;
+    }
+    Ok(unknown)
+}
+
+/// As [`prune`], for the metadata of a custom resource.
+pub(crate) fn prune_metadata(metadata: &mut Value, unknown: &mut Vec<String>) {
+    // A wrong type within metadata is left to the checks of names and labels.
+    let _ = clean(metadata, &Shape::Type("meta.v1.ObjectMeta"), "metadata", "ObjectMeta", unknown);
+}
+
+fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mut Vec<String>) -> Result<(), String> {
+    let wrong = |value: &Value, wanted: &str| {
+        let actual = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        Err(format!("json: cannot unmarshal {actual} into Go struct field {owner}.{path} of type {wanted}"))
+    };
+    match shape {
+        Shape::Any => Ok(()),
+        Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
+            if !value.is_string() {
+                return wrong(value, if matches!(shape, Shape::Time | Shape::MicroTime) { "v1.Time" } else { "string" });
+            }
+            if matches!(shape, Shape::Time | Shape::MicroTime)
+                && let Some(text) = value.as_str()
+                && !text.is_empty()
+                && text.parse::<jiff::Timestamp>().is_err()
+            {
+                return Err(format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""));
+            }
+            Ok(())
+        }
+        Shape::Int32 => match value.as_i64() {
+            Some(number) if i32::try_from(number).is_ok() => Ok(()),
+            _ => wrong(value, "int32"),
+        },
+        Shape::Int64 => if value.as_i64().is_some() { Ok(()) } else { wrong(value, "int64") },
+        Shape::Number => if value.is_number() { Ok(()) } else { wrong(value, "float64") },
+        Shape::Bool => if value.is_boolean() { Ok(()) } else { wrong(value, "bool") },
+        Shape::IntOrString => if value.is_string() || value.as_i64().is_some() { Ok(()) } else { wrong(value, "intstr.IntOrString") },
+        Shape::Quantity => match value {
+            Value::String(_) => Ok(()),
+            Value::Number(number) => {
+                *value = Value::String(number.to_string());
+                Ok(())
+            }
+            _ => wrong(value, "resource.Quantity"),
+        },
+        Shape::List(inner) => {
+            let Some(items) = value.as_array_mut() else { return wrong(value, "[]slice") };
+            for (index, item) in items.iter_mut().enumerate() {
+                clean(item, inner, &format!("{path}[{index}]"), owner, unknown)?;
+            }
+            Ok(())
+        }
+        Shape::Map(inner) => {
+            let Some(fields) = value.as_object_mut() else { return wrong(value, "map[string]") };
+            fields.retain(|_, value| !value.is_null());
+            for (field, item) in fields.iter_mut() {
+                clean(item, inner, &crate::crd::child(path, field), owner, unknown)?;
+            }
+            Ok(())
+        }
+        Shape::Type(name) => {
+            let Some(def) = TYPES.get(name) else { return Ok(()) };
+            let type_name = name.rsplit('.').next().unwrap_or(name);
+            let Some(fields) = value.as_object_mut() else { return wrong(value, &format!("v1.{type_name}")) };
+            fields.retain(|field, value| {
+                if !def.fields.contains_key(field.as_str()) {
+                    unknown.push(crate::crd::child(path, field));
+                    return false;
+                }
+                !value.is_null()
+            });
+            for (field, value) in fields.iter_mut() {
+                if let Some(def) = def.fields.get(field.as_str()) {
+                    clean(value, &def.shape, &crate::crd::child(path, field), type_name, unknown)?;
+                }
+            }
+            fields.retain(|field, value| {
+                let Some(def) = def.fields.get(field.as_str()) else { return false };
+                def.required
+                    || match (&def.shape, &*value) {
+                        (Shape::List(_), Value::Array(items)) => !items.is_empty(),
+                        (Shape::Map(_), Value::Object(fields)) => !fields.is_empty(),
+                        _ => true,
+                    }
+            });
+            Ok(())
+        }
+    }
+}
+
+fn parse(table: &'static str) -> BTreeMap<&'static str, TypeDef> {
+    table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next()?;
+            let fields = words.filter_map(field).collect();
+            Some((name.trim_end_matches('%'), TypeDef { fields, atomic: name.ends_with('%') }))
+        })
+        .collect()
+}
+
+fn field(word: &'static str) -> Option<(&'static str, Field)> {
+    let (name, rest) = word.split_once(':')?;
+    let (rest, default) = match rest.split_once('=') {
+        Some((rest, default)) => (rest, serde_json::from_str(default).ok()),
+        None => (rest, None),
+    };
+    let (rest, retain_keys) = rest.strip_suffix('~').map_or((rest, false), |rest| (rest, true));
+    let (rest, merge_key) = rest.split_once('^').map_or((rest, None), |(rest, key)| (rest, Some(key)));
+    let (rest, atomic) = rest.strip_suffix('%').map_or((rest, false), |rest| (rest, true));
+    let (shape_text, list) = match rest.split_once('@') {
+        None => (rest, ListType::Atomic),
+        Some((rest, "")) => (rest, ListType::Set),
+        Some((rest, keys)) => (rest, ListType::Map(keys.split(',').collect())),
+    };
+    let required = name.ends_with('!');
+    Some((name.trim_end_matches('!'), Field { required, shape: shape(shape_text), list, atomic, merge_key, retain_keys, default }))
+}
+
+fn shape(text: &'static str) -> Shape {
+    if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return Shape::List(Box::new(shape(inner)));
+    }
+    if let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        return Shape::Map(Box::new(shape(inner)));
+    }
+    match text {
+        "s" => Shape::String,
+        "i" => Shape::Int32,
+        "l" => Shape::Int64,
+        "n" => Shape::Number,
+        "b" => Shape::Bool,
+        "y" => Shape::Bytes,
+        "q" => Shape::Quantity,
+        "t" => Shape::Time,
+        "T" => Shape::MicroTime,
+        "x" => Shape::IntOrString,
+        "o" => Shape::Any,
+        name => Shape::Type(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn table_is_closed_and_every_builtin_kind_has_a_type() {
+        fn check(shape: &Shape) {
+            match shape {
+                Shape::List(inner) | Shape::Map(inner) => check(inner),
+                Shape::Type(name) => assert!(TYPES.contains_key(name), "type {name} is missing"),
+                _ => {}
+            }
+        }
+        TYPES.values().flat_map(|def| def.fields.values()).for_each(|field| check(&field.shape));
+        for def in crate::resources::builtin() {
+            for version in &def.versions {
+                let name = type_name(def.group(), &version.name, &def.kind);
+                assert!(TYPES.contains_key(name.as_str()), "{name} has no type");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_fields_nulls_and_empty_optional_lists_go() {
+        let mut object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "a", "labels": {}, "extra": 1 },
+            "spec": { "replicas": 2, "paused": null, "colour": "red", "selector": {}, "template": { "spec": { "containers": [{ "name": "a", "args": [], "resources": { "limits": { "cpu": 1 } } }] } } },
+        });
+        let unknown = prune("apps", "v1", "Deployment", &mut object).expect("types fit");
+        assert_eq!(unknown, ["metadata.extra", "spec.colour"]);
+        assert_eq!(
+            object["spec"],
+            json!({ "replicas": 2, "selector": {}, "template": { "spec": { "containers": [{ "name": "a", "resources": { "limits": { "cpu": "1" } } }] } } })
+        );
+        assert_eq!(object["metadata"], json!({ "name": "a" }));
+    }
+
+    #[test]
+    fn wrong_types_are_named_as_go_names_them() {
+        let mut object = json!({ "spec": { "replicas": "two" } });
+        let error = prune("apps", "v1", "Deployment", &mut object).expect_err("replicas is a number");
+        assert_eq!(error, "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
+    }
+}

@@ -1,0 +1,200 @@
+//! Delete and deletecollection: preconditions, grace, propagation, two phases.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::meta::{self, set_metadata};
+use super::read::{Filter, ListAnswer};
+use super::state::State;
+use super::status::ApiError;
+use super::{Call, Outcome, convert, namespaces};
+use crate::resources::ResourceDef;
+use crate::store::{ObjectKey, Op};
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+
+/// The options of a delete, from body and query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeleteOptions {
+    pub(crate) grace: Option<i64>,
+    pub(crate) propagation: Option<String>,
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: Option<String>,
+    pub(crate) dry_run: bool,
+}
+
+/// What a delete came to.
+pub(crate) enum Deleted {
+    /// The object is gone; its last state.
+    Gone(Arc<Value>),
+    /// The object stays until its finalizers or its grace period are through.
+    Pending(Arc<Value>),
+}
+
+// === impl DeleteOptions ===
+
+impl DeleteOptions {
+    fn of(call: &Call<'_>) -> Result<Self, ApiError> {
+        let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
+        let query = &call.request.query;
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let mut options = Self {
+            grace: match body.get("gracePeriodSeconds").and_then(Value::as_i64) {
+                Some(grace) => Some(grace),
+                None => query.number("gracePeriodSeconds")?,
+            },
+            propagation: text(body.get("propagationPolicy")).or_else(|| query.get("propagationPolicy").map(str::to_owned)),
+            uid: text(body.pointer("/preconditions/uid")),
+            resource_version: text(body.pointer("/preconditions/resourceVersion")),
+            dry_run: call.dry_run || body.get("dryRun").and_then(Value::as_array).is_some_and(|list| list.iter().any(|item| item == "All")),
+        };
+        if options.propagation.is_none() {
+            options.propagation = match body.get("orphanDependents").and_then(Value::as_bool).or_else(|| query.get("orphanDependents").map(|value| value == "true")) {
+                Some(true) => Some("Orphan".to_owned()),
+                Some(false) => Some("Background".to_owned()),
+                None => None,
+            };
+        }
+        if let Some(policy) = &options.propagation
+            && !matches!(policy.as_str(), "Orphan" | "Foreground" | "Background")
+        {
+            let supported = ["Foreground", "Background", "Orphan", "nil"].map(str::to_owned);
+            return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[super::Cause::not_supported("propagationPolicy", &Value::from(policy.as_str()), &supported)]));
+        }
+        Ok(options)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    pub(super) fn delete(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        let options = DeleteOptions::of(call)?;
+        self.current(call)?;
+        let key = ObjectKey::new(call.namespace, call.name_or_empty());
+        Ok(match self.delete_one(&call.def, &key, &options, call.now)? {
+            Deleted::Pending(object) => Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)),
+            Deleted::Gone(object) if call.def.returns_deleted => Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)),
+            Deleted::Gone(object) => {
+                let mut details = json!({ "name": key.name, "kind": call.def.resource(), "uid": meta::uid(&object) });
+                if !call.def.group().is_empty() {
+                    details["group"] = Value::from(call.def.group());
+                }
+                Outcome::Json(200, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }))
+            }
+        })
+    }
+
+    pub(super) fn delete_collection(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        if call.def.namespaced && call.namespace.is_none() {
+            return Err(ApiError::method_not_allowed());
+        }
+        let options = DeleteOptions::of(call)?;
+        let filter = Filter::of(call)?;
+        let matching: Vec<(ObjectKey, Arc<Value>)> = self
+            .store
+            .objects(&call.def.stored, call.namespace)
+            .map(|(key, object)| (key.clone(), convert::from_storage(&call.def, call.version, object)))
+            .filter(|(_, object)| filter.matches(object))
+            .collect();
+        let mut items = Vec::new();
+        for (key, object) in matching {
+            match self.delete_one(&call.def, &key, &options, call.now) {
+                Ok(_) => items.push(object),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Outcome::List(ListAnswer { items, revision: self.store.revision(), continue_token: None, remaining: None }))
+    }
+
+    /// Deletes one object, or marks it for deletion.
+    pub(crate) fn delete_one(&mut self, def: &Arc<ResourceDef>, key: &ObjectKey, options: &DeleteOptions, now: jiff::Timestamp) -> Result<Deleted, ApiError> {
+        let existing = self.store.read(&def.stored, key).ok_or_else(|| ApiError::not_found(&def.served, &key.name))?;
+        check_preconditions(def, key, options, &existing)?;
+        if namespaces::is_namespace(def) {
+            return self.delete_namespace(def, key, &existing, options, now);
+        }
+        if crate::crd::is_definition(&def.stored) {
+            return self.delete_definition(def, key, &existing, options, now);
+        }
+        let mut object = (*existing).clone();
+        let mut finalizers = meta::finalizers(&object);
+        match options.propagation.as_deref() {
+            Some("Orphan") => {
+                finalizers.retain(|finalizer| finalizer != FOREGROUND);
+                add(&mut finalizers, ORPHAN);
+            }
+            Some("Foreground") => {
+                finalizers.retain(|finalizer| finalizer != ORPHAN);
+                add(&mut finalizers, FOREGROUND);
+            }
+            Some("Background") => finalizers.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND),
+            _ => {}
+        }
+        set_finalizers(&mut object, &finalizers);
+        let grace = grace_period(def, &existing, options);
+        let deleting = meta::is_deleting(&existing);
+        let pending_grace = existing.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
+        let remove = finalizers.is_empty() && (grace == 0 || (deleting && pending_grace == 0));
+        if remove {
+            let event = self.commit(&def.stored, Op::Delete { key: key.clone(), expected: None }, options.dry_run)?;
+            return Ok(Deleted::Gone(event.object));
+        }
+        if !deleting || (grace < pending_grace && options.grace.is_some()) {
+            let at = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
+            set_metadata(&mut object, "deletionTimestamp", Some(Value::from(meta::timestamp_text(at))));
+            set_metadata(&mut object, "deletionGracePeriodSeconds", Some(Value::from(grace)));
+            if !deleting && meta::generation(&object) > 0 {
+                let generation = meta::generation(&object) + 1;
+                set_metadata(&mut object, "generation", Some(Value::from(generation)));
+            }
+        }
+        if object == *existing {
+            return Ok(Deleted::Pending(existing));
+        }
+        let event = self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, options.dry_run)?;
+        Ok(Deleted::Pending(event.object))
+    }
+}
+
+fn check_preconditions(def: &ResourceDef, key: &ObjectKey, options: &DeleteOptions, existing: &Value) -> Result<(), ApiError> {
+    if let Some(uid) = &options.uid
+        && uid != meta::uid(existing)
+    {
+        return Err(ApiError::conflict(&def.served, &key.name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(existing))));
+    }
+    if let Some(version) = &options.resource_version
+        && version != meta::resource_version(existing)
+    {
+        let actual = meta::resource_version(existing);
+        return Err(ApiError::conflict(&def.served, &key.name, &format!("Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {actual}")));
+    }
+    Ok(())
+}
+
+/// Seconds an object may live on: only pods that sit on a node and still run get any.
+fn grace_period(def: &ResourceDef, existing: &Value, options: &DeleteOptions) -> i64 {
+    let is_pod = def.stored.group.is_empty() && def.stored.resource.as_ref() == "pods";
+    if !is_pod || meta::text(existing, "/spec/nodeName").is_empty() || matches!(meta::text(existing, "/status/phase"), "Succeeded" | "Failed") {
+        return 0;
+    }
+    match options.grace {
+        Some(grace) if grace < 0 => 1,
+        Some(grace) => grace,
+        None => existing.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30),
+    }
+}
+
+pub(super) fn set_finalizers(object: &mut Value, finalizers: &[String]) {
+    set_metadata(object, "finalizers", (!finalizers.is_empty()).then(|| Value::from(finalizers.to_vec())));
+}
+
+fn add(finalizers: &mut Vec<String>, finalizer: &str) {
+    if !finalizers.iter().any(|present| present == finalizer) {
+        finalizers.push(finalizer.to_owned());
+    }
+}

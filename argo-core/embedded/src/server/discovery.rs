@@ -1,0 +1,169 @@
+//! What is served: `/api`, `/apis`, their aggregated form, `/version` and the health endpoints.
+
+use serde_json::{Value, json};
+
+use super::request::RawRequest;
+use super::status::ApiError;
+use super::{Outcome, Server, openapi};
+use crate::resources::{Registry, ResourceDef};
+
+/// The Kubernetes version whose behaviour is served.
+pub(crate) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.3");
+const ALL: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+// === impl Server ===
+
+impl Server {
+    /// Answers GET of everything that is no resource.
+    pub(super) fn non_resource(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
+        let registry = self.state.lock().registry.clone();
+        let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let aggregated = request.accept.contains("as=APIGroupDiscoveryList") && request.accept.contains("v=v2");
+        let found = match segments.as_slice() {
+            ["api"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, true))),
+            ["apis"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, false))),
+            ["api"] => Some(json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:6443" }] })),
+            ["api", "v1"] => Some(resource_list(&registry, "", "v1")),
+            ["apis"] => {
+                let groups: Vec<Value> = registry.groups().into_iter().filter(|(group, _)| !group.is_empty()).map(|(group, versions)| group_of(&group, &versions)).collect();
+                Some(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }))
+            }
+            ["apis", group] if registry.serves_group(group) => {
+                let versions = registry.groups().into_iter().find(|(name, _)| name == group).map(|(_, versions)| versions).unwrap_or_default();
+                let mut found = group_of(group, &versions);
+                found["kind"] = Value::from("APIGroup");
+                found["apiVersion"] = Value::from("v1");
+                Some(found)
+            }
+            ["apis", group, version] if registry.serves_group_version(group, version) => Some(resource_list(&registry, group, version)),
+            ["version"] => Some(json!({
+                "major": VERSION.0, "minor": VERSION.1, "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+                "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+            })),
+            ["healthz" | "livez" | "readyz", ..] => return Ok(Outcome::Text("ok".to_owned())),
+            ["openapi", "v2"] if request.accept.split(',').all(|media| media.contains("protobuf")) && !request.accept.is_empty() => {
+                return Err(ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json"));
+            }
+            ["openapi", "v2"] => Some(openapi::v2(&registry)),
+            ["openapi", "v3"] => Some(openapi::v3_index(&registry)),
+            ["openapi", "v3", "api", version] if registry.serves_group_version("", version) => Some(openapi::v3(&registry, "", version)),
+            ["openapi", "v3", "apis", group, version] if registry.serves_group_version(group, version) => Some(openapi::v3(&registry, group, version)),
+            [] => Some(json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] })),
+            _ => None,
+        };
+        found.map(|value| Outcome::Json(200, value)).ok_or_else(ApiError::no_such_path)
+    }
+}
+
+fn group_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
+
+fn group_of(group: &str, versions: &[String]) -> Value {
+    let entries: Vec<Value> = versions.iter().map(|version| json!({ "groupVersion": group_version(group, version), "version": version })).collect();
+    json!({ "name": group, "versions": entries, "preferredVersion": entries.first() })
+}
+
+/// The subresources of a version: name, kind with its group and version, verbs.
+fn subresources(def: &ResourceDef, index: usize) -> Vec<(&'static str, Option<(&'static str, &'static str)>, String, &'static [&'static str])> {
+    let version = &def.versions[index];
+    let mut found: Vec<(&'static str, Option<(&'static str, &'static str)>, String, &'static [&'static str])> = Vec::new();
+    let is = |group: &str, resource: &str| def.group() == group && def.resource() == resource;
+    if is("", "pods") {
+        found.push(("binding", None, "Binding".to_owned(), &["create"]));
+        found.push(("eviction", Some(("policy", "v1")), "Eviction".to_owned(), &["create"]));
+        found.push(("log", None, "Pod".to_owned(), &["get"]));
+    }
+    if is("", "namespaces") {
+        found.push(("finalize", None, "Namespace".to_owned(), &["update"]));
+    }
+    if version.scale.is_some() {
+        found.push(("scale", Some(("autoscaling", "v1")), "Scale".to_owned(), &["get", "patch", "update"]));
+    }
+    if version.status {
+        found.push(("status", None, def.kind.clone(), &["get", "patch", "update"]));
+    }
+    if is("", "serviceaccounts") {
+        found.push(("token", Some(("authentication.k8s.io", "v1")), "TokenRequest".to_owned(), &["create"]));
+    }
+    found
+}
+
+fn verbs(def: &ResourceDef) -> Vec<&'static str> {
+    if def.review { vec!["create"] } else { ALL.to_vec() }
+}
+
+fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
+    let mut resources = Vec::new();
+    for def in registry.iter().filter(|def| def.group() == group) {
+        let Some(index) = def.versions.iter().position(|served| served.name == version) else { continue };
+        let mut entry = json!({ "name": def.resource(), "singularName": def.singular, "namespaced": def.namespaced, "kind": def.kind, "verbs": verbs(def) });
+        if !def.short_names.is_empty() {
+            entry["shortNames"] = json!(def.short_names);
+        }
+        if !def.categories.is_empty() {
+            entry["categories"] = json!(def.categories);
+        }
+        resources.push(entry);
+        for (name, foreign, kind, verbs) in subresources(def, index) {
+            let mut entry = json!({ "name": format!("{}/{name}", def.resource()), "singularName": "", "namespaced": def.namespaced, "kind": kind, "verbs": verbs });
+            if let Some((group, version)) = foreign {
+                entry["group"] = Value::from(group);
+                entry["version"] = Value::from(version);
+            }
+            resources.push(entry);
+        }
+    }
+    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": resources })
+}
+
+fn aggregate(registry: &Registry, core: bool) -> Value {
+    let items: Vec<Value> = registry
+        .groups()
+        .into_iter()
+        .filter(|(group, _)| group.is_empty() == core)
+        .map(|(group, versions)| {
+            let versions: Vec<Value> = versions.iter().map(|version| json!({ "version": version, "resources": aggregated_resources(registry, &group, version), "freshness": "Current" })).collect();
+            let mut metadata = json!({ "creationTimestamp": null });
+            if !group.is_empty() {
+                metadata["name"] = Value::from(group);
+            }
+            json!({ "metadata": metadata, "versions": versions })
+        })
+        .collect();
+    json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items })
+}
+
+fn aggregated_resources(registry: &Registry, group: &str, version: &str) -> Vec<Value> {
+    let mut resources = Vec::new();
+    for def in registry.iter().filter(|def| def.group() == group) {
+        let Some(index) = def.versions.iter().position(|served| served.name == version) else { continue };
+        let kind = |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
+        let mut entry = json!({
+            "resource": def.resource(),
+            "responseKind": kind(group, version, &def.kind),
+            "scope": if def.namespaced { "Namespaced" } else { "Cluster" },
+            "singularResource": def.singular,
+            "verbs": verbs(def),
+        });
+        if !def.short_names.is_empty() {
+            entry["shortNames"] = json!(def.short_names);
+        }
+        if !def.categories.is_empty() {
+            entry["categories"] = json!(def.categories);
+        }
+        let below: Vec<Value> = subresources(def, index)
+            .into_iter()
+            .map(|(name, foreign, of, verbs)| {
+                let (group, version) = foreign.unwrap_or((group, version));
+                json!({ "subresource": name, "responseKind": kind(group, version, &of), "verbs": verbs })
+            })
+            .collect();
+        if !below.is_empty() {
+            entry["subresources"] = Value::from(below);
+        }
+        resources.push(entry);
+    }
+    resources
+}

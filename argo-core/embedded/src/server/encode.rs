@@ -1,0 +1,257 @@
+//! Answers in the form the client accepts: JSON, YAML, tables, metadata only; and watch streams.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::Stream;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http_body::Frame;
+use serde_json::{Value, json};
+
+use super::read::ListAnswer;
+use super::request::RawRequest;
+use super::status::ApiError;
+use super::watch::{WatchItem, Watcher};
+use super::{Outcome, Server, table};
+use crate::resources::ResourceDef;
+
+/// The body of an answer: at hand, or a stream.
+pub enum ResponseBody {
+    /// All of it.
+    Full(Option<Bytes>),
+    /// Lines of a watch.
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+/// What a client wants objects to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Yaml,
+    Table,
+    Metadata,
+}
+
+type Target = (Arc<ResourceDef>, usize);
+
+// === impl ResponseBody ===
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => stream.as_mut().poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(None))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Full(bytes) => http_body::SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(_) => http_body::SizeHint::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Full(_)) { "ResponseBody::Full" } else { "ResponseBody::Stream" })
+    }
+}
+
+/// Writes an answer. `target` names the resource of objects and lists.
+pub(crate) fn respond(request: &RawRequest, target: Option<&Target>, answer: Result<Outcome, ApiError>, server: Option<&Server>) -> http::Response<ResponseBody> {
+    let warnings = server.map(|server| std::mem::take(&mut server.state.lock().warnings)).unwrap_or_default();
+    let mut response = match answer.and_then(|outcome| write(request, target, outcome, server)) {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = full(error.code, "application/json", error.status().to_string());
+            if let Some(seconds) = error.retry_after() {
+                response.headers_mut().insert(RETRY_AFTER, http::HeaderValue::from(seconds));
+            }
+            response
+        }
+    };
+    for warning in warnings {
+        if let Ok(value) = http::HeaderValue::from_str(&format!("299 - {:?}", warning)) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
+}
+
+fn write(request: &RawRequest, target: Option<&Target>, outcome: Outcome, server: Option<&Server>) -> Result<http::Response<ResponseBody>, ApiError> {
+    let now = server.map_or_else(jiff::Timestamp::now, |server| server.clock.now());
+    let (code, value) = match (outcome, target) {
+        (Outcome::Typed(content_type, value), _) => return Ok(full(200, content_type, value.to_string())),
+        (Outcome::Text(text), _) => return Ok(full(200, "text/plain", text)),
+        (Outcome::Json(code, value), _) => (code, Form::of(&request.accept).filter(|form| *form == Form::Yaml).map_or(Encoded::Json(value.to_string()), |_| Encoded::Yaml(value))),
+        (Outcome::Object(code, object), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
+            Form::Plain => (code, Encoded::Json(object.to_string())),
+            Form::Yaml => (code, Encoded::Yaml((*object).clone())),
+            Form::Table if table::has_table(&object) => {
+                let answer = ListAnswer { items: vec![object.clone()], revision: 0, continue_token: None, remaining: None };
+                let mut table = table::render(def, *version, &answer, now, include_object(request));
+                table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&object) });
+                (code, Encoded::Json(table.to_string()))
+            }
+            Form::Table => (code, Encoded::Json(object.to_string())),
+            Form::Metadata => (code, Encoded::Json(partial(&object, true).to_string())),
+        },
+        (Outcome::List(answer), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
+            Form::Table => (200, Encoded::Json(table::render(def, *version, &answer, now, include_object(request)).to_string())),
+            Form::Metadata => {
+                let items = answer.items.iter().map(|object| partial(object, true).to_string()).collect::<Vec<_>>();
+                (200, Encoded::Json(list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, &items)))
+            }
+            form => {
+                let items = answer.items.iter().map(|object| object.to_string()).collect::<Vec<_>>();
+                let text = list_text(&def.list_kind, &def.api_version(*version), &answer, &items);
+                match form {
+                    Form::Yaml => (200, Encoded::Yaml(serde_json::from_str(&text).unwrap_or_default())),
+                    _ => (200, Encoded::Json(text)),
+                }
+            }
+        },
+        _ => return Err(ApiError::internal("an answer without a target")),
+    };
+    Ok(match value {
+        Encoded::Json(text) => full(code, "application/json", text),
+        Encoded::Yaml(value) => full(code, "application/yaml", argo_lang::yaml::to_yaml(&value)),
+    })
+}
+
+enum Encoded {
+    Json(String),
+    Yaml(Value),
+}
+
+/// A list in text, without another copy of its items.
+fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, items: &[String]) -> String {
+    let mut metadata = json!({ "resourceVersion": answer.revision.to_string() });
+    if let Some(token) = &answer.continue_token {
+        metadata["continue"] = Value::from(token.as_str());
+    }
+    if let Some(remaining) = answer.remaining {
+        metadata["remainingItemCount"] = Value::from(remaining);
+    }
+    format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[{}]}}", Value::from(kind), Value::from(api_version), items.join(","))
+}
+
+fn partial(object: &Value, typed: bool) -> Value {
+    let mut partial = json!({ "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})) });
+    if typed {
+        partial["kind"] = Value::from("PartialObjectMetadata");
+        partial["apiVersion"] = Value::from("meta.k8s.io/v1");
+    }
+    partial
+}
+
+fn include_object(request: &RawRequest) -> table::Include {
+    match request.query.get("includeObject") {
+        Some("None") => table::Include::None,
+        Some("Object") => table::Include::Object,
+        _ => table::Include::Metadata,
+    }
+}
+
+/// A watch as newline-delimited JSON.
+pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) -> http::Response<ResponseBody> {
+    let Some(form) = Form::of(&request.accept) else { return respond(request, None, Err(not_acceptable()), None) };
+    let (def, version) = target.clone();
+    let include = include_object(request);
+    let lines = futures::stream::unfold((watcher, true), move |(mut watcher, first)| {
+        let def = def.clone();
+        async move {
+            let item = watcher.next().await?;
+            let object = shape(form, &def, version, &item, include, first, watcher.now());
+            let line = format!("{{\"type\":\"{}\",\"object\":{object}}}\n", item.kind);
+            Some((Bytes::from(line), (watcher, false)))
+        }
+    });
+    let mut response = http::Response::new(ResponseBody::Stream(Box::pin(lines)));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
+
+fn shape(form: Form, def: &ResourceDef, version: usize, item: &WatchItem, include: table::Include, first: bool, now: jiff::Timestamp) -> String {
+    match form {
+        _ if item.kind == "ERROR" => item.object.to_string(),
+        Form::Metadata => partial(&item.object, true).to_string(),
+        Form::Table => {
+            let bookmark = item.kind == "BOOKMARK";
+            let answer = ListAnswer { items: if bookmark { Vec::new() } else { vec![item.object.clone()] }, revision: 0, continue_token: None, remaining: None };
+            let mut table = table::render(def, version, &answer, now, include);
+            table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&item.object) });
+            if !first && let Some(root) = table.as_object_mut() {
+                root.insert("columnDefinitions".to_owned(), Value::Null);
+            }
+            if bookmark {
+                // The row carries the metadata of the bookmark: its annotations matter.
+                table["rows"] = json!([{ "cells": [], "object": partial(&item.object, true) }]);
+            }
+            table.to_string()
+        }
+        Form::Plain | Form::Yaml => item.object.to_string(),
+    }
+}
+
+fn not_acceptable() -> ApiError {
+    ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json, application/yaml, application/json;stream=watch")
+}
+
+fn full(code: u16, content_type: &'static str, text: String) -> http::Response<ResponseBody> {
+    let mut response = http::Response::new(ResponseBody::Full((!text.is_empty()).then(|| Bytes::from(text))));
+    *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}
+
+// === impl Form ===
+
+impl Form {
+    /// The first form of an Accept header that can be served.
+    fn of(accept: &str) -> Option<Self> {
+        if accept.trim().is_empty() {
+            return Some(Self::Plain);
+        }
+        accept.split(',').find_map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let media = parts.next()?;
+            let parameter = |name: &str| item.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+            let base = match media {
+                "application/json" | "*/*" | "application/*" => Self::Plain,
+                "application/yaml" => Self::Yaml,
+                _ => return None,
+            };
+            match (parameter("as"), parameter("g")) {
+                (None, _) => Some(base),
+                (Some("Table"), Some("meta.k8s.io")) if parameter("v") == Some("v1") => Some(Self::Table),
+                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io")) if parameter("v") == Some("v1") => Some(Self::Metadata),
+                _ => None,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_servable_form_wins() {
+        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(Form::of(kubectl), Some(Form::Table));
+        assert_eq!(Form::of("application/vnd.kubernetes.protobuf, application/json"), Some(Form::Plain));
+        assert_eq!(Form::of("application/vnd.kubernetes.protobuf"), None);
+        assert_eq!(Form::of("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"), Some(Form::Metadata));
+    }
+}

@@ -1,0 +1,308 @@
+//! The API server on the store: what a request means, done under one lock and without waiting.
+//!
+//! ```text
+//! face (tower, https, direct) ─► Server::handle ─ faults, journal ─► State::dispatch ─► Store
+//!                                      │                                  │
+//!                                      └── watch streams ◄── wake-ups ◄───┘
+//! ```
+
+mod admission;
+mod authorization;
+mod convert;
+mod defaults;
+mod delete;
+mod discovery;
+mod encode;
+mod ids;
+mod meta;
+mod names;
+mod namespaces;
+mod openapi;
+mod patch;
+mod read;
+mod request;
+mod selector;
+mod state;
+mod status;
+mod subresource;
+mod table;
+mod watch;
+mod write;
+
+use std::sync::Arc;
+
+use argo_core::clock::Clock;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+pub(crate) use authorization::{Attributes, MASTERS, service_account_groups};
+pub(crate) use ids::Ids;
+pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
+pub(crate) use delete::{DeleteOptions, Deleted};
+pub(crate) use encode::respond;
+pub use admission::{Admission, AdmissionRequest};
+pub use encode::ResponseBody;
+pub(crate) use meta::timestamp_text;
+pub(crate) use read::ListAnswer;
+pub(crate) use request::{Path, Query, RawRequest};
+pub use request::{Caller, Verb};
+pub(crate) use state::State;
+pub use status::{ApiError, Cause};
+pub(crate) use watch::{WatchItem, WatchSpec, Watcher};
+pub(crate) use write::Part;
+
+use crate::faults::{Faults, Verdict};
+use crate::journal::{Entry, Journal};
+use crate::resources::ResourceDef;
+use crate::session::Session;
+
+/// The largest request body taken, as of kube-apiserver.
+pub(crate) const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Everything behind the faces of one cluster.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) state: Mutex<State>,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+}
+
+/// A request whose path led to a resource.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) verb: Verb,
+    pub(crate) def: Arc<ResourceDef>,
+    /// Index of the requested version in `def.versions`.
+    pub(crate) version: usize,
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) subresource: Option<&'a str>,
+    pub(crate) request: &'a RawRequest,
+    pub(crate) dry_run: bool,
+    pub(crate) now: jiff::Timestamp,
+}
+
+/// What a request leads to, before it is written in the form the client accepts.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// One object, with the HTTP code.
+    Object(u16, Arc<Value>),
+    /// Many objects.
+    List(ListAnswer),
+    /// A stream of changes.
+    Watch(Box<WatchSpec>),
+    /// Anything else in JSON.
+    Json(u16, Value),
+    /// JSON under a content type of its own.
+    Typed(&'static str, Value),
+    /// Plain text.
+    Text(String),
+}
+
+/// The connection broke: no answer at all. Seen by clients as a transport error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection of client {client:?} to the cluster is cut")]
+pub struct Disconnected {
+    /// Name of the client.
+    pub client: String,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Answers a request. An error means that the client gets no answer.
+    pub(crate) async fn handle(self: &Arc<Self>, request: RawRequest, session: &Session) -> Result<http::Response<ResponseBody>, Disconnected> {
+        session.check()?;
+        let parsed = self.parse(&request);
+        let verdict = match &parsed {
+            Some((path, verb)) => self.faults.judge(*verb, path, &request.caller.client, self.clock.now()),
+            None => Verdict::default(),
+        };
+        if verdict.partitioned {
+            return Err(session.disconnected());
+        }
+        if let Some(latency) = verdict.latency {
+            self.clock.sleep(latency).await;
+            session.check()?;
+        }
+        let Some((path, verb)) = parsed else {
+            let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD { self.non_resource(&request) } else { Err(ApiError::no_such_path()) };
+            return Ok(encode::respond(&request, None, answer, None));
+        };
+        if verb.is_write() {
+            session.begin_write()?;
+        }
+        let started = self.clock.now();
+        let (outcome, changed) = match verdict.error {
+            Some(error) => (Err(error), None),
+            None => self.perform(&request, &path, verb, &verdict),
+        };
+        let code = match &outcome {
+            Ok((_, Outcome::Object(code, _) | Outcome::Json(code, _))) => *code,
+            Ok(_) => 200,
+            Err(error) => error.code,
+        };
+        self.journal.record(Entry::new(started, &request.caller, verb, &path, code, changed));
+        if changed.is_some() && !session.finish_write() {
+            return Err(session.disconnected());
+        }
+        Ok(match outcome {
+            Ok((call, Outcome::Watch(spec))) => {
+                let watcher = Watcher::start(self.clone(), *spec, session.clone());
+                encode::stream(&request, &call, watcher)
+            }
+            Ok((call, outcome)) => encode::respond(&request, Some(&call), Ok(outcome), Some(self)),
+            Err(error) => encode::respond(&request, None, Err(error), None),
+        })
+    }
+
+    /// Path and verb of a request about resources.
+    fn parse(&self, request: &RawRequest) -> Option<(Path, Verb)> {
+        let path = Path::parse(&request.path)?;
+        let watch = (request.query.flag("watch") || request.path.contains("/v1/watch/")) && path.subresource.is_none();
+        let verb = Verb::of(&request.method, path.name.is_some(), watch)?;
+        Some((path, verb))
+    }
+
+    /// Carries out a request; the second part is the revision of the change it made, if any.
+    fn perform(
+        &self,
+        request: &RawRequest,
+        path: &Path,
+        verb: Verb,
+        verdict: &Verdict,
+    ) -> (Result<((Arc<ResourceDef>, usize), Outcome), ApiError>, Option<u64>) {
+        let mut state = self.state.lock();
+        let before = state.store.revision();
+        let result = self.resolve(&state, request, path, verb).and_then(|call| {
+            let target = (call.def.clone(), call.version);
+            let outcome = if verdict.stale { state.dispatch_stale(&call) } else { state.dispatch(&call) }?;
+            Ok((target, outcome))
+        });
+        let after = state.store.revision();
+        (result, (after > before).then_some(after))
+    }
+
+    fn resolve<'a>(&self, state: &State, request: &'a RawRequest, path: &'a Path, verb: Verb) -> Result<Call<'a>, ApiError> {
+        let (def, version) = state.registry.find(&path.group, &path.version, &path.resource).ok_or_else(ApiError::no_such_path)?;
+        if path.namespace.is_some() && !def.namespaced {
+            return Err(ApiError::no_such_path());
+        }
+        if path.namespace.is_none() && def.namespaced && (path.name.is_some() || (verb == Verb::Create && !def.review)) {
+            return Err(if path.name.is_some() { ApiError::no_such_path() } else { ApiError::method_not_allowed() });
+        }
+        if def.review && verb != Verb::Create {
+            return Err(ApiError::method_not_allowed());
+        }
+        if request.body.len() > BODY_LIMIT {
+            return Err(ApiError::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {BODY_LIMIT}")));
+        }
+        let call = Call {
+            verb,
+            def,
+            version,
+            namespace: path.namespace.as_deref(),
+            name: path.name.as_deref(),
+            subresource: path.subresource.as_deref(),
+            request,
+            dry_run: request.query.dry_run()?,
+            now: self.clock.now(),
+        };
+        let attributes = Attributes {
+            verb: verb.name(),
+            group: &path.group,
+            resource: &path.resource,
+            subresource: call.subresource.unwrap_or_default(),
+            namespace: call.namespace.unwrap_or_default(),
+            name: call.name.unwrap_or_default(),
+            path: "",
+        };
+        if !call.def.review && !state.allows(&request.caller, &attributes) {
+            return Err(forbidden(&call, &request.caller));
+        }
+        Ok(call)
+    }
+
+    /// Starts a watch in process, past all faces.
+    pub(crate) fn watch(self: &Arc<Self>, request: &RawRequest, session: Session) -> Result<Watcher, ApiError> {
+        let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
+        match self.perform(request, &path, Verb::Watch, &Verdict::default()).0? {
+            (_, Outcome::Watch(spec)) => Ok(Watcher::start(self.clone(), *spec, session)),
+            _ => Err(ApiError::internal("not a watch")),
+        }
+    }
+
+    /// Carries out a request in process, past faults and journal of the faces.
+    pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
+        let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
+        let verb = Verb::of(&request.method, path.name.is_some(), false).ok_or_else(ApiError::method_not_allowed)?;
+        let (result, changed) = self.perform(request, &path, verb, &Verdict::default());
+        let code = result.as_ref().map_or_else(|error| error.code, |(_, outcome)| if let Outcome::Object(code, _) = outcome { *code } else { 200 });
+        self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed));
+        result.map(|(_, outcome)| outcome)
+    }
+}
+
+fn forbidden(call: &Call<'_>, caller: &Caller) -> ApiError {
+    let resource = match call.subresource {
+        Some(subresource) => format!("{}/{subresource}", call.def.resource()),
+        None => call.def.resource().to_owned(),
+    };
+    let place = call.namespace.map_or_else(|| "at the cluster scope".to_owned(), |namespace| format!("in the namespace {namespace:?}"));
+    let why = format!("User {:?} cannot {} resource {resource:?} in API group {:?} {place}", caller.user, call.verb, call.def.group());
+    ApiError::forbidden(&call.def.served, call.name_or_empty(), &why)
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    pub(crate) fn version_def(&self) -> &crate::resources::VersionDef {
+        &self.def.versions[self.version]
+    }
+
+    /// The name of the object as errors quote it.
+    pub(crate) fn name_or_empty(&self) -> &str {
+        self.name.unwrap_or_default()
+    }
+
+    /// Who owns the fields this request writes.
+    pub(crate) fn field_manager(&self) -> String {
+        match self.request.query.get("fieldManager") {
+            Some(manager) => manager.to_owned(),
+            None if self.request.caller.client.is_empty() => "unknown".to_owned(),
+            None => self.request.caller.client.clone(),
+        }
+    }
+
+    /// Reads the body as JSON or YAML.
+    pub(crate) fn body(&self) -> Result<Value, ApiError> {
+        match &self.request.object {
+            Some(object) => Ok(object.clone()),
+            None => decode_body(&self.request.content_type, &self.request.body),
+        }
+    }
+}
+
+/// Reads a body of the given content type.
+pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, ApiError> {
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    match media {
+        "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "application/yaml" | "application/x-yaml" => yaml(body),
+        other => Err(ApiError::unsupported_media_type(format!(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml; got {other}"
+        ))),
+    }
+}
+
+/// One YAML (or JSON) document.
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("error converting YAML to JSON: yaml: invalid UTF-8"))?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")));
+    }
+    let documents = crate::yaml::documents(text).map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))?;
+    documents.into_iter().next().ok_or_else(|| ApiError::bad_request("error decoding YAML: no document"))
+}

@@ -1,0 +1,164 @@
+//! Patches of all four types.
+
+use argo_merge::Schema;
+use serde_json::Value;
+
+use super::meta::{self, set_metadata};
+use super::state::State;
+use super::status::{ApiError, Cause};
+use super::write::Part;
+use super::{Call, Outcome, convert, yaml};
+use crate::fields::Change;
+
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
+
+// === impl State ===
+
+impl State {
+    pub(super) fn patch(&mut self, call: &Call<'_>, part: Part) -> Result<Outcome, ApiError> {
+        let media = call.request.content_type.split(';').next().unwrap_or_default().trim();
+        if media == APPLY_PATCH {
+            return self.apply(call, part);
+        }
+        if call.request.query.get("force").is_some() {
+            let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+            return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+        }
+        if !matches!(media, JSON_PATCH | MERGE_PATCH | STRATEGIC_PATCH) || (media == STRATEGIC_PATCH && !call.def.builtin) {
+            let mut supported = vec![JSON_PATCH, MERGE_PATCH];
+            if call.def.builtin {
+                supported.push(STRATEGIC_PATCH);
+            }
+            supported.push(APPLY_PATCH);
+            return Err(ApiError::unsupported_media_type(format!(
+                "the body of the request was in an unknown format - accepted media types include: {}",
+                supported.join(", ")
+            )));
+        }
+        let body = patch_body(call)?;
+        let existing = self.current(call)?;
+        let live = convert::from_storage(&call.def, call.version, &existing);
+        let patched = patched(call, media, &live, &body)?;
+        self.finish_patch(call, &existing, patched, part, Change::Update)
+    }
+
+    fn finish_patch(&mut self, call: &Call<'_>, existing: &std::sync::Arc<Value>, mut patched: Value, part: Part, change: Change) -> Result<Outcome, ApiError> {
+        let name = call.name_or_empty();
+        self.check_type(call, &mut patched)?;
+        if meta::name(&patched) != name {
+            return Err(ApiError::invalid(
+                call.def.group(),
+                &call.def.kind,
+                name,
+                &[Cause::invalid("metadata.name", &Value::from(meta::name(&patched)), "field is immutable")],
+            ));
+        }
+        let namespace = call.namespace.unwrap_or_default();
+        if meta::text(&patched, "/metadata/namespace") != namespace {
+            return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        }
+        let wanted = meta::resource_version(&patched);
+        if !wanted.is_empty() && wanted != "0" && wanted != meta::resource_version(existing) {
+            return Err(ApiError::stale(&call.def.served, name));
+        }
+        self.replace(call, existing, patched, part, change).map(|object| Outcome::Object(200, object))
+    }
+
+    /// Server-side apply.
+    fn apply(&mut self, call: &Call<'_>, part: Part) -> Result<Outcome, ApiError> {
+        let manager = call.request.query.get("fieldManager").unwrap_or_default();
+        if manager.is_empty() {
+            let cause = Cause::required("fieldManager", "is required for apply patch");
+            return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+        }
+        let mut config = match &call.request.object {
+            Some(object) => object.clone(),
+            None => yaml(&call.request.body)?,
+        };
+        for (field, wanted) in [("apiVersion", call.def.api_version(call.version)), ("kind", call.def.kind.clone())] {
+            let given = config.get(field).and_then(Value::as_str).unwrap_or_default();
+            if given != wanted {
+                return Err(ApiError::bad_request(if given.is_empty() {
+                    format!("{field} must be set in an apply patch: {field} {wanted:?} is expected")
+                } else {
+                    format!("{field} {given:?} of the apply patch does not match {wanted:?}")
+                }));
+            }
+        }
+        if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty()) {
+            return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+        }
+        if meta::name(&config).is_empty() {
+            set_metadata(&mut config, "name", Some(Value::from(call.name_or_empty())));
+        }
+        if let Some(namespace) = call.namespace
+            && meta::text(&config, "/metadata/namespace").is_empty()
+        {
+            set_metadata(&mut config, "namespace", Some(Value::from(namespace)));
+        }
+        let force = call.request.query.flag("force");
+        match self.current(call) {
+            Err(error) if part != Part::Main => Err(error),
+            Err(_) => {
+                if !meta::uid(&config).is_empty() {
+                    return Err(ApiError::conflict(&call.def.served, call.name_or_empty(), "uid mismatch: the provided object specified uid, and no existing object was found"));
+                }
+                if meta::name(&config) != call.name_or_empty() {
+                    return Err(ApiError::bad_request(format!("the name of the object ({}) does not match the name on the URL ({})", meta::name(&config), call.name_or_empty())));
+                }
+                let merged = crate::fields::apply(call, part, None, &config, force)?;
+                self.insert(call, merged, Change::Apply).map(|object| Outcome::Object(201, object))
+            }
+            Ok(existing) => {
+                let live = convert::from_storage(&call.def, call.version, &existing);
+                let mut object = crate::fields::apply(call, part, Some(&live), &config, force)?;
+                let wanted = meta::resource_version(&config);
+                if !wanted.is_empty() && wanted != "0" {
+                    set_metadata(&mut object, "resourceVersion", Some(Value::from(wanted)));
+                }
+                self.finish_patch(call, &existing, object, part, Change::Apply)
+            }
+        }
+    }
+}
+
+fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<Value, ApiError> {
+    let mut object = live.clone();
+    match media {
+        JSON_PATCH => {
+            argo_merge::json_patch::apply(&mut object, body).map_err(json_patch_error)?;
+        }
+        MERGE_PATCH => {
+            if !body.is_object() {
+                return Err(ApiError::bad_request("error decoding patch: a merge patch must be a JSON object"));
+            }
+            argo_merge::merge_patch::apply(&mut object, body);
+        }
+        _ => {
+            let schema = Schema::of(call.def.group(), &call.version_def().name, &call.def.kind);
+            object = argo_merge::strategic::apply(live, body, &schema).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        }
+    }
+    Ok(object)
+}
+
+/// The patch in JSON.
+pub(super) fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
+    match &call.request.object {
+        Some(object) => Ok(object.clone()),
+        None => serde_json::from_slice(&call.request.body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}"))),
+    }
+}
+
+/// The answer to a JSON patch that does not fit.
+pub(super) fn json_patch_error(error: argo_merge::json_patch::JsonPatchError) -> ApiError {
+    use argo_merge::json_patch::JsonPatchError;
+    match error {
+        JsonPatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
+        JsonPatchError::TooLarge(_) => ApiError::new(413, "RequestEntityTooLarge", error.to_string()),
+        other => ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {other}")),
+    }
+}

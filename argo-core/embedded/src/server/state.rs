@@ -1,0 +1,121 @@
+//! What the lock guards, and how a request finds the code that carries it out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::ids::Ids;
+use super::request::Verb;
+use super::status::ApiError;
+use super::{Call, Outcome};
+use crate::persist::Disk;
+use crate::resources::Registry;
+use crate::store::{Event, EventKind, GroupResource, ObjectKey, Op, Store};
+
+/// Everything that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ids: Ids,
+    pub(crate) disk: Option<Disk>,
+    /// Texts of containers: (namespace, pod, container).
+    pub(crate) logs: BTreeMap<(String, String, String), String>,
+    /// Tokens of service accounts: user and expiry.
+    pub(crate) tokens: BTreeMap<String, (String, jiff::Timestamp)>,
+    /// Hooks that see every object before it is stored, in order.
+    pub(crate) admission: Vec<Arc<dyn super::Admission>>,
+    /// Whether RBAC decides who may do what.
+    pub(crate) rbac: bool,
+    /// Warnings for the client of the request at hand.
+    pub(crate) warnings: Vec<String>,
+    /// Set when the process must not pretend to be durable any more.
+    pub(crate) broken: Option<String>,
+    wakers: BTreeMap<GroupResource, watch::Sender<u64>>,
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn new(store: Store, ids: Ids, disk: Option<Disk>) -> Self {
+        Self { store, registry: Arc::new(Registry::new()), ids, disk, logs: BTreeMap::new(), tokens: BTreeMap::new(), admission: Vec::new(), rbac: false, warnings: Vec::new(), broken: None, wakers: BTreeMap::new() }
+    }
+
+    pub(crate) fn dispatch(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        if let Some(subresource) = call.subresource {
+            return self.subresource(call, subresource);
+        }
+        if call.def.review {
+            return self.review(call);
+        }
+        match call.verb {
+            Verb::Get => self.get(call),
+            Verb::List => self.list(call),
+            Verb::Watch => self.watch(call),
+            Verb::Create => self.create(call),
+            Verb::Update => self.update(call, super::write::Part::Main),
+            Verb::Patch => self.patch(call, super::write::Part::Main),
+            Verb::Delete => self.delete(call),
+            Verb::DeleteCollection => self.delete_collection(call),
+        }
+    }
+
+    /// A receiver that sees every later revision of a resource.
+    pub(crate) fn subscribe(&mut self, resource: &GroupResource) -> watch::Receiver<u64> {
+        let revision = self.store.revision();
+        self.wakers.entry(resource.clone()).or_insert_with(|| watch::Sender::new(revision)).subscribe()
+    }
+
+    /// Wakes every watch, so that each looks again (after a compaction, at a cut).
+    pub(crate) fn wake_all(&self) {
+        for sender in self.wakers.values() {
+            sender.send_modify(|_| {});
+        }
+    }
+
+    /// Puts an operation into effect: on disk first, then in memory, then to the watches.
+    pub(crate) fn commit(&mut self, resource: &GroupResource, op: Op, dry_run: bool) -> Result<Event, ApiError> {
+        if let Some(why) = &self.broken {
+            return Err(ApiError::internal(why));
+        }
+        let event = self.store.preview(resource, op).map_err(|error| ApiError::from_store(error, resource))?;
+        if dry_run {
+            return Ok(event);
+        }
+        if let Some(disk) = &mut self.disk
+            && let Err(error) = disk.write(&event, self.ids.drawn())
+        {
+            let why = format!("the store could not be written: {error}");
+            self.broken = Some(why.clone());
+            return Err(ApiError::internal(&why));
+        }
+        self.store.commit(event.clone());
+        if let Some(sender) = self.wakers.get(resource) {
+            sender.send_replace(event.revision);
+        }
+        self.after(&event);
+        Ok(event)
+    }
+
+    /// What follows from a change within the API server itself.
+    fn after(&mut self, event: &Event) {
+        if crate::crd::is_definition(&event.resource) {
+            self.definition_changed(event);
+        }
+        if event.kind == EventKind::Deleted {
+            self.object_gone(event);
+            if event.resource.group.is_empty() && event.resource.resource.as_ref() == "pods" {
+                let key = &event.key;
+                self.logs.retain(|(namespace, pod, _), _| *namespace != key.namespace || *pod != key.name);
+            }
+        }
+    }
+
+    /// The object a call is about, as stored.
+    pub(crate) fn current(&self, call: &Call<'_>) -> Result<Arc<Value>, ApiError> {
+        let key = ObjectKey::new(call.namespace, call.name_or_empty());
+        self.store.read(&call.def.stored, &key).ok_or_else(|| ApiError::not_found(&call.def.served, call.name_or_empty()))
+    }
+}

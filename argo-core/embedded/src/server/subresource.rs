@@ -1,0 +1,238 @@
+//! Subresources: status, scale, finalize, binding, eviction, log, token, approval.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::delete::{DeleteOptions, Deleted};
+use super::meta::{self, at_path, set_path};
+use super::request::Verb;
+use super::selector::LabelSelector;
+use super::state::State;
+use super::status::{ApiError, Cause};
+use super::write::Part;
+use super::{Call, Outcome, convert};
+use crate::fields::Change;
+use crate::resources::ScalePaths;
+use crate::store::{GroupResource, ObjectKey, Op};
+
+// === impl State ===
+
+impl State {
+    pub(super) fn subresource(&mut self, call: &Call<'_>, subresource: &str) -> Result<Outcome, ApiError> {
+        let resource = (call.def.group(), call.def.resource());
+        match (subresource, call.verb) {
+            ("status", verb) if call.version_def().status => match verb {
+                Verb::Get => self.get(call),
+                Verb::Update => self.update(call, Part::Status),
+                Verb::Patch => self.patch(call, Part::Status),
+                _ => Err(ApiError::method_not_allowed()),
+            },
+            ("scale", verb) => match call.version_def().scale.clone() {
+                Some(paths) => self.scale(call, verb, &paths),
+                None => Err(ApiError::no_such_path()),
+            },
+            ("finalize", Verb::Update) if resource == ("", "namespaces") => self.update(call, Part::Finalize),
+            ("approval", Verb::Update) if resource.1 == "certificatesigningrequests" => self.update(call, Part::Status),
+            ("log", Verb::Get) if resource == ("", "pods") => self.log(call),
+            ("eviction", Verb::Create) if resource == ("", "pods") => self.evict(call),
+            ("binding", Verb::Create) if resource == ("", "pods") => self.bind(call),
+            ("ephemeralcontainers" | "resize", Verb::Update) if resource == ("", "pods") => self.update(call, Part::Main),
+            ("ephemeralcontainers" | "resize", Verb::Patch) if resource == ("", "pods") => self.patch(call, Part::Main),
+            ("ephemeralcontainers" | "resize", Verb::Get) if resource == ("", "pods") => self.get(call),
+            ("token", Verb::Create) if resource == ("", "serviceaccounts") => self.token(call),
+            ("exec" | "attach" | "portforward", _) if resource == ("", "pods") => {
+                self.current(call)?;
+                Err(ApiError::new(501, "NotImplemented", format!("{subresource} is not served by this cluster")))
+            }
+            _ => Err(ApiError::no_such_path()),
+        }
+    }
+
+    fn scale(&mut self, call: &Call<'_>, verb: Verb, paths: &ScalePaths) -> Result<Outcome, ApiError> {
+        let existing = self.current(call)?;
+        let live = convert::from_storage(&call.def, call.version, &existing);
+        let shown = scale_of(&live, paths);
+        let wanted = match verb {
+            Verb::Get => return Ok(Outcome::Object(200, Arc::new(shown))),
+            Verb::Update => call.body()?,
+            Verb::Patch => {
+                let body = super::patch::patch_body(call)?;
+                let mut scale = shown;
+                match call.request.content_type.split(';').next().unwrap_or_default().trim() {
+                    "application/json-patch+json" => {
+                        argo_merge::json_patch::apply(&mut scale, &body).map_err(super::patch::json_patch_error)?;
+                    }
+                    _ => argo_merge::merge_patch::apply(&mut scale, &body),
+                }
+                scale
+            }
+            _ => return Err(ApiError::method_not_allowed()),
+        };
+        let version = meta::resource_version(&wanted);
+        if !version.is_empty() && version != meta::resource_version(&live) {
+            return Err(ApiError::stale(&call.def.served, call.name_or_empty()));
+        }
+        let replicas = wanted.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+        if replicas < 0 {
+            let cause = Cause::invalid("spec.replicas", &Value::from(replicas), "must be greater than or equal to 0");
+            return Err(ApiError::invalid("autoscaling", "Scale", call.name_or_empty(), &[cause]));
+        }
+        let mut object = (*live).clone();
+        set_path(&mut object, &paths.spec, Value::from(replicas));
+        let object = self.replace(call, &existing, object, Part::Scale, Change::Update)?;
+        Ok(Outcome::Object(200, Arc::new(scale_of(&object, paths))))
+    }
+
+    fn log(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        let pod = self.current(call)?;
+        let names: Vec<&str> = ["initContainers", "containers"]
+            .iter()
+            .filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array())
+            .flatten()
+            .map(|container| meta::text(container, "/name"))
+            .collect();
+        let regular: Vec<&str> = pod.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten().map(|container| meta::text(container, "/name")).collect();
+        let pod_name = call.name_or_empty();
+        let container = match call.request.query.get("container") {
+            Some(container) if names.contains(&container) => container,
+            Some(container) => return Err(ApiError::bad_request(format!("container {container} is not valid for pod {pod_name}"))),
+            None => match regular[..] {
+                [only] => only,
+                _ => {
+                    let default = meta::text(&pod, "/metadata/annotations/kubectl.kubernetes.io~1default-container");
+                    if default.is_empty() {
+                        return Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", names.join(" "))));
+                    }
+                    default
+                }
+            },
+        };
+        let key = (call.namespace.unwrap_or_default().to_owned(), pod_name.to_owned(), container.to_owned());
+        let text = match self.logs.get(&key) {
+            Some(text) => text.clone(),
+            None if meta::text(&pod, "/status/phase") == "Pending" => {
+                return Err(ApiError::bad_request(format!("container \"{container}\" in pod \"{pod_name}\" is waiting to start: ContainerCreating")));
+            }
+            None => String::new(),
+        };
+        let text = match call.request.query.number("tailLines")? {
+            Some(count) => {
+                let lines: Vec<&str> = text.split_inclusive('\n').collect();
+                lines[lines.len().saturating_sub(usize::try_from(count).unwrap_or(0))..].concat()
+            }
+            None => text,
+        };
+        let text = match call.request.query.number("limitBytes")?.and_then(|limit| usize::try_from(limit).ok()) {
+            Some(limit) => text.chars().scan(0, |used, c| { *used += c.len_utf8(); (*used <= limit).then_some(c) }).collect(),
+            None => text,
+        };
+        Ok(Outcome::Text(text))
+    }
+
+    /// Evicts a pod unless a disruption budget stands against it.
+    fn evict(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        let pod = self.current(call)?;
+        let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
+        let terminal = matches!(meta::text(&pod, "/status/phase"), "Succeeded" | "Failed" | "Pending") || meta::is_deleting(&pod);
+        if !terminal {
+            let budgets = GroupResource::new("policy", "poddisruptionbudgets");
+            let matching: Vec<(ObjectKey, Arc<Value>)> = self
+                .store
+                .objects(&budgets, call.namespace)
+                .filter(|(_, budget)| budget.pointer("/spec/selector").and_then(LabelSelector::from_object).is_some_and(|selector| selector.matches(&pod)))
+                .map(|(key, budget)| (key.clone(), budget.clone()))
+                .collect();
+            if matching.len() > 1 {
+                return Err(ApiError::new(500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."));
+            }
+            if let Some((key, budget)) = matching.into_iter().next() {
+                let allowed = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0);
+                if allowed <= 0 {
+                    let needed = budget.pointer("/status/desiredHealthy").and_then(Value::as_i64).unwrap_or(0);
+                    let healthy = budget.pointer("/status/currentHealthy").and_then(Value::as_i64).unwrap_or(0);
+                    let mut error = ApiError::new(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+                    error.details = Some(Box::new(json!({
+                        "causes": [{ "reason": "DisruptionBudget", "message": format!("The disruption budget {} needs {needed} healthy pods and has {healthy} currently", key.name) }],
+                    })));
+                    return Err(error);
+                }
+                let mut next = (*budget).clone();
+                next["status"]["disruptionsAllowed"] = Value::from(allowed - 1);
+                next["status"]["disruptedPods"][call.name_or_empty()] = Value::from(meta::timestamp_text(call.now));
+                self.commit(&budgets, Op::Update { key, object: next, expected: None }, call.dry_run)?;
+            }
+        }
+        let options = DeleteOptions {
+            grace: body.pointer("/deleteOptions/gracePeriodSeconds").and_then(Value::as_i64),
+            uid: body.pointer("/deleteOptions/preconditions/uid").and_then(Value::as_str).map(str::to_owned),
+            resource_version: body.pointer("/deleteOptions/preconditions/resourceVersion").and_then(Value::as_str).map(str::to_owned),
+            dry_run: call.dry_run,
+            propagation: None,
+        };
+        let key = ObjectKey::new(call.namespace, call.name_or_empty());
+        let (Deleted::Gone(_) | Deleted::Pending(_)) = self.delete_one(&call.def, &key, &options, call.now)?;
+        Ok(Outcome::Json(201, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 })))
+    }
+
+    /// Puts a pod on a node, as a scheduler does.
+    fn bind(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        let body = call.body()?;
+        let node = meta::text(&body, "/target/name").to_owned();
+        let existing = self.current(call)?;
+        let bound = meta::text(&existing, "/spec/nodeName");
+        if !bound.is_empty() {
+            return Err(ApiError::conflict(&call.def.served, call.name_or_empty(), &format!("pod {} is already assigned to node {bound:?}", call.name_or_empty())));
+        }
+        let mut object = (*existing).clone();
+        set_path(&mut object, &["spec".to_owned(), "nodeName".to_owned()], Value::from(node));
+        let condition = json!({ "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": meta::timestamp_text(call.now) });
+        match object.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+            Some(conditions) => {
+                conditions.retain(|condition| condition.get("type") != Some(&Value::from("PodScheduled")));
+                conditions.push(condition);
+            }
+            None => set_path(&mut object, &["status".to_owned(), "conditions".to_owned()], json!([condition])),
+        }
+        self.commit(&call.def.stored, Op::Update { key: ObjectKey::new(call.namespace, call.name_or_empty()), object, expected: None }, call.dry_run)?;
+        Ok(Outcome::Json(201, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 })))
+    }
+
+    /// Issues a token of a service account: opaque to clients, good for this cluster's HTTPS face only.
+    fn token(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        self.current(call)?;
+        let mut review = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
+        let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
+        let expires = call.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
+        let token = self.ids.uid();
+        let user = format!("system:serviceaccount:{}:{}", call.namespace.unwrap_or_default(), call.name_or_empty());
+        self.tokens.insert(token.clone(), (user, expires));
+        review["apiVersion"] = Value::from("authentication.k8s.io/v1");
+        review["kind"] = Value::from("TokenRequest");
+        review["spec"]["expirationSeconds"] = Value::from(seconds);
+        review["status"] = json!({ "token": token, "expirationTimestamp": meta::timestamp_text(expires) });
+        Ok(Outcome::Json(201, review))
+    }
+}
+
+fn scale_of(object: &Value, paths: &ScalePaths) -> Value {
+    let number = |path: &[String]| at_path(object, path).and_then(Value::as_i64).unwrap_or(0);
+    let mut scale = json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": {}, "status": { "replicas": number(&paths.status) } });
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = object.pointer(&format!("/metadata/{field}")) {
+            scale["metadata"][field] = value.clone();
+        }
+    }
+    if number(&paths.spec) != 0 {
+        scale["spec"]["replicas"] = Value::from(number(&paths.spec));
+    }
+    let selector = match &paths.selector {
+        Some(path) => at_path(object, path).and_then(Value::as_str).map(str::to_owned),
+        None => object.pointer("/spec/selector").and_then(LabelSelector::from_object).map(|selector| selector.text()),
+    };
+    if let Some(selector) = selector.filter(|selector| !selector.is_empty()) {
+        scale["status"]["selector"] = Value::from(selector);
+    }
+    scale
+}

@@ -1,0 +1,364 @@
+//! Create and update: the order of checks is the order of kube-apiserver.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::meta::{self, carry, set_metadata};
+use super::state::State;
+use super::status::{ApiError, Cause};
+use super::{Call, Outcome, convert, defaults, names};
+use crate::fields::Change;
+use crate::store::{ObjectKey, Op};
+
+/// Which part of an object a write is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but what subresources own.
+    Main,
+    /// The status only.
+    Status,
+    /// The number of replicas only.
+    Scale,
+    /// The finalizers of a namespace.
+    Finalize,
+}
+
+// === impl State ===
+
+impl State {
+    pub(super) fn create(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        let mut object = call.body()?;
+        self.check_type(call, &mut object)?;
+        self.insert(call, object, Change::Update).map(|object| Outcome::Object(201, object))
+    }
+
+    /// Creates an object given in the requested version. Answers in that version too.
+    pub(super) fn insert(&mut self, call: &Call<'_>, mut object: Value, change: Change) -> Result<Arc<Value>, ApiError> {
+        self.check_namespace_field(call, &mut object)?;
+        if meta::resource_version(&object) != "" && meta::resource_version(&object) != "0" {
+            return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
+        }
+        meta::tidy_metadata(&mut object);
+        self.prune(call, &mut object)?;
+        self.open_namespace(call, &object)?;
+
+        let generated = self.generate_name(&mut object);
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
+            set_metadata(&mut object, field, None);
+        }
+        set_metadata(&mut object, "creationTimestamp", Some(Value::from(meta::timestamp_text(call.now))));
+        let counted = call.def.generation || !call.def.builtin;
+        set_metadata(&mut object, "generation", counted.then(|| Value::from(1)));
+        if call.version_def().status
+            && let Some(root) = object.as_object_mut()
+        {
+            root.remove("status");
+        }
+        self.complete(call, &mut object, None)?;
+        self.admit(call, &mut object, None)?;
+        self.validate(call, &object, None)?;
+        if change == Change::Update {
+            set_metadata(&mut object, "managedFields", None);
+        }
+        let uid = self.ids.uid();
+        set_metadata(&mut object, "uid", Some(Value::from(uid)));
+        if call.def.group() == "batch" && call.def.resource() == "jobs" {
+            defaults::job_selector(&mut object);
+        }
+        crate::fields::track(call, None, change, Part::Main, &mut object);
+
+        let key = ObjectKey::new(call.namespace, meta::name(&object));
+        let stored = convert::to_storage(&call.def, call.version, object);
+        let mut op = Op::Create { key, object: stored };
+        for _ in 0..8 {
+            match (self.commit(&call.def.stored, op.clone(), call.dry_run), &generated) {
+                (Err(error), Some(prefix)) if error.is_already_exists() => {
+                    let name = format!("{prefix}{}", self.ids.suffix());
+                    if let Op::Create { key, object } = &mut op {
+                        set_metadata(object, "name", Some(Value::from(name.as_str())));
+                        key.name = name;
+                    }
+                }
+                (Err(mut error), _) => {
+                    if error.is_already_exists() {
+                        error = ApiError::already_exists(&call.def.served, &op_name(&op));
+                    }
+                    return Err(error);
+                }
+                (Ok(event), _) => {
+                    let mut object = event.object;
+                    if call.dry_run {
+                        let mut plain = (*object).clone();
+                        set_metadata(&mut plain, "resourceVersion", None);
+                        object = Arc::new(plain);
+                    }
+                    return Ok(convert::from_storage(&call.def, call.version, &object));
+                }
+            }
+        }
+        Err(ApiError::already_exists(&call.def.served, &op_name(&op)))
+    }
+
+    pub(super) fn update(&mut self, call: &Call<'_>, part: Part) -> Result<Outcome, ApiError> {
+        let mut object = call.body()?;
+        self.check_type(call, &mut object)?;
+        self.check_namespace_field(call, &mut object)?;
+        let name = call.name_or_empty();
+        match meta::name(&object) {
+            "" => set_metadata(&mut object, "name", Some(Value::from(name))),
+            other if other != name => {
+                return Err(ApiError::bad_request(format!("the name of the object ({other}) does not match the name on the URL ({name})")));
+            }
+            _ => {}
+        }
+        match self.current(call) {
+            Err(error) if part == Part::Main && call.def.create_on_update => {
+                if !meta::uid(&object).is_empty() {
+                    return Err(error);
+                }
+                self.insert(call, object, Change::Update).map(|object| Outcome::Object(201, object))
+            }
+            Err(error) => Err(error),
+            Ok(existing) => {
+                if meta::resource_version(&object).is_empty() {
+                    if !call.def.builtin {
+                        let cause = Cause { reason: "FieldValueInvalid", field: "metadata.resourceVersion".to_owned(), message: "Invalid value: 0x0: must be specified for an update".to_owned() };
+                        return Err(ApiError::invalid(call.def.group(), call.def.resource(), name, &[cause]));
+                    }
+                } else if meta::resource_version(&object) != meta::resource_version(&existing) {
+                    return Err(ApiError::stale(&call.def.served, name));
+                }
+                self.replace(call, &existing, object, part, Change::Update).map(|object| Outcome::Object(200, object))
+            }
+        }
+    }
+
+    /// Puts a new form of an object in the place of the stored one. `object` is in the requested version, as is the answer.
+    pub(super) fn replace(&mut self, call: &Call<'_>, existing: &Arc<Value>, mut object: Value, part: Part, change: Change) -> Result<Arc<Value>, ApiError> {
+        let live = convert::from_storage(&call.def, call.version, existing);
+        let name = call.name_or_empty();
+        let (given, actual) = (meta::uid(&object), meta::uid(&live));
+        if !given.is_empty() && given != actual {
+            return Err(ApiError::conflict(&call.def.served, name, &format!("Precondition failed: UID in precondition: {given}, UID in object meta: {actual}")));
+        }
+        meta::tidy_metadata(&mut object);
+        self.prune(call, &mut object)?;
+        for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"] {
+            let value = live.pointer(&format!("/metadata/{field}")).cloned();
+            if field != "generateName" || value.is_some() {
+                set_metadata(&mut object, field, value);
+            }
+        }
+        set_metadata(&mut object, "resourceVersion", Some(Value::from(meta::resource_version(&live))));
+        let isolated = call.version_def().status;
+        let given_fields = object.pointer("/metadata/managedFields").cloned();
+        match part {
+            Part::Main if isolated => carry("status", &live, &mut object),
+            Part::Status => {
+                let mut next = (*live).clone();
+                carry("status", &object, &mut next);
+                if let Some(fields) = given_fields {
+                    set_metadata(&mut next, "managedFields", Some(fields));
+                }
+                object = next;
+            }
+            Part::Finalize => {
+                let mut next = (*live).clone();
+                if let Some(finalizers) = object.pointer("/spec/finalizers") {
+                    meta::set_path(&mut next, &["spec".to_owned(), "finalizers".to_owned()], finalizers.clone());
+                }
+                object = next;
+            }
+            Part::Main | Part::Scale => {}
+        }
+        self.complete(call, &mut object, Some(&live))?;
+        self.admit(call, &mut object, Some(&live))?;
+        self.validate(call, &object, Some(&live))?;
+        self.check_finalizers(call, &live, &object)?;
+        if (call.def.generation || !call.def.builtin) && spec_changed(call, &live, &object) {
+            set_metadata(&mut object, "generation", Some(Value::from(meta::generation(&live) + 1)));
+        }
+        crate::fields::track(call, Some(&live), change, part, &mut object);
+        if same_but_for_times(&live, &object) {
+            return Ok(live);
+        }
+        let key = ObjectKey::new(call.namespace, name);
+        let done = meta::is_deleting(&object)
+            && meta::finalizers(&object).is_empty()
+            && object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0) == 0
+            && !crate::server::namespaces::is_namespace(&call.def);
+        if done {
+            self.commit(&call.def.stored, Op::Delete { key, expected: None }, call.dry_run)?;
+            return Ok(Arc::new(object));
+        }
+        let stored = convert::to_storage(&call.def, call.version, object);
+        let event = self.commit(&call.def.stored, Op::Update { key, object: stored, expected: None }, call.dry_run)?;
+        if super::namespaces::is_namespace(&call.def) {
+            self.finish_namespace(name);
+        }
+        Ok(convert::from_storage(&call.def, call.version, &event.object))
+    }
+
+    /// apiVersion and kind must be those of the path; absent ones are filled in.
+    pub(super) fn check_type(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let wanted = call.def.api_version(call.version);
+        let Some(root) = object.as_object_mut() else {
+            return Err(ApiError::bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct"));
+        };
+        let kind = root.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version = root.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !kind.is_empty() && kind != call.def.kind {
+            return Err(ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: the object provided is of another kind", call.def.kind)));
+        }
+        if !version.is_empty() && version != wanted {
+            return Err(ApiError::bad_request(format!("the API version in the data ({version}) does not match the expected API version ({wanted})")));
+        }
+        root.insert("kind".to_owned(), Value::from(call.def.kind.as_str()));
+        root.insert("apiVersion".to_owned(), Value::from(wanted.as_str()));
+        match root.get("metadata") {
+            None | Some(Value::Null) => {
+                root.insert("metadata".to_owned(), json!({}));
+            }
+            Some(Value::Object(_)) => {}
+            Some(_) => return Err(ApiError::bad_request(format!("{} in version {wanted:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta", call.def.kind, call.def.kind))),
+        }
+        Ok(())
+    }
+
+    fn check_namespace_field(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let given = meta::text(object, "/metadata/namespace").to_owned();
+        match call.namespace {
+            Some(namespace) if !given.is_empty() && given != namespace => {
+                Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"))
+            }
+            Some(namespace) => {
+                set_metadata(object, "namespace", Some(Value::from(namespace)));
+                Ok(())
+            }
+            None => {
+                set_metadata(object, "namespace", None);
+                Ok(())
+            }
+        }
+    }
+
+    fn generate_name(&mut self, object: &mut Value) -> Option<String> {
+        if !meta::name(object).is_empty() {
+            return None;
+        }
+        let prefix = meta::text(object, "/metadata/generateName").to_owned();
+        if prefix.is_empty() {
+            return None;
+        }
+        // So long that name and suffix still make a label.
+        let mut end = prefix.len().min(63 - 5);
+        while !prefix.is_char_boundary(end) {
+            end -= 1;
+        }
+        let prefix = prefix[..end].to_owned();
+        let name = format!("{prefix}{}", self.ids.suffix());
+        set_metadata(object, "name", Some(Value::from(name)));
+        Some(prefix)
+    }
+
+    /// Unknown fields go, or are refused under strict validation; wrong types are refused.
+    fn prune(&mut self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let unknown = match &call.version_def().custom {
+            Some(custom) => custom.prune(object),
+            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object)
+                .map_err(|why| ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}", kind = call.def.kind, version = call.version_def().name)))?,
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+        match call.request.query.get("fieldValidation") {
+            Some("Strict") => {
+                let message = format!("{} in version {:?} cannot be handled as a {}: strict decoding error: {}", call.def.kind, call.version_def().name, call.def.kind, texts.join(", "));
+                Err(ApiError::bad_request(message))
+            }
+            Some("Ignore") => Ok(()),
+            _ => {
+                self.warnings.extend(texts);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fills in defaults and what the server allocates.
+    fn complete(&mut self, call: &Call<'_>, object: &mut Value, live: Option<&Value>) -> Result<(), ApiError> {
+        match &call.version_def().custom {
+            Some(custom) => {
+                custom.default(object);
+                Ok(())
+            }
+            None => defaults::apply(self, call, object, live),
+        }
+    }
+
+    fn validate(&self, call: &Call<'_>, object: &Value, live: Option<&Value>) -> Result<(), ApiError> {
+        let mut causes = names::metadata_causes(&call.def, object);
+        match &call.version_def().custom {
+            Some(custom) => causes.extend(custom.validate(object, live)),
+            None => causes.extend(defaults::validate(call, object, live)),
+        }
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::invalid(call.def.group(), &call.def.kind, meta::name(object), &causes))
+    }
+
+    fn check_finalizers(&self, call: &Call<'_>, live: &Value, object: &Value) -> Result<(), ApiError> {
+        if !meta::is_deleting(live) {
+            return Ok(());
+        }
+        let before = meta::finalizers(live);
+        let new: Vec<String> = meta::finalizers(object).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = new.iter().map(|finalizer| format!("{finalizer:?}")).collect();
+        let cause = Cause::forbidden(
+            "metadata.finalizers",
+            &format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", list.join(", ")),
+        );
+        Err(ApiError::invalid(call.def.group(), &call.def.kind, call.name_or_empty(), &[cause]))
+    }
+}
+
+/// Whether a change counts as a new generation: anything but metadata, and status where it is a subresource.
+fn spec_changed(call: &Call<'_>, live: &Value, object: &Value) -> bool {
+    let counted = |field: &str| match field {
+        "metadata" | "apiVersion" | "kind" => false,
+        "status" => !call.version_def().status && !call.def.builtin,
+        _ => true,
+    };
+    let fields = |value: &Value| value.as_object().map(|root| root.iter().filter(|(field, _)| counted(field)).map(|(field, value)| (field.clone(), value.clone())).collect::<Vec<_>>());
+    fields(live) != fields(object)
+}
+
+/// Whether a write changes nothing: then it is not written, as kube-apiserver does.
+fn same_but_for_times(live: &Value, object: &Value) -> bool {
+    if live == object {
+        return true;
+    }
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+            for entry in entries {
+                if let Some(entry) = entry.as_object_mut() {
+                    entry.remove("time");
+                }
+            }
+        }
+        object
+    };
+    timeless(live) == timeless(object)
+}
+
+fn op_name(op: &Op) -> String {
+    match op {
+        Op::Create { key, .. } | Op::Update { key, .. } | Op::Delete { key, .. } => key.name.clone(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The event log of one resource: a ring with replay from any revision that is still in it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{GroupResource, ObjectKey, StoreError};
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It came into being.
+    Added,
+    /// It changed.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The revision of the change.
+    pub revision: u64,
+    /// The resource of the object.
+    pub resource: GroupResource,
+    /// The key of the object.
+    pub key: ObjectKey,
+    /// The object after the change; for a deletion its last state, carrying the revision of the deletion.
+    pub object: Arc<Value>,
+    /// The object before the change.
+    pub previous: Option<Arc<Value>>,
+}
+
+/// A ring of events, oldest first.
+#[derive(Clone, Debug)]
+pub struct EventLog {
+    events: VecDeque<Event>,
+    capacity: usize,
+    /// Events up to and including this revision are not (or no longer) in the ring.
+    compacted: u64,
+}
+
+// === impl EventLog ===
+
+impl EventLog {
+    /// Creates an empty log of bounded length.
+    pub fn new(capacity: usize) -> Self {
+        Self { events: VecDeque::new(), capacity, compacted: 0 }
+    }
+
+    /// Appends an event, dropping the oldest when full.
+    pub fn push(&mut self, event: Event) {
+        if self.events.len() == self.capacity
+            && let Some(dropped) = self.events.pop_front()
+        {
+            self.compacted = dropped.revision;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Events after `revision`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] if an event after `revision` was dropped.
+    pub fn since(&self, revision: u64) -> Result<impl Iterator<Item = &Event>, StoreError> {
+        if revision < self.compacted {
+            return Err(StoreError::Compacted { requested: revision, oldest: self.compacted });
+        }
+        let start = self.events.partition_point(|event| event.revision <= revision);
+        Ok(self.events.range(start..))
+    }
+
+    /// Drops all events up to and including `revision`.
+    pub fn compact(&mut self, revision: u64) {
+        while self.events.front().is_some_and(|event| event.revision <= revision) {
+            self.events.pop_front();
+        }
+        self.compacted = self.compacted.max(revision);
+    }
+}
