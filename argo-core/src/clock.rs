@@ -22,8 +22,7 @@ enum Form {
         origin: tokio::time::Instant,
     },
     Scaled {
-        start: Timestamp,
-        origin: std::time::Instant,
+        epoch: Timestamp,
         factor: f64,
     },
 }
@@ -48,8 +47,15 @@ impl Clock {
     /// Starts at the machine's time and runs `factor` times as fast (`factor` ≤ 0 or not finite means 1).
     #[must_use]
     pub fn scaled(factor: f64) -> Self {
+        Self::scaled_since(Timestamp::now(), factor)
+    }
+
+    /// Agrees with the machine's clock at `epoch` and runs `factor` times as fast from there: two
+    /// processes with the same arguments, or one before and after a restart, tell the same time.
+    #[must_use]
+    pub fn scaled_since(epoch: Timestamp, factor: f64) -> Self {
         let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
-        Self(Arc::new(Form::Scaled { start: Timestamp::now(), origin: std::time::Instant::now(), factor }))
+        Self(Arc::new(Form::Scaled { epoch, factor }))
     }
 
     /// The time now.
@@ -59,7 +65,9 @@ impl Clock {
             Form::System => Timestamp::now(),
             #[cfg(feature = "runtime")]
             Form::Virtual { start, origin } => time::after(*start, origin.elapsed()),
-            Form::Scaled { start, origin, factor } => time::after(*start, origin.elapsed().mul_f64(*factor)),
+            Form::Scaled { epoch, factor } => {
+                time::after(*epoch, time::between(*epoch, Timestamp::now()).mul_f64(*factor))
+            }
         }
     }
 

@@ -1,1 +1,9 @@
-//! The whole story in one command, one controller binary per product, one example per trait.
+//! What the examples share: fixtures, and the five controllers put together the way the binaries run them.
+
+pub mod fixtures;
+
+/// Makes ring the TLS implementation of this process. Binaries call it first; twice does no harm.
+pub fn install_tls() {
+    // An error means that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -11,6 +11,8 @@ pub mod gofloat;
 pub mod gojson;
 pub mod govaluate;
 pub mod regexp;
+pub mod semver;
 pub mod tags;
+pub mod text_template;
 pub mod time;
 pub mod yaml;

@@ -1,0 +1,111 @@
+//! What a template may call.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::exec::Context;
+use super::value::Val;
+use super::{builtins, helm, sprig};
+
+/// A function callable from templates.
+pub type Function = Arc<dyn Fn(&mut Context<'_>, &[Val]) -> Result<Val, String> + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) least: usize,
+    pub(super) most: usize,
+    pub(super) function: Function,
+}
+
+/// A set of functions by name.
+#[derive(Clone, Default)]
+pub struct Functions(BTreeMap<String, Entry>);
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Functions of Sprig that read the environment of the process; never there.
+const HERMETIC: [&str; 2] = ["env", "expandenv"];
+
+impl Functions {
+    /// Go's own: `and or not len index slice print printf println html js urlquery call eq ne lt le gt ge`.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let mut set = Self::default();
+        for (name, least, most) in builtins::TABLE {
+            set.0.insert(
+                name.to_owned(),
+                Entry { least, most, function: Arc::new(move |context, args| builtins::call(name, context, args)) },
+            );
+        }
+        set
+    }
+
+    /// Go's own and Sprig 3.3 without `env`, `expandenv` and what makes keys and certificates.
+    #[must_use]
+    pub fn sprig() -> Self {
+        let mut set = Self::builtin();
+        for (name, least, most) in sprig::TABLE {
+            if HERMETIC.contains(&name) {
+                continue;
+            }
+            set.0.insert(
+                name.to_owned(),
+                Entry { least, most, function: Arc::new(move |context, args| sprig::call(name, context, args)) },
+            );
+        }
+        set
+    }
+
+    /// [`Functions::sprig`] and what Helm adds: `include tpl required toYaml fromYaml …`; `lookup` finds nothing.
+    #[must_use]
+    pub fn helm() -> Self {
+        let mut set = Self::sprig();
+        for (name, least, most) in helm::TABLE {
+            set.0.insert(
+                name.to_owned(),
+                Entry { least, most, function: Arc::new(move |context, args| helm::call(name, context, args)) },
+            );
+        }
+        set
+    }
+
+    /// Adds a function, which takes any number of arguments; one of the same name is replaced.
+    #[must_use]
+    pub fn with(
+        mut self,
+        name: impl Into<String>,
+        function: impl Fn(&mut Context<'_>, &[Val]) -> Result<Val, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.insert(name.into(), Entry { least: 0, most: usize::MAX, function: Arc::new(function) });
+        self
+    }
+
+    /// Removes functions.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.0.remove(*name);
+        }
+        self
+    }
+
+    /// Whether there is a function of the name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.0.get(name)
+    }
+}

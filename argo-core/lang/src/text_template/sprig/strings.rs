@@ -1,0 +1,506 @@
+//! Strings and regular expressions.
+
+use super::casts::{to_text, to_texts};
+use super::{Args, MAX_TEXT};
+use crate::fmt;
+use crate::regexp;
+use crate::text_template::exec::Context;
+use crate::text_template::value::Val;
+
+pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<Val, String>> {
+    Some(run(name, context, args)?.map(|it| match it {
+        Out::Text(text) => Val::str(text),
+        Out::Bool(it) => Val::Bool(it),
+        Out::Texts(items) => Val::list(items.into_iter().map(Val::from).collect()),
+        Out::Val(it) => it,
+    }))
+}
+
+enum Out {
+    Text(String),
+    Bool(bool),
+    Texts(Vec<String>),
+    Val(Val),
+}
+
+fn bytes(text: &str, from: usize, to: usize) -> String {
+    String::from_utf8_lossy(text.as_bytes().get(from..to.min(text.len())).unwrap_or_default()).into_owned()
+}
+
+fn bounded(len: usize) -> Result<(), String> {
+    if len > MAX_TEXT { Err("the result is too long".to_owned()) } else { Ok(()) }
+}
+
+#[allow(clippy::too_many_lines)]
+fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<Out, String>> {
+    let result = (|| -> Result<Option<Out>, String> {
+        let text = |place: usize| args.text(place);
+        Ok(Some(match name {
+            "hello" => Out::Text("Hello!".to_owned()),
+            "abbrev" => Out::Text(abbrev(text(1)?, 0, args.int(0)?)),
+            "abbrevboth" => {
+                let (left, right, text) = (args.int(0)?, args.int(1)?, text(2)?);
+                if right < 4 || (left > 0 && right < 7) {
+                    Out::Text(text.to_owned())
+                } else {
+                    Out::Text(abbrev(text, left, right))
+                }
+            }
+            "trunc" => {
+                let (count, text) = (args.int(0)?, text(1)?);
+                let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+                Out::Text(if size >= text.len() {
+                    text.to_owned()
+                } else if count < 0 {
+                    bytes(text, text.len() - size, text.len())
+                } else {
+                    bytes(text, 0, size)
+                })
+            }
+            "trim" => Out::Text(text(0)?.trim().to_owned()),
+            "trimall" | "trimAll" => {
+                let set = text(0)?;
+                Out::Text(text(1)?.trim_matches(|it| set.contains(it)).to_owned())
+            }
+            "trimSuffix" => Out::Text(text(1)?.strip_suffix(text(0)?).unwrap_or(text(1)?).to_owned()),
+            "trimPrefix" => Out::Text(text(1)?.strip_prefix(text(0)?).unwrap_or(text(1)?).to_owned()),
+            "upper" => Out::Text(text(0)?.to_uppercase()),
+            "lower" => Out::Text(text(0)?.to_lowercase()),
+            "title" => Out::Text(title(text(0)?)),
+            "untitle" => {
+                // every word's first letter
+                let mut fresh = true;
+                Out::Text(
+                    text(0)?
+                        .chars()
+                        .map(|it| {
+                            let out =
+                                if fresh && !it.is_whitespace() { it.to_lowercase().next().unwrap_or(it) } else { it };
+                            fresh = it.is_whitespace();
+                            out
+                        })
+                        .collect(),
+                )
+            }
+            "swapcase" => Out::Text(swap_case(text(0)?)),
+            "nospace" => Out::Text(text(0)?.chars().filter(|it| !it.is_whitespace()).collect()),
+            "initials" => {
+                let mut fresh = true;
+                Out::Text(
+                    text(0)?
+                        .chars()
+                        .filter(|it| {
+                            let keep = fresh && !it.is_whitespace();
+                            fresh = it.is_whitespace();
+                            keep
+                        })
+                        .collect(),
+                )
+            }
+            "substr" => {
+                let (from, to, text) = (args.int(0)?, args.int(1)?, text(2)?);
+                let len = text.len() as i64;
+                let cut = |from: i64, to: i64| {
+                    if from > to || to > len {
+                        return Err(format!("runtime error: slice bounds out of range [{from}:{to}]"));
+                    }
+                    Ok(bytes(text, usize::try_from(from).unwrap_or(0), usize::try_from(to).unwrap_or(0)))
+                };
+                Out::Text(if from < 0 {
+                    cut(0, to)?
+                } else if to < 0 || to > len {
+                    cut(from, len)?
+                } else {
+                    cut(from, to)?
+                })
+            }
+            "repeat" => {
+                let count = usize::try_from(args.int(0)?).map_err(|_| "strings: negative Repeat count".to_owned())?;
+                bounded(text(1)?.len().saturating_mul(count))?;
+                Out::Text(text(1)?.repeat(count))
+            }
+            "contains" => Out::Bool(text(1)?.contains(text(0)?)),
+            "hasPrefix" => Out::Bool(text(1)?.starts_with(text(0)?)),
+            "hasSuffix" => Out::Bool(text(1)?.ends_with(text(0)?)),
+            "quote" => Out::Text(
+                args.all()
+                    .iter()
+                    .filter(|it| !it.is_nil())
+                    .map(|it| fmt::quote(&to_text(it)))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
+            "squote" => Out::Text(
+                args.all()
+                    .iter()
+                    .filter(|it| !it.is_nil())
+                    .map(|it| format!("'{}'", to_text(it)))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
+            "cat" => Out::Text(
+                args.all()
+                    .iter()
+                    .filter(|it| !it.is_nil())
+                    .map(to_text)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                    .trim()
+                    .to_owned(),
+            ),
+            "indent" | "nindent" => {
+                let count = usize::try_from(args.int(0)?).map_err(|_| "strings: negative Repeat count".to_owned())?;
+                let body = text(1)?;
+                bounded(count.saturating_mul(body.matches('\n').count() + 1).saturating_add(body.len()))?;
+                let pad = " ".repeat(count);
+                let indented = format!("{pad}{}", body.replace('\n', &format!("\n{pad}")));
+                Out::Text(if name == "nindent" { format!("\n{indented}") } else { indented })
+            }
+            "replace" => {
+                let (old, new, text) = (text(0)?, text(1)?, text(2)?);
+                let hits = if old.is_empty() { text.len() + 1 } else { text.matches(old).count() };
+                bounded(hits.saturating_mul(new.len()).saturating_add(text.len()))?;
+                Out::Text(text.replace(old, new))
+            }
+            "plural" => Out::Text(if args.int(2)? == 1 { text(0)? } else { text(1)? }.to_owned()),
+            "snakecase" => Out::Text(snake(text(0)?, '_')),
+            "kebabcase" => Out::Text(snake(text(0)?, '-')),
+            "camelcase" => Out::Text(camel(text(0)?)),
+            "wrap" => Out::Text(wrap(text(1)?, args.int(0)?, "\n", false)),
+            "wrapWith" => Out::Text(wrap(text(2)?, args.int(0)?, text(1)?, true)),
+            "shuffle" => {
+                let mut chars: Vec<char> = text(0)?.chars().collect();
+                for place in (1..chars.len()).rev() {
+                    let other = usize::try_from(context.random_below(place as u64 + 1)?).unwrap_or(0);
+                    chars.swap(place, other);
+                }
+                Out::Text(chars.into_iter().collect())
+            }
+            "randAlphaNum" | "randAlpha" | "randAscii" | "randNumeric" => {
+                let count = usize::try_from(args.int(0)?).unwrap_or(0);
+                bounded(count)?;
+                let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+                let ascii: String = (32..127_u8).map(char::from).collect();
+                let set: Vec<char> = match name {
+                    "randAlpha" => letters.to_owned(),
+                    "randNumeric" => "0123456789".to_owned(),
+                    "randAscii" => ascii,
+                    _ => format!("{letters}0123456789"),
+                }
+                .chars()
+                .collect();
+                let mut out = String::with_capacity(count);
+                for _ in 0..count {
+                    out.push(set[usize::try_from(context.random_below(set.len() as u64)?).unwrap_or(0)]);
+                }
+                Out::Text(out)
+            }
+            "toString" => Out::Text(to_text(args.at(0))),
+            "toStrings" => Out::Texts(to_texts(args.at(0))),
+            "join" => {
+                let items = to_texts(args.at(1));
+                Out::Text(items.join(text(0)?))
+            }
+            "sortAlpha" => match args.at(0) {
+                it @ Val::List(_) => {
+                    let mut items = to_texts(it);
+                    items.sort();
+                    Out::Texts(items)
+                }
+                other => Out::Texts(vec![to_text(other)]),
+            },
+            "split" | "splitn" => {
+                let parts: Vec<String> = if name == "split" {
+                    split(text(1)?, text(0)?, -1)
+                } else {
+                    split(text(2)?, text(0)?, args.int(1)?)
+                };
+                Out::Val(Val::map(
+                    parts.into_iter().enumerate().map(|(place, part)| (format!("_{place}"), Val::from(part))),
+                ))
+            }
+            "splitList" => Out::Texts(split(text(1)?, text(0)?, -1)),
+            "regexMatch" => {
+                Out::Bool(regexp::compile(text(0)?).is_ok_and(|it| args.text(1).is_ok_and(|text| it.is_match(text))))
+            }
+            "mustRegexMatch" => Out::Bool(regex(text(0)?)?.is_match(text(1)?)),
+            "regexFind" | "mustRegexFind" => {
+                Out::Text(regex(text(0)?)?.find(text(1)?).map_or_else(String::new, |it| it.as_str().to_owned()))
+            }
+            "regexFindAll" | "mustRegexFindAll" => {
+                let limit = usize::try_from(args.int(2)?).unwrap_or(usize::MAX);
+                Out::Texts(regex(text(0)?)?.find_iter(text(1)?).take(limit).map(|it| it.as_str().to_owned()).collect())
+            }
+            "regexReplaceAll" | "mustRegexReplaceAll" => {
+                Out::Text(regexp::replace_all(&regex(text(0)?)?, text(1)?, text(2)?))
+            }
+            "regexReplaceAllLiteral" | "mustRegexReplaceAllLiteral" => {
+                Out::Text(regex(text(0)?)?.replace_all(text(1)?, regex::NoExpand(text(2)?)).into_owned())
+            }
+            "regexSplit" | "mustRegexSplit" => {
+                let (pattern, text, limit) = (regex(text(0)?)?, text(1)?, args.int(2)?);
+                Out::Texts(regex_split(&pattern, text, limit))
+            }
+            "regexQuoteMeta" => Out::Text(regexp::quote_meta(text(0)?)),
+            _ => return Ok(None),
+        }))
+    })();
+    result.transpose()
+}
+
+fn regex(pattern: &str) -> Result<regex::Regex, String> {
+    regexp::compile(pattern).map_err(|error| error.to_string())
+}
+
+/// `Regexp.Split`.
+fn regex_split(pattern: &regex::Regex, text: &str, limit: i64) -> Vec<String> {
+    if limit == 0 {
+        return Vec::new();
+    }
+    if !pattern.as_str().is_empty() && text.is_empty() {
+        return vec![String::new()];
+    }
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut out = Vec::new();
+    let (mut from, mut end) = (0, 0);
+    for found in pattern.find_iter(text) {
+        if out.len() + 1 == most {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            out.push(text[from..end].to_owned());
+        }
+        from = found.end();
+    }
+    if end != text.len() {
+        out.push(text[from..].to_owned());
+    }
+    out
+}
+
+/// `strings.SplitN`.
+fn split(text: &str, sep: &str, limit: i64) -> Vec<String> {
+    if limit == 0 {
+        return Vec::new();
+    }
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    if sep.is_empty() {
+        let chars: Vec<char> = text.chars().collect();
+        if chars.len() <= most {
+            return chars.into_iter().map(String::from).collect();
+        }
+        let mut out: Vec<String> = chars[..most - 1].iter().map(|it| String::from(*it)).collect();
+        out.push(chars[most - 1..].iter().collect());
+        return out;
+    }
+    text.splitn(most, sep).map(str::to_owned).collect()
+}
+
+/// `goutils.AbbreviateFull`.
+fn abbrev(text: &str, offset: i64, width: i64) -> String {
+    let (Ok(width), len) = (usize::try_from(width), text.len()) else { return text.to_owned() };
+    if width < 4 || len <= width {
+        return text.to_owned();
+    }
+    let mut offset = usize::try_from(offset).unwrap_or(0).min(len);
+    if len - offset < width - 3 {
+        offset = len - (width - 3);
+    }
+    if offset <= 4 {
+        return format!("{}...", bytes(text, 0, width - 3));
+    }
+    if width < 7 {
+        return String::new();
+    }
+    if offset + width - 3 < len {
+        return format!("...{}", abbrev(&bytes(text, offset, len), 0, width as i64 - 3));
+    }
+    format!("...{}", bytes(text, len - (width - 3), len))
+}
+
+/// `strings.Title`.
+fn title(text: &str) -> String {
+    let mut fresh = true;
+    text.chars()
+        .map(|it| {
+            let out = if fresh { it.to_uppercase().next().unwrap_or(it) } else { it };
+            fresh = if it.is_ascii() {
+                !(it.is_ascii_alphanumeric() || it == '_')
+            } else {
+                !(it.is_alphanumeric()) && it.is_whitespace()
+            };
+            out
+        })
+        .collect()
+}
+
+fn swap_case(text: &str) -> String {
+    text.chars()
+        .map(|it| match it {
+            it if it.is_uppercase() => it.to_lowercase().next().unwrap_or(it),
+            it if it.is_lowercase() => it.to_uppercase().next().unwrap_or(it),
+            it => it,
+        })
+        .collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Upper,
+    Lower,
+    Digit,
+    Connector,
+    Other,
+}
+
+fn class(it: char) -> Class {
+    if it.is_uppercase() {
+        Class::Upper
+    } else if it.is_numeric() {
+        Class::Digit
+    } else if matches!(it, '_' | '-' | '.') || it.is_whitespace() {
+        Class::Connector
+    } else if it.is_alphabetic() {
+        Class::Lower
+    } else {
+        Class::Other
+    }
+}
+
+/// `xstrings.ToSnakeCase` and `ToKebabCase`.
+fn snake(text: &str, mark: char) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut gaps: Vec<usize> = Vec::new();
+    let mut at = 0;
+    let mut gap = 0;
+    while at < chars.len() {
+        if class(chars[at]) == Class::Connector {
+            gap += 1;
+            at += 1;
+            continue;
+        }
+        let start = at;
+        match class(chars[at]) {
+            Class::Upper => {
+                at += 1;
+                while at < chars.len() && class(chars[at]) == Class::Upper {
+                    at += 1;
+                }
+                let run = at - start;
+                if run > 1 && at < chars.len() && class(chars[at]) == Class::Lower {
+                    // the last capital begins the next word
+                    at -= 1;
+                } else if run == 1 || at < chars.len() && class(chars[at]) == Class::Digit {
+                    while at < chars.len() && class(chars[at]) == Class::Lower {
+                        at += 1;
+                    }
+                    if run > 1 {
+                        while at < chars.len() && class(chars[at]) == Class::Digit {
+                            at += 1;
+                        }
+                    }
+                }
+            }
+            Class::Digit => {
+                while at < chars.len() && class(chars[at]) == Class::Digit {
+                    at += 1;
+                }
+                if at < chars.len() && class(chars[at]) == Class::Lower && words.is_empty() {
+                    while at < chars.len() && class(chars[at]) == Class::Lower {
+                        at += 1;
+                    }
+                }
+            }
+            kind => {
+                while at < chars.len() && class(chars[at]) == kind {
+                    at += 1;
+                }
+            }
+        }
+        words.push(chars[start..at].iter().collect::<String>().to_lowercase());
+        gaps.push(gap);
+        gap = 0;
+    }
+    let mut out = String::new();
+    for (place, word) in words.iter().enumerate() {
+        let count = if place == 0 { gaps[0] } else { gaps[place].max(1) };
+        out.extend(std::iter::repeat_n(mark, count));
+        out.push_str(word);
+    }
+    out.extend(std::iter::repeat_n(mark, gap));
+    out
+}
+
+/// `xstrings.ToPascalCase`.
+fn camel(text: &str) -> String {
+    let is_connector = |it: char| matches!(it, '_' | '-') || it.is_whitespace();
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(it) = chars.next_if(|it| is_connector(*it)) {
+        out.push(it);
+    }
+    let rest: Vec<char> = chars.collect();
+    let end = rest.iter().rposition(|it| !is_connector(*it)).map_or(0, |it| it + 1);
+    let mut fresh = true;
+    for it in &rest[..end] {
+        if is_connector(*it) {
+            fresh = true;
+        } else if fresh {
+            out.extend(it.to_uppercase());
+            fresh = false;
+        } else {
+            out.push(*it);
+        }
+    }
+    out.extend(&rest[end..]);
+    out
+}
+
+/// `goutils.WrapCustom`.
+fn wrap(text: &str, width: i64, new_line: &str, long_words: bool) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let width = usize::try_from(width).unwrap_or(1).max(1);
+    let len = chars.len();
+    let mut out = String::new();
+    let mut offset = 0;
+    while len - offset > width {
+        if chars[offset] == ' ' {
+            offset += 1;
+            continue;
+        }
+        let end = offset + width;
+        let space = (offset..=end.min(len - 1)).rev().find(|it| chars[*it] == ' ');
+        match space {
+            Some(space) if space >= offset => {
+                out.extend(&chars[offset..space]);
+                out.push_str(new_line);
+                offset = space + 1;
+            }
+            _ if long_words => {
+                out.extend(&chars[offset..end]);
+                out.push_str(new_line);
+                offset = end;
+            }
+            _ => match (end..len).find(|it| chars[*it] == ' ') {
+                Some(space) => {
+                    out.extend(&chars[offset..space]);
+                    out.push_str(new_line);
+                    offset = space + 1;
+                }
+                None => {
+                    out.extend(&chars[offset..]);
+                    offset = len;
+                }
+            },
+        }
+    }
+    out.extend(&chars[offset..]);
+    out
+}
+
+/// `typeOf`.
+pub(super) fn type_of(value: &Val) -> String {
+    value.type_name().to_owned()
+}
