@@ -2,4 +2,3 @@
 
 mod git;
 mod invariants;
-mod runtime;
