@@ -14,6 +14,7 @@ use crate::journal::Journal;
 use crate::persist::{Disk, PersistError, Restored};
 use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State};
 use crate::session::{ClientOptions, Session};
+use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::Store;
 
 /// How many events of each resource are kept for watches to replay, unless the builder says otherwise.
@@ -38,6 +39,7 @@ const LOG_CAPACITY: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Cluster {
     server: Arc<Server>,
+    simulator: Option<Simulator>,
 }
 
 /// Options of a cluster.
@@ -49,13 +51,14 @@ pub struct ClusterBuilder {
     log_capacity: usize,
     rbac: bool,
     admission: Vec<Arc<dyn Admission>>,
+    simulator: Option<SimulatorConfig>,
 }
 
 // === impl ClusterBuilder ===
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        Self { clock: Clock::system(), seed: 0, path: None, log_capacity: LOG_CAPACITY, rbac: false, admission: Vec::new() }
+        Self { clock: Clock::system(), seed: 0, path: None, log_capacity: LOG_CAPACITY, rbac: false, admission: Vec::new(), simulator: None }
     }
 }
 
@@ -102,10 +105,21 @@ impl ClusterBuilder {
         self
     }
 
+    /// Runs workloads: controllers, scheduler, kubelets and garbage collection, simulated by script. Default: objects are only kept.
+    /// They run as long as the cluster or a clone of it is kept.
+    #[must_use]
+    pub fn simulator(mut self, config: SimulatorConfig) -> Self {
+        self.simulator = Some(config);
+        self
+    }
+
     /// Makes the cluster.
     ///
     /// # Errors
     /// The file of [`ClusterBuilder::persist`] cannot be read or is in use.
+    ///
+    /// # Panics
+    /// With a simulator and outside of a tokio runtime.
     pub fn build(self) -> Result<Cluster, PersistError> {
         let mut state = match &self.path {
             None => State::new(Store::new(self.log_capacity), Ids::new(self.seed, 0), None),
@@ -119,7 +133,9 @@ impl ClusterBuilder {
         };
         state.rbac = self.rbac;
         state.admission = self.admission;
-        Ok(Cluster::start(self.clock, state))
+        let mut cluster = Cluster::start(self.clock, state);
+        cluster.simulator = self.simulator.map(|config| Simulator::start(&cluster, config));
+        Ok(cluster)
     }
 }
 
@@ -137,6 +153,15 @@ impl Cluster {
         Self::start(Clock::system(), State::new(Store::new(LOG_CAPACITY), Ids::new(0, 0), None))
     }
 
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The simulator of [`ClusterBuilder::simulator`], to change its script or to wait until it has nothing left to do.
+    pub fn simulator(&self) -> Option<&Simulator> {
+        self.simulator.as_ref()
+    }
+
     /// A cluster with options.
     pub fn builder() -> ClusterBuilder {
         ClusterBuilder::default()
@@ -151,7 +176,7 @@ impl Cluster {
     }
 
     fn start(clock: Clock, state: State) -> Self {
-        let cluster = Self { server: Arc::new(Server { state: Mutex::new(state), clock, faults: Faults::default(), journal: Journal::default() }) };
+        let cluster = Self { server: Arc::new(Server { state: Mutex::new(state), clock, faults: Faults::default(), journal: Journal::default() }), simulator: None };
         let direct = cluster.direct("argo-embedded");
         for name in INITIAL_NAMESPACES {
             match direct.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })) {

@@ -6,6 +6,7 @@
 //! | run controllers on it | [`Cluster::client`]: a stock `kube::Client`, also under paused time |
 //! | reach it with kubectl | [`Cluster::serve`] and [`Serving::kubeconfig`] |
 //! | seed and inspect it | [`Cluster::apply_yaml`], [`Cluster::install_crds`], [`Cluster::direct`], [`Cluster::dump`] |
+//! | run workloads on it | [`ClusterBuilder::simulator`]: Deployments, Jobs, pods by script, garbage collection |
 //! | break it | [`Cluster::faults`], [`ClientOptions::cut_after_writes`], [`Cluster::compact`] |
 //! | see who did what | [`Cluster::journal`] |
 //!
@@ -28,6 +29,7 @@ mod resources;
 mod schema;
 mod server;
 mod session;
+pub mod simulator;
 pub mod store;
 mod yaml;
 

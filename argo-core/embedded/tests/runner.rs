@@ -5,5 +5,6 @@
 mod client;
 mod controllers;
 mod definitions;
+mod simulator;
 mod support;
 mod watches;

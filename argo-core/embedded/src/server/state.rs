@@ -34,13 +34,15 @@ pub(crate) struct State {
     /// Set when the process must not pretend to be durable any more.
     pub(crate) broken: Option<String>,
     wakers: BTreeMap<GroupResource, watch::Sender<u64>>,
+    /// Sees every revision of every resource.
+    any: watch::Sender<u64>,
 }
 
 // === impl State ===
 
 impl State {
     pub(crate) fn new(store: Store, ids: Ids, disk: Option<Disk>) -> Self {
-        Self { store, registry: Arc::new(Registry::new()), ids, disk, logs: BTreeMap::new(), tokens: BTreeMap::new(), admission: Vec::new(), rbac: false, warnings: Vec::new(), broken: None, wakers: BTreeMap::new() }
+        Self { store, registry: Arc::new(Registry::new()), ids, disk, logs: BTreeMap::new(), tokens: BTreeMap::new(), admission: Vec::new(), rbac: false, warnings: Vec::new(), broken: None, wakers: BTreeMap::new(), any: watch::Sender::new(0) }
     }
 
     pub(crate) fn dispatch(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -66,6 +68,11 @@ impl State {
     pub(crate) fn subscribe(&mut self, resource: &GroupResource) -> watch::Receiver<u64> {
         let revision = self.store.revision();
         self.wakers.entry(resource.clone()).or_insert_with(|| watch::Sender::new(revision)).subscribe()
+    }
+
+    /// A receiver that sees every later revision of the store.
+    pub(crate) fn subscribe_all(&self) -> watch::Receiver<u64> {
+        self.any.subscribe()
     }
 
     /// Wakes every watch, so that each looks again (after a compaction, at a cut).
@@ -95,6 +102,7 @@ impl State {
         if let Some(sender) = self.wakers.get(resource) {
             sender.send_replace(event.revision);
         }
+        self.any.send_replace(event.revision);
         self.after(&event);
         Ok(event)
     }

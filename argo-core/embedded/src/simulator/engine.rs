@@ -1,0 +1,311 @@
+//! Which controllers look at what, and when: the queue of passes to make.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use argo_core::time::Timestamp;
+use serde_json::Value;
+
+use super::config::SimulatorConfig;
+use super::kinds::{
+    BUDGETS, CLAIMS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, Kind, NODES, PODS, REPLICA_SETS, SERVICES,
+    STATEFUL_SETS,
+};
+use super::pass::Pass;
+use super::pods::Kubelet;
+use super::read::{controller_of, is_deleting, list, namespace, text, uid};
+use super::script::PodScript;
+use super::world::{Place, World};
+use super::{budget, cronjob, daemonset, deployment, garbage, job, pods, replicaset, service, statefulset};
+
+/// A controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    Claim,
+    Scheduler,
+    Kubelet,
+    Service,
+    Budget,
+    Garbage,
+}
+
+/// A pass to make.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Task {
+    pub(super) role: Role,
+    pub(super) place: Place,
+}
+
+/// The controllers with their view of the cluster.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) config: SimulatorConfig,
+    pub(super) script: PodScript,
+    world: World,
+    kubelet: Kubelet,
+    queue: VecDeque<Task>,
+    queued: BTreeSet<Task>,
+    wakes: BTreeMap<Task, Timestamp>,
+    alarms: BTreeSet<(Timestamp, Task)>,
+}
+
+impl Role {
+    /// The client it is to the API server.
+    pub(super) fn client(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet",
+            Self::Scheduler => "kube-scheduler",
+            _ => "kube-controller-manager",
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new(config: SimulatorConfig) -> Self {
+        Self {
+            script: config.script.clone(),
+            config,
+            world: World::default(),
+            kubelet: Kubelet::default(),
+            queue: VecDeque::new(),
+            queued: BTreeSet::new(),
+            wakes: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+        }
+    }
+
+    // === the queue ===
+
+    fn enqueue(&mut self, role: Role, place: Place) {
+        let on = match role {
+            Role::Garbage => self.config.garbage_collection,
+            Role::Scheduler | Role::Kubelet | Role::Claim => self.config.pods,
+            _ => self.config.workloads,
+        };
+        let task = Task { role, place };
+        if on && self.queued.insert(task.clone()) {
+            self.queue.push_back(task);
+        }
+    }
+
+    fn enqueue_all(&mut self, role: Role, kind: &Kind, space: Option<&str>, wanted: impl Fn(&Value) -> bool) {
+        let places: Vec<Place> = match space {
+            Some(space) => self
+                .world
+                .within(kind, space)
+                .filter(|it| wanted(it))
+                .map(|it| Place::of(kind, namespace(it), super::read::name(it)))
+                .collect(),
+            None => self
+                .world
+                .all(kind)
+                .filter(|it| wanted(it))
+                .map(|it| Place::of(kind, namespace(it), super::read::name(it)))
+                .collect(),
+        };
+        places.into_iter().for_each(|place| self.enqueue(role, place));
+    }
+
+    /// The next pass to make, if one is due.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Task> {
+        while let Some((at, task)) = self.alarms.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.alarms.remove(&(at, task.clone()));
+            self.wakes.remove(&task);
+            if self.queued.insert(task.clone()) {
+                self.queue.push_back(task);
+            }
+        }
+        let task = self.queue.pop_front()?;
+        self.queued.remove(&task);
+        Some(task)
+    }
+
+    /// When the next pass is due, if none is now.
+    pub(super) fn alarm(&self) -> Option<Timestamp> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// Looks again at this time, in the place of what was set before.
+    pub(super) fn set_alarm(&mut self, task: &Task, at: Option<Timestamp>) {
+        if let Some(before) = self.wakes.remove(task) {
+            self.alarms.remove(&(before, task.clone()));
+        }
+        if let Some(at) = at {
+            self.wakes.insert(task.clone(), at);
+            self.alarms.insert((at, task.clone()));
+        }
+    }
+
+    /// Takes a new script; every pod is looked at again.
+    pub(super) fn set_script(&mut self, script: PodScript) {
+        if self.script != script {
+            self.script = script;
+            self.enqueue_all(Role::Kubelet, &PODS, None, |_| true);
+        }
+    }
+
+    // === changes ===
+
+    /// Begins anew with what the store holds.
+    pub(super) fn reset(&mut self, objects: impl IntoIterator<Item = (Place, Arc<Value>)>) {
+        let stale: Vec<Place> = self.world.places().collect();
+        let mut fresh = BTreeSet::new();
+        for (place, object) in objects {
+            fresh.insert(place.clone());
+            self.put(&place, object);
+        }
+        for place in stale.into_iter().filter(|place| !fresh.contains(place)) {
+            self.remove(&place);
+        }
+    }
+
+    /// An object was created or changed.
+    pub(super) fn put(&mut self, place: &Place, object: Arc<Value>) {
+        let before = self.world.at(place).cloned();
+        if before.as_ref().is_some_and(|before| uid(before) != uid(&object)) {
+            self.remove(place);
+        }
+        self.world.put(place, object.clone());
+        self.notice(place, &object);
+        if let Some(before) = before {
+            // Whom it belonged to hears of it too.
+            self.notice_owner(&before);
+        }
+        if is_deleting(&object) {
+            let dependents: Vec<Place> = self.world.dependents(uid(&object)).map(|(place, _)| place.clone()).collect();
+            dependents.into_iter().for_each(|place| self.enqueue(Role::Garbage, place));
+        }
+        if is_deleting(&object) || !list(&object, "/metadata/ownerReferences").is_empty() {
+            self.enqueue(Role::Garbage, place.clone());
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn remove(&mut self, place: &Place) {
+        let Some(object) = self.world.remove(place) else { return };
+        self.kubelet.forget(uid(&object));
+        self.notice(place, &object);
+        if place.resource == PODS.resource {
+            // A Deployment that recreates waits for the last of its old pods.
+            let set = controller_of(&object)
+                .and_then(|owner| self.world.by_uid(text(owner, "/uid")))
+                .map(|(_, set)| set.clone());
+            set.into_iter().for_each(|set| self.notice_owner(&set));
+        }
+        let dependents: Vec<Place> = self.world.dependents(uid(&object)).map(|(place, _)| place.clone()).collect();
+        dependents.into_iter().for_each(|place| self.enqueue(Role::Garbage, place));
+        for owner in list(&object, "/metadata/ownerReferences") {
+            let owner = self
+                .world
+                .by_uid(text(owner, "/uid"))
+                .filter(|(_, owner)| is_deleting(owner))
+                .map(|(place, _)| place.clone());
+            owner.into_iter().for_each(|place| self.enqueue(Role::Garbage, place));
+        }
+    }
+
+    /// Tells everybody whose business an object is.
+    fn notice(&mut self, place: &Place, object: &Arc<Value>) {
+        let space = namespace(object).to_owned();
+        let is = |kind: &Kind| place.resource == kind.resource;
+        let own = [
+            (Role::Deployment, &*DEPLOYMENTS),
+            (Role::ReplicaSet, &*REPLICA_SETS),
+            (Role::StatefulSet, &*STATEFUL_SETS),
+            (Role::DaemonSet, &*DAEMON_SETS),
+            (Role::Job, &*JOBS),
+            (Role::CronJob, &*CRON_JOBS),
+            (Role::Service, &*SERVICES),
+            (Role::Budget, &*BUDGETS),
+            (Role::Claim, &*CLAIMS),
+        ];
+        for (role, kind) in own {
+            if is(kind) {
+                self.enqueue(role, place.clone());
+            }
+        }
+        self.notice_owner(object);
+        if is(&PODS) {
+            self.enqueue(Role::Scheduler, place.clone());
+            self.enqueue(Role::Kubelet, place.clone());
+            self.enqueue_all(Role::Service, &SERVICES, Some(&space), |_| true);
+            self.enqueue_all(Role::Budget, &BUDGETS, Some(&space), |_| true);
+            if controller_of(object).is_none() {
+                self.enqueue_all(Role::ReplicaSet, &REPLICA_SETS, Some(&space), |_| true);
+                self.enqueue_all(Role::StatefulSet, &STATEFUL_SETS, Some(&space), |_| true);
+            }
+            if matches!(super::read::phase(object), "Succeeded" | "Failed") || is_deleting(object) {
+                self.retry_unscheduled();
+            }
+        }
+        if is(&REPLICA_SETS) && controller_of(object).is_none() {
+            self.enqueue_all(Role::Deployment, &DEPLOYMENTS, Some(&space), |_| true);
+        }
+        if is(&NODES) {
+            self.retry_unscheduled();
+            self.enqueue_all(Role::DaemonSet, &DAEMON_SETS, None, |_| true);
+        }
+        if is(&super::kinds::ENDPOINT_SLICES) || is(&super::kinds::ENDPOINTS) {
+            let service = super::read::label(object, "kubernetes.io/service-name")
+                .unwrap_or_else(|| super::read::name(object))
+                .to_owned();
+            self.enqueue(Role::Service, Place::of(&SERVICES, &space, &service));
+        }
+    }
+
+    fn notice_owner(&mut self, object: &Value) {
+        let Some(owner) = controller_of(object) else { return };
+        let (kind, name) = (text(owner, "/kind"), text(owner, "/name"));
+        let roles = [
+            (Role::Deployment, &*DEPLOYMENTS),
+            (Role::ReplicaSet, &*REPLICA_SETS),
+            (Role::StatefulSet, &*STATEFUL_SETS),
+            (Role::DaemonSet, &*DAEMON_SETS),
+            (Role::Job, &*JOBS),
+            (Role::CronJob, &*CRON_JOBS),
+        ];
+        if let Some((role, kind)) =
+            roles.into_iter().find(|(_, it)| it.kind == kind && it.api_version == text(owner, "/apiVersion"))
+        {
+            self.enqueue(role, Place::of(kind, namespace(object), name));
+        }
+    }
+
+    /// Room was made: pods that found none try again.
+    fn retry_unscheduled(&mut self) {
+        self.enqueue_all(Role::Scheduler, &PODS, None, |pod| text(pod, "/spec/nodeName").is_empty());
+    }
+
+    // === passes ===
+
+    /// Makes a pass. `served` knows which kinds the server serves.
+    pub(super) fn pass(&mut self, task: &Task, served: &dyn Fn(&str, &str) -> bool, now: Timestamp) -> Pass {
+        let world = &self.world;
+        let Some(object) = world.at(&task.place).cloned() else {
+            return if task.role == Role::Service { service::pass(world, &task.place) } else { Pass::default() };
+        };
+        match task.role {
+            Role::Deployment => deployment::pass(world, &object, now),
+            Role::ReplicaSet => replicaset::pass(world, &object, now),
+            Role::StatefulSet => statefulset::pass(world, &object, now),
+            Role::DaemonSet => daemonset::pass(world, &object, now),
+            Role::Job => job::pass(world, &object, now),
+            Role::CronJob => cronjob::pass(world, &object, now),
+            Role::Claim => statefulset::claim_pass(&object),
+            Role::Scheduler => pods::schedule(world, &object, now),
+            Role::Kubelet => self.kubelet.pass(&object, &self.script, &self.config, now),
+            Role::Service => service::pass(world, &task.place),
+            Role::Budget => budget::pass(world, &object, now),
+            Role::Garbage => garbage::pass(world, &task.place, &object, served),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The task that runs the controllers against an API server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argo_core::time::{Timestamp, after, rfc3339};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::config::SimulatorConfig;
+use super::engine::{Engine, Task};
+use super::kinds::Kind;
+use super::pass::Write;
+use super::read::{name, namespace, text};
+use super::script::{Behaviour, PodRule, PodScript};
+use super::world::Place;
+use crate::Cluster;
+use crate::server::{ApiError, Caller, Outcome, Query, RawRequest, Server};
+use crate::store::EventKind;
+
+/// The first wait after a write was refused; doubled each time.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// The longest wait after a write was refused.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+/// A handle on the running simulator of a cluster. It stops with the last handle.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+    _task: Arc<Running>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    server: Arc<Server>,
+    script: Mutex<PodScript>,
+    /// Moves on whenever the script changes.
+    scripted: watch::Sender<u64>,
+    /// The revision up to which everything is done that is to be done, and when there is more to do.
+    settled: watch::Sender<Option<(u64, Option<Timestamp>)>>,
+}
+
+/// Ends the task with the last handle.
+#[derive(Debug)]
+struct Running(tokio::task::AbortHandle);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Simulator {
+    /// Starts the simulator of a cluster, on the cluster's clock. Start one per cluster.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(cluster: &Cluster, config: SimulatorConfig) -> Self {
+        Self::on(cluster.server().clone(), config)
+    }
+
+    pub(crate) fn on(server: Arc<Server>, config: SimulatorConfig) -> Self {
+        let shared = Arc::new(Shared {
+            server,
+            script: Mutex::new(config.script.clone()),
+            scripted: watch::Sender::new(0),
+            settled: watch::Sender::new(None),
+        });
+        let task = tokio::spawn(run(Shell::new(shared.clone(), config)));
+        Self { shared, _task: Arc::new(Running(task.abort_handle())) }
+    }
+
+    /// Adds a rule to the script, in the place of an equal one. Containers that run already follow it at once.
+    pub fn script(&self, rule: PodRule, behaviour: Behaviour) {
+        self.change_script(|script| script.set(rule, behaviour));
+    }
+
+    /// Takes a rule out of the script.
+    pub fn unscript(&self, rule: &PodRule) {
+        self.change_script(|script| {
+            script.unset(rule);
+        });
+    }
+
+    /// Replaces the whole script.
+    pub fn set_script(&self, script: PodScript) {
+        self.change_script(|it| *it = script);
+    }
+
+    fn change_script(&self, change: impl FnOnce(&mut PodScript)) {
+        change(&mut self.shared.script.lock());
+        self.shared.settled.send_replace(None);
+        self.shared.scripted.send_modify(|version| *version += 1);
+    }
+
+    /// Waits until there is nothing left to do at this moment: all changes are seen, and whatever happens next happens later.
+    pub async fn settled(&self) {
+        let mut settled = self.shared.settled.subscribe();
+        loop {
+            let revision = self.shared.server.state.lock().store.revision();
+            let now = self.shared.server.clock.now();
+            let is_settled =
+                |(done, next): (u64, Option<Timestamp>)| done >= revision && next.is_none_or(|next| next > now);
+            if settled.borrow_and_update().is_some_and(is_settled) {
+                return;
+            }
+            // The sender lives as long as this handle.
+            if settled.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What the task owns.
+struct Shell {
+    shared: Arc<Shared>,
+    engine: Engine,
+    revision: u64,
+    retries: BTreeMap<Task, u32>,
+}
+
+async fn run(mut shell: Shell) {
+    let shared = shell.shared.clone();
+    let clock = shared.server.clock.clone();
+    let mut changes = shared.server.state.lock().subscribe_all();
+    let mut scripted = shared.scripted.subscribe();
+    shell.begin();
+    loop {
+        // Before the log is read: a change after this wakes the select below.
+        changes.borrow_and_update();
+        scripted.borrow_and_update();
+        let script = shared.script.lock().clone();
+        shell.engine.set_script(script);
+        shell.sync();
+        while let Some(task) = shell.engine.next(clock.now()) {
+            shell.work(&task);
+            shell.sync();
+            tokio::task::yield_now().await;
+            shell.sync();
+        }
+        let alarm = shell.engine.alarm();
+        shared.settled.send_replace(Some((shell.revision, alarm)));
+        let sleep = async {
+            match alarm {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            changed = scripted.changed() => if changed.is_err() { return },
+            () = sleep => {}
+        }
+    }
+}
+
+impl Shell {
+    fn new(shared: Arc<Shared>, config: SimulatorConfig) -> Self {
+        Self { shared, engine: Engine::new(config), revision: 0, retries: BTreeMap::new() }
+    }
+
+    /// Reads everything there is, and puts the nodes up.
+    fn begin(&mut self) {
+        self.reread();
+        if !self.engine.config.pods {
+            return;
+        }
+        for node in self.engine.config.nodes.clone() {
+            let path = format!("/api/v1/nodes/{}", node.name);
+            let caller = "kubelet";
+            if self.call(http::Method::GET, &path, Value::Null, "", caller).is_ok() {
+                continue;
+            }
+            let now = rfc3339(self.shared.server.clock.now());
+            let created =
+                self.call(http::Method::POST, "/api/v1/nodes", node.object(), "", caller).and_then(|object| {
+                    let mut object = object.unwrap_or(Value::Null);
+                    object["status"] = node.status(&now);
+                    self.call(http::Method::PUT, &format!("{path}/status"), object, "", caller)
+                });
+            if let Err(error) = created {
+                tracing::warn!(node = node.name, %error, "a simulated node could not be created");
+            }
+        }
+    }
+
+    /// Takes in what changed since the last look.
+    fn sync(&mut self) {
+        let mut events = Vec::new();
+        {
+            let state = self.shared.server.state.lock();
+            if state.store.revision() == self.revision {
+                return;
+            }
+            let resources: Vec<_> = state.store.resources().cloned().collect();
+            for resource in resources {
+                match state.store.events_since(&resource, self.revision) {
+                    Ok(new) => events.extend(new),
+                    // The log does not reach back that far: look at everything.
+                    Err(_) => {
+                        events.clear();
+                        drop(state);
+                        self.reread();
+                        return;
+                    }
+                }
+            }
+        }
+        events.sort_by_key(|event| event.revision);
+        for event in events {
+            self.revision = self.revision.max(event.revision);
+            let place = Place { resource: event.resource, key: event.key };
+            if event.kind == EventKind::Deleted {
+                self.engine.remove(&place);
+            } else {
+                self.engine.put(&place, event.object);
+            }
+        }
+    }
+
+    fn reread(&mut self) {
+        let state = self.shared.server.state.lock();
+        let objects: Vec<(Place, Arc<Value>)> = state
+            .store
+            .resources()
+            .flat_map(|resource| {
+                state
+                    .store
+                    .objects(resource, None)
+                    .map(|(key, object)| (Place { resource: resource.clone(), key: key.clone() }, object.clone()))
+            })
+            .collect();
+        self.revision = state.store.revision();
+        drop(state);
+        self.engine.reset(objects);
+    }
+
+    /// Makes a pass and carries its writes out.
+    fn work(&mut self, task: &Task) {
+        let now = self.shared.server.clock.now();
+        let registry = self.shared.server.state.lock().registry.clone();
+        let served = |api_version: &str, kind: &str| {
+            let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+            registry.by_kind(group, version, kind).is_some()
+        };
+        let pass = self.engine.pass(task, &served, now);
+        self.engine.set_alarm(task, pass.wake);
+        let mut versions: BTreeMap<Place, String> = BTreeMap::new();
+        let mut refused = None;
+        for write in pass.writes {
+            if let Err(error) = self.carry_out(task, write, &mut versions) {
+                // Gone or changed meanwhile: the change itself leads to the next pass.
+                if !matches!(error.code, 404 | 409) {
+                    refused = Some(error);
+                }
+            }
+        }
+        let Some(error) = refused else {
+            self.retries.remove(task);
+            return;
+        };
+        tracing::debug!(role = ?task.role, object = %task.place.key, %error, "a write of the simulator was refused");
+        let tries = self.retries.entry(task.clone()).or_insert(0);
+        let wait = FIRST_RETRY.saturating_mul(2u32.saturating_pow((*tries).min(20))).min(LONGEST_RETRY);
+        *tries += 1;
+        let at = after(now, wait);
+        self.engine.set_alarm(task, Some(pass.wake.map_or(at, |wake| wake.min(at))));
+    }
+
+    fn carry_out(&self, task: &Task, write: Write, versions: &mut BTreeMap<Place, String>) -> Result<(), ApiError> {
+        let client = task.role.client();
+        let mut put = |kind: &Kind, mut object: Value, suffix: &str| {
+            let place = Place::of(kind, namespace(&object), name(&object));
+            // A write after another of the same pass goes against what that one made.
+            if let Some(version) = versions.get(&place) {
+                object["metadata"]["resourceVersion"] = json!(version);
+            }
+            let path = format!("{}{suffix}", path(&place, kind.api_version));
+            let written = self.call(http::Method::PUT, &path, object, "", client)?;
+            if let Some(written) = written {
+                versions.insert(place, text(&written, "/metadata/resourceVersion").to_owned());
+            }
+            Ok(())
+        };
+        match write {
+            Write::Create { kind, object } => {
+                let path = collection(kind, kind.api_version, namespace(&object));
+                self.call(http::Method::POST, &path, object, "", client).map(drop)
+            }
+            Write::Update { kind, object } => put(kind, object, ""),
+            Write::Status { kind, object } => put(kind, object, "/status"),
+            Write::Patch { place, api_version, patch } => self
+                .call(http::Method::PATCH, &path(&place, &api_version), patch, "application/merge-patch+json", client)
+                .map(drop),
+            Write::Delete { place, api_version, uid, propagation, grace } => {
+                let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+                if let Some(propagation) = propagation {
+                    options["propagationPolicy"] = json!(propagation);
+                }
+                if let Some(grace) = grace {
+                    options["gracePeriodSeconds"] = json!(grace);
+                }
+                self.call(http::Method::DELETE, &path(&place, &api_version), options, "", client).map(drop)
+            }
+            Write::Bind { pod, node } => {
+                let body = json!({
+                    "apiVersion": "v1", "kind": "Binding",
+                    "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+                    "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+                });
+                self.call(http::Method::POST, &format!("{}/binding", path(&pod, "v1")), body, "", client).map(drop)
+            }
+            Write::Log { pod, container, text } => {
+                let mut state = self.shared.server.state.lock();
+                state.logs.entry((pod.key.namespace, pod.key.name, container)).or_default().push_str(&text);
+                Ok(())
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        method: http::Method,
+        path: &str,
+        body: Value,
+        content_type: &str,
+        client: &str,
+    ) -> Result<Option<Value>, ApiError> {
+        let mut query = Query::default();
+        query.set("fieldManager", client);
+        let request = RawRequest {
+            method,
+            path: path.to_owned(),
+            query,
+            accept: "application/json".to_owned(),
+            content_type: if content_type.is_empty() { "application/json" } else { content_type }.to_owned(),
+            body: Bytes::new(),
+            object: (!body.is_null()).then_some(body),
+            caller: Caller {
+                client: client.to_owned(),
+                user: format!("system:{client}"),
+                groups: vec!["system:masters".to_owned()],
+            },
+        };
+        Ok(match self.shared.server.call(&request)? {
+            Outcome::Object(_, object) => Some((*object).clone()),
+            _ => None,
+        })
+    }
+}
+
+/// The path of an object.
+fn path(place: &Place, api_version: &str) -> String {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let space =
+        if place.key.namespace.is_empty() { String::new() } else { format!("/namespaces/{}", place.key.namespace) };
+    format!("/{root}/{api_version}{space}/{}/{}", place.resource.resource, place.key.name)
+}
+
+fn collection(kind: &Kind, api_version: &str, space: &str) -> String {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    format!("/{root}/{api_version}/namespaces/{space}/{}", kind.resource.resource)
+}
