@@ -2,14 +2,27 @@
 //!
 //! Every language is a module with a small typed API: compile once, evaluate often, errors with a position, bounds on
 //! size, depth and steps. Nothing here does I/O or reads a clock.
+//!
+//! Features: `lua` (off by default) adds the `lua` module and needs a C compiler.
 
 pub mod cron;
 pub mod duration;
 pub mod expr;
 pub mod fmt;
+pub mod gjson;
+pub mod glob;
 pub mod gofloat;
 pub mod gojson;
 pub mod govaluate;
+pub mod int_or_string;
+pub mod json_pointer;
+pub mod jsonpath;
+#[cfg(feature = "lua")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lua")))]
+pub mod lua;
+pub mod names;
+pub mod quantity;
+mod random;
 pub mod regexp;
 pub mod semver;
 pub mod tags;

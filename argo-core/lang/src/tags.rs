@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::expr::{self, ExprError, Functions, Options, Program};
@@ -129,13 +130,15 @@ pub struct Render {
     pub unknown: Unknown,
     /// Functions of `{{=…}}`; the default is Argo's set.
     pub functions: Functions,
+    /// What `now()` is in expressions; without it `now()` fails.
+    pub now: Option<Timestamp>,
     /// Longest output in bytes, 32 MiB by default.
     pub max_output: usize,
 }
 
 impl Default for Render {
     fn default() -> Self {
-        Self { unknown: Unknown::Keep, functions: expr::argo::functions(), max_output: 32 << 20 }
+        Self { unknown: Unknown::Keep, functions: expr::argo::functions(), now: None, max_output: 32 << 20 }
     }
 }
 
@@ -372,7 +375,11 @@ impl Pass<'_> {
             keep(out);
             return Ok(());
         }
-        match program.eval(env) {
+        let result = match self.how.now {
+            Some(now) => program.eval_at(env, now),
+            None => program.eval(env),
+        };
+        match result {
             Ok(Value::Null) if lenient => keep(out),
             Ok(Value::Null) => {
                 return Err(TagError::Expression {

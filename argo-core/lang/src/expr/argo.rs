@@ -3,14 +3,21 @@
 use serde_json::Value;
 
 use super::{Functions, Options};
-use crate::{fmt, gofloat, gojson};
+use crate::{fmt, gofloat, gojson, jsonpath, text_template};
 
-/// `asInt`, `asFloat`, `toJson` and `jsonpath`.
+/// `asInt`, `asFloat`, `toJson`, `jsonpath` and all of Sprig as `sprig.<name>`.
 #[must_use]
 pub fn functions() -> Functions {
-    Functions::new()
-        .with("asInt", |args| as_int(one("asInt", args)?))
+    let mut set = Functions::new();
+    for name in text_template::sprig_names() {
+        set.insert(format!("sprig.{name}"), move |args| text_template::call_sprig(name, args));
+    }
+    set.with("asInt", |args| as_int(one("asInt", args)?))
         .with("asFloat", |args| as_float(one("asFloat", args)?))
+        .with("jsonpath", |args| match args {
+            [Value::String(text), Value::String(path)] => json_path(text, path),
+            _ => Err("jsonpath takes a JSON text and a path".to_owned()),
+        })
         .with("toJson", |args| Ok(Value::String(gojson::to_string(one("toJson", args)?))))
 }
 
@@ -18,6 +25,21 @@ pub fn functions() -> Functions {
 #[must_use]
 pub fn options() -> Options {
     Options::with_functions(functions())
+}
+
+/// A path of one plain result gives it; one that may select several gives the list of them.
+fn json_path(text: &str, path: &str) -> Result<Value, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut found = jsonpath::eval(path, &value).map_err(|error| error.to_string())?;
+    let plural = path.contains(['*', '?', ':', ',']) || path.contains("..");
+    match found.pop() {
+        Some(only) if found.is_empty() && !plural => Ok(only),
+        Some(last) => {
+            found.push(last);
+            Ok(Value::Array(found))
+        }
+        None => Ok(if plural { Value::Array(found) } else { Value::Null }),
+    }
 }
 
 fn one<'a>(name: &str, args: &'a [Value]) -> Result<&'a Value, String> {

@@ -260,7 +260,7 @@ impl<'a> Machine<'a> {
 
     fn custom(&mut self, node: &Node, name: &str, args: &[Val<'a>]) -> Option<Outcome<'a>> {
         let function = self.options.functions.get(name)?;
-        let args: Vec<Value> = args.iter().map(Val::to_json).collect();
+        let args: Vec<Value> = args.iter().map(argument).collect();
         Some(match function(&args) {
             Ok(value) => Ok(Val::owned(value)),
             Err(message) => Err(self.fail(node, (ErrorKind::Function, message))),
@@ -439,6 +439,14 @@ impl<'a> Machine<'a> {
                 Ok(acc)
             }
         }
+    }
+}
+
+/// A value for a custom function: JSON has no NaN and no infinities, they go as their names.
+fn argument(value: &Val<'_>) -> Value {
+    match value {
+        Val::Float(it) if !it.is_finite() => Value::String(crate::gofloat::format_g(*it, None)),
+        other => other.to_json(),
     }
 }
 

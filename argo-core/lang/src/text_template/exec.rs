@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::ast::{Command, Kind, Node, Operand, Pipe, Tree};
 use super::lex::line_of;
-use super::random::Random;
 use super::value::Val;
+use crate::random::Random;
+
 use super::{ErrorKind, MissingKey, Run, Template, TemplateError, builtins};
 
 /// What a function sees of the execution it is called in.
@@ -25,7 +26,20 @@ pub struct Context<'a> {
     inner: Option<TemplateError>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// A context outside any template.
+    pub(super) fn detached(template: &'a Template, run: &'a Run) -> Self {
+        Self {
+            template,
+            run,
+            random: run.seed.map(Random::new),
+            steps: run.limits.steps,
+            depth: 0,
+            kind: None,
+            inner: None,
+        }
+    }
+
     /// The time of the run.
     ///
     /// # Errors

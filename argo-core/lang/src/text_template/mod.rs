@@ -18,7 +18,6 @@ mod functions;
 mod helm;
 mod lex;
 mod parse;
-mod random;
 pub(crate) mod sprig;
 mod value;
 
@@ -175,6 +174,26 @@ impl Template {
     pub fn execute_with(&self, name: &str, data: &Val, run: &Run) -> Result<String, TemplateError> {
         exec::execute(self, name, data, run)
     }
+}
+
+/// The names of Sprig's functions.
+pub(crate) fn sprig_names() -> impl Iterator<Item = &'static str> {
+    sprig::TABLE.iter().map(|it| it.0)
+}
+
+/// Calls one of Sprig's functions over JSON values, as expressions do.
+pub(crate) fn call_sprig(name: &str, args: &[Value]) -> Result<Value, String> {
+    let (least, most) = sprig::TABLE.iter().find(|it| it.0 == name).map_or((0, usize::MAX), |it| (it.1, it.2));
+    if args.len() < least || args.len() > most {
+        return Err(format!("wrong number of arguments to call sprig.{name}"));
+    }
+    let template = Template::new(name, &Functions::default());
+    let run = Run::default();
+    let args: Vec<Val> = args.iter().map(Val::exact).collect();
+    let mut context = Context::detached(&template, &run);
+    sprig::call(name, &mut context, &args)
+        .map(|it| it.to_json())
+        .map_err(|message| message.trim_start_matches('\0').to_owned())
 }
 
 /// Parses and executes one text with Sprig.

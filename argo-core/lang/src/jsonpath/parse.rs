@@ -1,0 +1,333 @@
+//! Templates to nodes.
+
+use super::{JsonPathError, Node};
+
+const MAX_TEXT: usize = 64 << 10;
+const MAX_DEPTH: usize = 40;
+
+fn fail<T>(message: impl Into<String>) -> Result<T, JsonPathError> {
+    Err(JsonPathError::Parse(message.into()))
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Node>, JsonPathError> {
+    if text.len() > MAX_TEXT {
+        return fail("template is too long");
+    }
+    let mut nodes = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        if open > 0 {
+            nodes.push(Node::Text(rest[..open].to_owned()));
+        }
+        let inside = &rest[open + 1..];
+        let mut parser = Parser { chars: inside.chars().collect(), at: 0, depth: 0 };
+        nodes.extend(parser.action()?);
+        let used: usize = parser.chars[..parser.at].iter().map(|it| it.len_utf8()).sum();
+        rest = &inside[used..];
+    }
+    if !rest.is_empty() {
+        nodes.push(Node::Text(rest.to_owned()));
+    }
+    Ok(nodes)
+}
+
+struct Parser {
+    chars: Vec<char>,
+    at: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let it = self.peek();
+        self.at += usize::from(it.is_some());
+        it
+    }
+
+    /// What stands inside one pair of braces, with the closing one.
+    fn action(&mut self) -> Result<Vec<Node>, JsonPathError> {
+        let mut out = Vec::new();
+        let mut path = Vec::new();
+        loop {
+            match self.peek() {
+                None => return fail("unclosed action"),
+                Some('}') => {
+                    self.at += 1;
+                    if !path.is_empty() {
+                        out.push(Node::List(path));
+                    }
+                    return Ok(out);
+                }
+                Some(it) if it.is_whitespace() => self.at += 1,
+                Some('"' | '\'') => {
+                    if !path.is_empty() {
+                        out.push(Node::List(std::mem::take(&mut path)));
+                    }
+                    let text = self.quoted()?;
+                    out.push(Node::Text(text));
+                }
+                Some(it) if it.is_alphabetic() => {
+                    let word = self.word();
+                    match word.as_str() {
+                        "range" => out.push(Node::Range),
+                        "end" => out.push(Node::End),
+                        _ => return fail(format!("unrecognized identifier {word}")),
+                    }
+                }
+                Some(_) => self.step(&mut path)?,
+            }
+        }
+    }
+
+    fn word(&mut self) -> String {
+        let mut out = String::new();
+        while let Some(it) = self.peek().filter(|it| it.is_alphanumeric() || *it == '_') {
+            out.push(it);
+            self.at += 1;
+        }
+        out
+    }
+
+    fn step(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+        match self.peek() {
+            Some(it @ ('$' | '@')) => {
+                self.at += 1;
+                path.push(Node::Identifier(it));
+            }
+            Some('.') => {
+                self.at += 1;
+                match self.peek() {
+                    Some('.') => {
+                        self.at += 1;
+                        path.push(Node::Recursive);
+                        // `..name` needs no second dot
+                        match self.peek() {
+                            Some(it) if it == '*' => {
+                                self.at += 1;
+                                path.push(Node::Wildcard);
+                            }
+                            Some(it) if it.is_alphanumeric() || matches!(it, '_' | '-' | '\\') => self.field(path)?,
+                            _ => {}
+                        }
+                    }
+                    Some('[' | '}') | None => {}
+                    Some('*') => {
+                        self.at += 1;
+                        path.push(Node::Wildcard);
+                    }
+                    Some(_) => self.field(path)?,
+                }
+            }
+            Some('*') => {
+                self.at += 1;
+                path.push(Node::Wildcard);
+            }
+            Some('[') => {
+                self.at += 1;
+                self.bracket(path)?;
+            }
+            Some(it) if it == '-' || it == '+' || it.is_ascii_digit() => {
+                let number = self.number()?;
+                path.push(number);
+            }
+            Some(it) => return fail(format!("unrecognized character in action: U+{:04X} '{it}'", u32::from(it))),
+            None => return fail("unclosed action"),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Node, JsonPathError> {
+        let mut text = String::new();
+        while let Some(it) = self.peek().filter(|it| it.is_ascii_digit() || matches!(it, '+' | '-' | '.')) {
+            text.push(it);
+            self.at += 1;
+        }
+        if let Ok(int) = text.parse() {
+            return Ok(Node::Int(int));
+        }
+        text.parse().map(Node::Float).map_err(|_| JsonPathError::Parse(format!("cannot parse number {text}")))
+    }
+
+    fn field(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+        let mut name = String::new();
+        while let Some(it) = self.peek() {
+            match it {
+                '\\' => {
+                    self.at += 1;
+                    match self.next() {
+                        Some(escaped) => name.push(escaped),
+                        None => return fail("unclosed action"),
+                    }
+                }
+                '.' | '[' | ']' | '$' | '@' | '{' | '}' | '(' | ')' | '=' | '<' | '>' | '!' | ',' | '"' | '\'' => break,
+                it if it.is_whitespace() => break,
+                it => {
+                    name.push(it);
+                    self.at += 1;
+                }
+            }
+        }
+        if name.is_empty() {
+            return fail("unexpected end of path");
+        }
+        path.push(Node::Field(name));
+        Ok(())
+    }
+
+    /// A quoted literal with Go's escapes.
+    fn quoted(&mut self) -> Result<String, JsonPathError> {
+        let mark = self.next().unwrap_or('"');
+        let mut out = String::new();
+        loop {
+            match self.next() {
+                None | Some('\n') => return fail("unterminated quoted string"),
+                Some(it) if it == mark => return Ok(out),
+                Some('\\') => match self.next() {
+                    Some('n') => out.push('\n'),
+                    Some('t') => out.push('\t'),
+                    Some('r') => out.push('\r'),
+                    Some(it @ ('\\' | '"' | '\'')) => out.push(it),
+                    Some('u') => {
+                        let code: String = self.chars.iter().skip(self.at).take(4).collect();
+                        self.at = (self.at + 4).min(self.chars.len());
+                        match u32::from_str_radix(&code, 16).ok().and_then(char::from_u32) {
+                            Some(it) => out.push(it),
+                            None => return fail("invalid syntax"),
+                        }
+                    }
+                    _ => return fail("invalid syntax"),
+                },
+                Some(it) => out.push(it),
+            }
+        }
+    }
+
+    /// After `[`: an index, slice, union, wildcard or filter.
+    fn bracket(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return fail("path is nested too deeply");
+        }
+        let start = self.at;
+        if self.peek() == Some('?') {
+            self.at += 1;
+            if self.next() != Some('(') {
+                return fail("invalid filter expression");
+            }
+            let filter = self.filter()?;
+            path.push(filter);
+            self.depth -= 1;
+            return Ok(());
+        }
+        let mut parts: Vec<String> = vec![String::new()];
+        loop {
+            match self.next() {
+                None => return fail("unterminated array"),
+                Some(']') => break,
+                Some('"' | '\'') => {
+                    self.at -= 1;
+                    let text = self.quoted()?;
+                    if let Some(last) = parts.last_mut() {
+                        last.push('\0');
+                        last.push_str(&text);
+                    }
+                }
+                Some(',') => parts.push(String::new()),
+                Some('[') => return fail("unexpected [ in array"),
+                Some(it) => {
+                    if let Some(last) = parts.last_mut() {
+                        last.push(it);
+                    }
+                }
+            }
+        }
+        self.depth -= 1;
+        let raw: String = self.chars[start..self.at - 1].iter().collect();
+        let mut nodes = parts.iter().map(|it| subscript(it, &raw)).collect::<Result<Vec<_>, _>>()?;
+        path.push(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::Union(nodes.into_iter().map(|it| Node::List(vec![it])).collect())
+        });
+        Ok(())
+    }
+
+    fn filter(&mut self) -> Result<Node, JsonPathError> {
+        let left = self.filter_side()?;
+        self.spaces();
+        let mut operator = String::new();
+        while let Some(it) = self.peek().filter(|it| matches!(it, '=' | '!' | '<' | '>')) {
+            operator.push(it);
+            self.at += 1;
+        }
+        self.spaces();
+        let (operator, right) = if operator.is_empty() {
+            ("exists".to_owned(), Node::List(Vec::new()))
+        } else {
+            if !matches!(operator.as_str(), "==" | "!=" | "<" | "<=" | ">" | ">=") {
+                return fail(format!("unrecognized filter operator {operator}"));
+            }
+            (operator, self.filter_side()?)
+        };
+        self.spaces();
+        if self.next() != Some(')') || self.next() != Some(']') {
+            return fail("unterminated filter");
+        }
+        Ok(Node::Filter(Box::new(left), operator, Box::new(right)))
+    }
+
+    fn spaces(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+    }
+
+    fn filter_side(&mut self) -> Result<Node, JsonPathError> {
+        self.spaces();
+        match self.peek() {
+            Some('"' | '\'') => Ok(Node::List(vec![Node::Text(self.quoted()?)])),
+            Some(it) if it.is_alphabetic() => match self.word().as_str() {
+                "true" => Ok(Node::List(vec![Node::Bool(true)])),
+                "false" => Ok(Node::List(vec![Node::Bool(false)])),
+                word => fail(format!("unrecognized identifier {word}")),
+            },
+            _ => {
+                let mut path = Vec::new();
+                while let Some(it) = self.peek() {
+                    if it.is_whitespace() || matches!(it, ')' | '=' | '!' | '<' | '>' | '}') {
+                        break;
+                    }
+                    self.step(&mut path)?;
+                }
+                if path.is_empty() { fail("invalid filter expression") } else { Ok(Node::List(path)) }
+            }
+        }
+    }
+}
+
+fn subscript(part: &str, raw: &str) -> Result<Node, JsonPathError> {
+    let invalid = || JsonPathError::Parse(format!("invalid array index {raw}"));
+    let trimmed = part.trim();
+    if let Some(key) = trimmed.strip_prefix('\0') {
+        return Ok(Node::Field(key.to_owned()));
+    }
+    if trimmed == "*" {
+        return Ok(Node::Wildcard);
+    }
+    if !trimmed.contains(':') {
+        return trimmed.parse().map(Node::Index).map_err(|_| invalid());
+    }
+    let bounds: Vec<&str> = trimmed.split(':').collect();
+    if bounds.len() > 3 {
+        return Err(invalid());
+    }
+    let bound = |place: usize| match bounds.get(place).map(|it| it.trim()) {
+        None | Some("") => Ok(None),
+        Some(it) => it.parse().map(Some).map_err(|_| invalid()),
+    };
+    Ok(Node::Slice(bound(0)?, bound(1)?, bound(2)?))
+}
