@@ -48,10 +48,9 @@ pub(crate) fn metadata_causes(def: &ResourceDef, object: &Value) -> Vec<Cause> {
     }
     for finalizer in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten() {
         let text = finalizer.as_str().unwrap_or_default();
+        // Custom resources may carry names without a domain, as those of Argo Events do.
         if !is_qualified_name(text) {
             causes.push(Cause::invalid("metadata.finalizers", finalizer, QUALIFIED));
-        } else if !text.contains('/') && !matches!(text, "orphan" | "foregroundDeletion" | "kubernetes") {
-            causes.push(Cause::invalid("metadata.finalizers", finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
         }
     }
     for (index, owner) in metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
