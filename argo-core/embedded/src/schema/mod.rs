@@ -1,9 +1,13 @@
 //! The field types of the built-in kinds: what a typed server decodes, drops and refuses.
 
+mod protobuf;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::Value;
+
+pub(crate) use protobuf::decode as decode_protobuf;
 
 static TYPES: LazyLock<BTreeMap<&'static str, TypeDef>> = LazyLock::new(|| parse(include_str!("types.txt")));
 

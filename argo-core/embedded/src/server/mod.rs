@@ -291,8 +291,9 @@ pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, Api
     match media {
         "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
         "application/yaml" | "application/x-yaml" => yaml(body),
+        "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body).map_err(|why| ApiError::bad_request(format!("couldn't get version/kind; protobuf parse error: {why}"))),
         other => Err(ApiError::unsupported_media_type(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml; got {other}"
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf; got {other}"
         ))),
     }
 }
