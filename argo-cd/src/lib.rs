@@ -3,7 +3,9 @@
 //! | room | what is there |
 //! |---|---|
 //! | [`api`] | wire types: Application, AppProject |
+//! | [`engine`] | decisions, pure: [`engine::pass()`] is one pass over one Application |
 
 pub mod api;
+pub mod engine;
 
 pub use api::{AppProject, Application, crds};

@@ -1,8 +1,10 @@
 //! Plain YAML and JSON files.
 
 use argo_core::Object;
-use argo_lang::yaml;
-use globset::{GlobBuilder, GlobMatcher};
+use argo_lang::{
+    glob::{Glob, Mode},
+    yaml,
+};
 use serde_json::Value;
 
 use crate::{Options, RenderError, Rendered, Renderer, Request, SourceType};
@@ -64,14 +66,12 @@ impl Renderer for Directory {
     }
 }
 
-fn matcher(pattern: &str) -> Result<Option<GlobMatcher>, RenderError> {
+fn matcher(pattern: &str) -> Result<Option<Glob>, RenderError> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    let glob = GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build();
-    let glob =
-        glob.map_err(|it| RenderError::Pattern { pattern: pattern.to_owned(), message: it.kind().to_string() })?;
-    Ok(Some(glob.compile_matcher()))
+    let glob = Glob::new(pattern, Mode::Gobwas);
+    glob.map(Some).map_err(|it| RenderError::Pattern { pattern: pattern.to_owned(), message: it.to_string() })
 }
 
 fn read(path: &str, content: &[u8], json: bool, objects: &mut Vec<Object>) -> Result<(), RenderError> {

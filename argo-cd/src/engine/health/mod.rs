@@ -1,0 +1,81 @@
+//! How live objects are. One file per family of kinds; a kind without rules has no health.
+
+mod apps;
+mod argo;
+mod autoscaling;
+mod batch;
+mod core;
+mod kargo;
+mod networking;
+mod system;
+
+use argo_core::Object;
+use serde_json::Value;
+
+use super::settings::Settings;
+use crate::api::{HealthState, ResourceHealth, names};
+
+/// How a live object is; `None` for kinds without rules.
+#[must_use]
+pub fn of(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
+    if object.is_deleting() && !object.has_finalizer(names::HOOK_FINALIZER) {
+        return Some(verdict(HealthState::Progressing, "Pending deletion"));
+    }
+    let gvk = object.gvk();
+    let version = gvk.version.as_str();
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("apps", "Deployment") if version == "v1" => Some(apps::deployment(object)),
+        ("apps", "StatefulSet") if version == "v1" => Some(apps::stateful_set(object)),
+        ("apps", "DaemonSet") if version == "v1" => Some(apps::daemon_set(object)),
+        ("apps", "ReplicaSet") if version == "v1" => Some(apps::replica_set(object)),
+        ("", "Pod") => Some(core::pod(object)),
+        ("", "Service") => Some(core::service(object)),
+        ("", "PersistentVolumeClaim") => Some(core::claim(object)),
+        ("batch", "Job") => Some(batch::job(object)),
+        ("batch", "CronJob") => Some(batch::cron_job(object)),
+        ("networking.k8s.io" | "extensions", "Ingress") => Some(networking::ingress(object)),
+        ("apiregistration.k8s.io", "APIService") => Some(system::api_service(object)),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(system::definition(object)),
+        ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaling::autoscaler(object)),
+        ("argoproj.io", "Workflow") => Some(argo::workflow(object)),
+        ("argoproj.io", "CronWorkflow") => argo::cron_workflow(object),
+        ("argoproj.io", "Rollout") => Some(argo::rollout(object)),
+        ("argoproj.io", "AnalysisRun") => Some(argo::analysis_run(object)),
+        ("argoproj.io", "Experiment") => Some(argo::experiment(object)),
+        ("argoproj.io", "EventBus" | "EventSource" | "Sensor") => Some(argo::events(object)),
+        ("argoproj.io", "Application") if settings.application_health => Some(argo::application(object)),
+        ("kargo.akuity.io", "Stage") => Some(kargo::stage(object)),
+        ("kargo.akuity.io", "Promotion") => Some(kargo::promotion(object)),
+        ("kargo.akuity.io", "Warehouse" | "Project") => Some(kargo::ready(object)),
+        _ => None,
+    }
+}
+
+fn verdict(status: HealthState, message: impl Into<String>) -> ResourceHealth {
+    ResourceHealth { status, message: message.into() }
+}
+
+fn healthy(message: impl Into<String>) -> ResourceHealth {
+    verdict(HealthState::Healthy, message)
+}
+
+fn progressing(message: impl Into<String>) -> ResourceHealth {
+    verdict(HealthState::Progressing, message)
+}
+
+fn degraded(message: impl Into<String>) -> ResourceHealth {
+    verdict(HealthState::Degraded, message)
+}
+
+/// Entries of `status.conditions`.
+fn conditions(object: &Object) -> impl Iterator<Item = &Value> {
+    object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(object: &Object, pointer: &str) -> i64 {
+    object.integer(pointer).unwrap_or_default()
+}
