@@ -20,6 +20,7 @@ pub use analysis_template::{
     AnalysisTemplate, AnalysisTemplateRef, AnalysisTemplateSpec, Argument, ClusterAnalysisTemplate, DryRun, FieldRef,
     MeasurementRetention, Metric, MetricProviderSpec, PrometheusMetric, SecretKeyRef, ValueFrom, WebHeader, WebMetric,
 };
+pub(crate) use canary::duration_seconds;
 pub use canary::{
     BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutAnalysis, RolloutAnalysisArgument, RolloutAnalysisStep,
     RolloutArgumentValueFrom, RolloutPause, RolloutTrafficRouting, RunMetadata, SetCanaryScale,

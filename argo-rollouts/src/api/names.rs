@@ -103,6 +103,8 @@ pub mod reason {
     pub const SCALING: &str = "ScalingReplicaSet";
     /// The ReplicaSet of the new template was made.
     pub const NEW_RS: &str = "NewReplicaSetCreated";
+    /// The ReplicaSet of the new template can not be made.
+    pub const NOT_CREATED: &str = "ReplicaSetCreateError";
     /// The ReplicaSet of the new template existed.
     pub const FOUND_RS: &str = "FoundNewReplicaSet";
     /// The ReplicaSet of the new template moves.

@@ -1,0 +1,200 @@
+//! One pass over a Rollout on a Kubernetes API.
+
+use std::{sync::Arc, time::Duration};
+
+use argo_core::{
+    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey,
+    runtime::{Cache, CacheEvent, Context, Outcome, Reconcile, ReconcileResult},
+    time,
+};
+
+use super::is_ours;
+use crate::{
+    api::{Rollout, RolloutStatus, names},
+    engine::{self, Effect, RouteTraffic, World},
+    routers::{RouteRequest, Routers},
+};
+
+/// Name of the controller.
+pub(super) const NAME: &str = "rollouts";
+
+/// How soon a write that the API server refused is decided anew.
+const REFUSED_RETRY: Duration = Duration::from_secs(20);
+
+/// Where a pass reads from.
+pub(super) struct Caches {
+    pub(super) rollouts: Arc<Cache>,
+    pub(super) sets: Arc<Cache>,
+    pub(super) services: Arc<Cache>,
+    pub(super) runs: Arc<Cache>,
+    pub(super) templates: Arc<Cache>,
+    pub(super) cluster_templates: Arc<Cache>,
+}
+
+pub(super) struct Rollouts {
+    pub(super) context: Context,
+    pub(super) caches: Caches,
+    pub(super) routers: Routers,
+    pub(super) instance: Option<String>,
+}
+
+/// The Rollouts of an event's namespace that speak of its object: by Service or template name.
+pub(super) fn that_name(rollouts: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
+    let name = serde_json::Value::from(event.key.name.clone()).to_string();
+    let candidates = match &event.key.namespace {
+        Some(namespace) => rollouts.in_namespace(namespace),
+        None => rollouts.list(),
+    };
+    // A name that only happens to stand there costs one idle pass.
+    let speaks = |it: &Object| it.pointer("/spec/strategy").is_some_and(|it| it.to_string().contains(&name));
+    candidates.into_iter().filter(|it| speaks(it)).map(|it| it.key()).collect()
+}
+
+#[async_trait::async_trait]
+impl Reconcile for Rollouts {
+    async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
+        let Some(rollout) = self.caches.rollouts.get(key) else {
+            return Ok(Outcome::DONE);
+        };
+        if !is_ours(&rollout, self.instance.as_deref()) {
+            return Ok(Outcome::DONE);
+        }
+        let world = self.observe(&rollout).await?;
+        let now = self.context.now();
+        let plan = engine::reconcile(&world, now);
+        for action in &plan.actions {
+            match action {
+                Action::Change(change) => {
+                    if let Some(outcome) = self.change(key, &rollout, change).await? {
+                        return Ok(outcome);
+                    }
+                }
+                Action::Effect(Effect::SetWeight(traffic)) => self.route(&rollout, traffic).await?,
+            }
+        }
+        if let Some(change) = plan.status.as_ref().and_then(|it| engine::status_change(&rollout, it)) {
+            self.context.apply(NAME, key, &change).await?;
+        }
+        for note in &plan.notes {
+            self.context.note(&rollout, note).await;
+        }
+        Ok(plan.wake.into())
+    }
+
+    async fn failed(&self, key: &ObjectKey, message: &str) {
+        tracing::warn!(%key, message, "reconcile failed");
+        let Some(rollout) = self.caches.rollouts.get(key) else { return };
+        let note = Note::warning("ReconciliationError", format!("Reconciliation failed with error: {message}"));
+        self.context.note(&rollout, &note).await;
+        let status = rollout.get("status").cloned().unwrap_or_else(|| serde_json::json!({}));
+        let Ok(old) = serde_json::from_value::<RolloutStatus>(status) else { return };
+        let status = engine::failed_status(&old, message, self.context.now());
+        if let Some(change) = engine::status_change(&rollout, &status)
+            && let Err(error) = self.context.apply(NAME, key, &change).await
+        {
+            tracing::debug!(%key, %error, "the failure is not on the status");
+        }
+    }
+}
+
+impl Rollouts {
+    async fn observe(&self, rollout: &Arc<Object>) -> Result<World, BoxFailure> {
+        let namespace = rollout.namespace().unwrap_or_default();
+        let mut world = World::new(rollout.clone());
+        world.replica_sets = self.caches.sets.in_namespace(namespace);
+        world.services = self.caches.services.in_namespace(namespace);
+        world.analysis_runs = self.caches.runs.in_namespace(namespace);
+        world.templates = self.caches.templates.in_namespace(namespace);
+        world.cluster_templates = self.caches.cluster_templates.list();
+        world.routers = self.routers.names().cloned().collect();
+        if restart_is_due(rollout) {
+            let pods = self.context.list(&Gvk::new("", "v1", "Pod"), Some(namespace), None).await?;
+            world.pods = pods.into_iter().map(Arc::new).collect();
+        }
+        if let Some(traffic) = engine::carried_traffic(rollout) {
+            world.weights_verified = self.verify(rollout, &traffic).await?;
+        }
+        Ok(world)
+    }
+
+    /// Writes; says how the pass ends if it does not go on.
+    async fn change(&self, key: &ObjectKey, rollout: &Object, change: &Change) -> Result<Option<Outcome>, BoxFailure> {
+        let error = match self.context.apply(NAME, key, change).await {
+            Ok(_) => return Ok(None),
+            Err(error) => error,
+        };
+        match (change, error.category()) {
+            // A disruption budget does not allow it now; the next pass asks again.
+            (Change::Evict { .. }, Category::Throttled) => Ok(None),
+            // Somebody else has that name: the next pass sees it and takes another.
+            (Change::Create { .. }, Category::AlreadyExists) => {
+                Ok(Some(Outcome::wake_at(time::after(self.context.now(), Duration::from_secs(1)))))
+            }
+            (Change::Create { object }, _) if !error.is_transient() && object.gvk().kind == "ReplicaSet" => {
+                self.say_not_created(key, rollout, object, &error).await?;
+                Ok(Some(Outcome::wake_at(time::after(self.context.now(), REFUSED_RETRY))))
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    async fn say_not_created(
+        &self,
+        key: &ObjectKey,
+        rollout: &Object,
+        set: &Object,
+        error: &ApplyError,
+    ) -> Result<(), BoxFailure> {
+        let message = format!("Failed to create new replica set \"{}\": {}", set.name(), error.message);
+        let typed: Rollout = rollout.decode()?;
+        let status = engine::not_created_status(&typed, &message, self.context.now());
+        if let Some(change) = engine::status_change(rollout, &status) {
+            self.context.apply(NAME, key, &change).await?;
+            self.context.note(rollout, &Note::warning(names::reason::NOT_CREATED, message)).await;
+        }
+        Ok(())
+    }
+
+    async fn route(&self, rollout: &Object, traffic: &RouteTraffic) -> Result<(), BoxFailure> {
+        let typed: Rollout = rollout.decode()?;
+        let Some(canary) = &typed.spec.strategy.canary else { return Ok(()) };
+        let Some(routing) = &canary.traffic_routing else { return Ok(()) };
+        for (router, settings) in self.routers.of(routing) {
+            let request = RouteRequest {
+                rollout,
+                settings,
+                canary_service: canary.canary_service.as_deref().unwrap_or_default(),
+                stable_service: canary.stable_service.as_deref().unwrap_or_default(),
+                traffic,
+            };
+            router.set_weight(&request).await?;
+        }
+        Ok(())
+    }
+
+    /// Verified when no router says no and at least one says yes.
+    async fn verify(&self, rollout: &Object, traffic: &RouteTraffic) -> Result<Option<bool>, BoxFailure> {
+        let typed: Rollout = rollout.decode()?;
+        let Some(canary) = &typed.spec.strategy.canary else { return Ok(None) };
+        let Some(routing) = &canary.traffic_routing else { return Ok(None) };
+        let mut verified = None;
+        for (router, settings) in self.routers.of(routing) {
+            let request = RouteRequest {
+                rollout,
+                settings,
+                canary_service: canary.canary_service.as_deref().unwrap_or_default(),
+                stable_service: canary.stable_service.as_deref().unwrap_or_default(),
+                traffic,
+            };
+            if let Some(yes) = router.verify_weight(&request).await? {
+                verified = Some(verified.unwrap_or(true) && yes);
+            }
+        }
+        Ok(verified)
+    }
+}
+
+fn restart_is_due(rollout: &Object) -> bool {
+    let asked = rollout.text("/spec/restartAt");
+    !asked.is_empty() && asked != rollout.text("/status/restartedAt")
+}

@@ -1,0 +1,447 @@
+//! Making, adopting, scaling and removing ReplicaSets.
+
+use std::time::Duration;
+
+use argo_core::{Change, Gvk, Note, Object, time};
+use serde_json::{Value, json};
+
+use super::{
+    pass::{Flow, Pass, selected},
+    replicas::{self, Basic, Count},
+    world::ReplicaSet,
+};
+use crate::api::{TrafficWeights, names};
+use names::reason;
+
+/// Annotations that a ReplicaSet does not take over from its Rollout.
+const NOT_INHERITED: [&str; 5] =
+    [names::LAST_APPLIED, names::REVISION, names::REVISION_HISTORY, names::DESIRED_REPLICAS, names::NOTIFIED];
+
+/// Old ReplicaSets kept by default.
+const HISTORY: i64 = 10;
+
+/// Seconds a ReplicaSet stays after it lost its traffic, by default.
+const SCALE_DOWN_DELAY: i64 = 30;
+
+impl Pass<'_> {
+    /// Adopts orphans that the selector matches and lets go of owned ReplicaSets that it no longer matches.
+    pub(crate) fn claim(&mut self) -> Flow {
+        let uid = self.ro.metadata.uid.clone().unwrap_or_default();
+        let mut flow = Flow::Continue;
+        if self.ro.spec.selector.as_ref().is_none_or(|it| it.is_empty()) {
+            return flow;
+        }
+        let namespace = self.ro.metadata.namespace.as_deref();
+        for set in self.world.replica_sets.iter().filter(|it| !it.is_deleting() && it.namespace() == namespace) {
+            let mut claimed = (**set).clone();
+            match (set.controller(), selected(&self.ro, set)) {
+                (None, true) => claimed.set_controller(&self.world.rollout.owner_reference()),
+                (Some(owner), false) if owner.uid == uid => {
+                    let mut owners = set.owner_references();
+                    owners.retain(|it| it.uid != uid);
+                    claimed.set(&["metadata", "ownerReferences"], serde_json::to_value(owners).unwrap_or_default());
+                }
+                _ => continue,
+            }
+            if let Some(change) = Change::merge_between(set, &claimed) {
+                self.plan.push(change);
+                flow = Flow::Stop;
+            }
+        }
+        flow
+    }
+
+    /// Makes the ReplicaSet of the wanted template, without pods yet. Another's ReplicaSet of that
+    /// name is a collision: the next pass takes another hash.
+    pub(crate) fn create_new_set(&mut self) {
+        let hash = self.current_hash();
+        let name = format!("{}-{hash}", self.name());
+        let namespace = self.ro.metadata.namespace.clone();
+        let taken =
+            self.world.replica_sets.iter().find(|it| it.name() == name && it.namespace() == namespace.as_deref());
+        if let Some(taken) = taken {
+            if !taken.is_deleting() {
+                self.next.collision_count = Some(self.ro.status.collision_count.unwrap_or_default() + 1);
+                self.write();
+            }
+            return;
+        }
+        let revision = self.sets.iter().map(|it| it.revision).max().unwrap_or_default() + 1;
+        self.plan.push(Change::create(self.replica_set(&name, &hash, revision)));
+        let message = format!("Created ReplicaSet {name} (revision {revision})");
+        self.plan.note(Note::normal(reason::NEW_RS, message));
+        let message = format!("Created new replica set \"{name}\"");
+        self.set_condition(names::condition::PROGRESSING, "True", reason::NEW_RS, &message);
+        self.write();
+    }
+
+    fn replica_set(&self, name: &str, hash: &str, revision: i64) -> Object {
+        let spec = &self.ro.spec;
+        let mut template = spec.template.clone();
+        if let Some(meta) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.retain(|_, it| !it.is_null());
+        }
+        template["metadata"]["labels"][names::POD_TEMPLATE_HASH] = json!(hash);
+        let mut selector = serde_json::to_value(&spec.selector).unwrap_or_default();
+        selector["matchLabels"][names::POD_TEMPLATE_HASH] = json!(hash);
+        let mut set = Object::new(&Gvk::new("apps", "v1", "ReplicaSet"), self.ro.metadata.namespace.as_deref(), name);
+        set.set(&["metadata", "labels"], template["metadata"]["labels"].clone());
+        for (key, value) in self.inherited() {
+            set.set_annotation(key, value);
+        }
+        set.set_annotation(names::REVISION, revision.to_string());
+        set.set_annotation(names::DESIRED_REPLICAS, self.replicas().to_string());
+        set.set_controller(&self.world.rollout.owner_reference());
+        set.set(&["spec", "replicas"], 0);
+        if let Some(seconds) = spec.min_ready_seconds.filter(|it| *it != 0) {
+            set.set(&["spec", "minReadySeconds"], seconds);
+        }
+        set.set(&["spec", "selector"], selector);
+        set.set(&["spec", "template"], template);
+        set
+    }
+
+    fn inherited(&self) -> impl Iterator<Item = (&str, &str)> {
+        let annotations = self.ro.metadata.annotations.iter();
+        annotations.filter(|(key, _)| !NOT_INHERITED.contains(&key.as_str())).map(|(k, v)| (k.as_str(), v.as_str()))
+    }
+
+    /// Gives the new ReplicaSet the highest revision (a reused one remembers its old ones), keeps it
+    /// in step with the Rollout's annotations, and writes the revision on the Rollout.
+    pub(crate) fn sync_revision(&mut self) -> Flow {
+        let Some(at) = self.new else { return Flow::Continue };
+        let others = self.sets.iter().enumerate().filter(|(it, _)| *it != at);
+        let wanted = others.map(|(_, it)| it.revision).max().unwrap_or_default() + 1;
+        let set = &self.sets[at];
+        let revision = set.revision.max(wanted);
+        let mut synced = (*set.object).clone();
+        let inherited: Vec<(String, String)> = self.inherited().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        for (key, value) in inherited {
+            synced.set_annotation(&key, value);
+        }
+        if revision != set.revision {
+            if set.revision != 0 {
+                let history = set.object.annotation(names::REVISION_HISTORY).filter(|it| !it.is_empty());
+                let history = history.map_or_else(|| set.revision.to_string(), |it| format!("{it},{}", set.revision));
+                synced.set_annotation(names::REVISION_HISTORY, history);
+            }
+            synced.set_annotation(names::REVISION, revision.to_string());
+        }
+        let ready = self.ro.spec.min_ready_seconds.unwrap_or_default();
+        if synced.integer("/spec/minReadySeconds").unwrap_or_default() != ready {
+            synced.set(&["spec", "minReadySeconds"], ready);
+        }
+        if let Some(change) = Change::merge_between(&set.object, &synced) {
+            self.plan.push(change);
+            return Flow::Stop;
+        }
+        let (revision, name) = (revision.to_string(), set.name().to_owned());
+        if self.revision() != revision {
+            let body = json!({"metadata": {"annotations": {names::REVISION: revision}}});
+            self.plan.push(Change::merge(self.world.rollout.reference(), body));
+            let message = format!("Rollout updated to revision {revision}");
+            self.plan.note(Note::normal(reason::UPDATED, message));
+            return Flow::Stop;
+        }
+        if self.ro.status.condition(names::condition::PROGRESSING).is_none() {
+            let message = format!("Found new replica set \"{name}\"");
+            self.set_condition(names::condition::PROGRESSING, "True", reason::FOUND_RS, &message);
+        }
+        Flow::Continue
+    }
+
+    /// `spec.replicas` changed since the ReplicaSets in use were last scaled.
+    pub(crate) fn is_scaling_event(&self) -> bool {
+        let used = self.new_set().into_iter().chain(self.stable_set());
+        used.filter(|it| it.spec > 0).any(|it| it.desired.is_some_and(|it| it != self.replicas()))
+    }
+
+    /// Sums over all ReplicaSets, into the next status.
+    pub(crate) fn count_pods(&mut self) {
+        self.next.available_replicas = self.sets.iter().map(|it| it.available).sum();
+        self.next.hpa_replicas = self.sets.iter().map(|it| it.replicas).sum();
+    }
+
+    /// Brings stable, then new, then the others one step closer; whether anything was scaled.
+    pub(crate) fn reconcile_replica_sets(&mut self) -> bool {
+        if self.is_halted() {
+            return false;
+        }
+        if self.remove_deadlines() {
+            return true;
+        }
+        if let Some(stable) = self.stable.filter(|_| self.distinct_stable().is_some()) {
+            // By the weights that routers already carry: traffic leaves before pods do.
+            let persisted = self.ro.status.canary.weights.clone();
+            let (_, count) = self.counts(persisted.as_ref());
+            if self.scale(stable, count) {
+                return true;
+            }
+        }
+        self.reconcile_new_set() || self.reconcile_others()
+    }
+
+    fn remove_deadlines(&mut self) -> bool {
+        let keep_new = self.delays_scale_down_on_abort();
+        let used: Vec<usize> = self.new.filter(|_| !keep_new).into_iter().chain(self.stable).collect();
+        let mut removed = false;
+        for set in used.into_iter().map(|it| &self.sets[it]).filter(|it| it.has_deadline) {
+            let mut free = (*set.object).clone();
+            free.remove(&["metadata", "annotations", names::SCALE_DOWN_DEADLINE]);
+            if !removed && let Some(change) = Change::merge_between(&set.object, &free) {
+                self.plan.push(change);
+                removed = true;
+            }
+        }
+        removed
+    }
+
+    fn reconcile_new_set(&mut self) -> bool {
+        let Some(at) = self.new else { return false };
+        let weights = self.next.canary.weights.clone();
+        let (mut count, _) = self.counts(weights.as_ref());
+        if self.delays_scale_down_on_abort() {
+            let set = &self.sets[at];
+            let size = set.spec;
+            match set.deadline {
+                Some(deadline) if deadline > self.now => {
+                    self.plan.wake_at(deadline);
+                    return self.scale(at, size);
+                }
+                Some(_) => count = 0,
+                None => {
+                    if set.desired != Some(self.replicas()) {
+                        self.scale(at, size);
+                        return true;
+                    }
+                    if self.stable_set().is_some_and(|it| it.available >= self.replicas()) {
+                        self.set_deadline(at, self.abort_delay().unwrap_or(SCALE_DOWN_DELAY));
+                    }
+                    return false;
+                }
+            }
+        }
+        self.scale(at, count)
+    }
+
+    fn set_deadline(&mut self, at: usize, seconds: i64) {
+        let delay = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        let deadline = time::after(self.now, delay);
+        let set = &self.sets[at];
+        let mut marked = (*set.object).clone();
+        marked.set_annotation(names::SCALE_DOWN_DEADLINE, time::rfc3339(deadline));
+        if let Some(change) = Change::merge_between(&set.object, &marked) {
+            self.plan.push(change);
+        }
+        self.plan.wake_at(deadline);
+    }
+
+    /// Seconds that an aborted canary stays; `None` for ever, because the user said 0.
+    fn abort_delay(&self) -> Option<i64> {
+        match self.strategy().and_then(|it| it.abort_scale_down_delay_seconds) {
+            Some(0) => None,
+            Some(seconds) => Some(seconds),
+            None => Some(SCALE_DOWN_DELAY),
+        }
+    }
+
+    /// An aborted canary that gets no traffic any more may stay for a while. Without routing it still
+    /// gets traffic, so it goes.
+    fn delays_scale_down_on_abort(&self) -> bool {
+        let Some(strategy) = self.strategy() else { return false };
+        let explicit = strategy.abort_scale_down_delay_seconds.is_some_and(|it| it != 0);
+        self.is_aborted()
+            && self.stable.is_some()
+            && self.is_routed()
+            && self.abort_delay().is_some()
+            && (!strategy.dynamic_stable_scale || explicit)
+    }
+
+    /// Takes old ReplicaSets down as far as the pods that are available allow; broken pods first.
+    fn reconcile_others(&mut self) -> bool {
+        let mut old: Vec<usize> = self.others_at().filter(|it| self.sets[*it].spec > 0).collect();
+        if old.is_empty() {
+            return false;
+        }
+        let mut scaled = false;
+        for at in &old {
+            let set = &self.sets[*at];
+            if set.available < set.spec {
+                let available = set.available;
+                scaled |= self.scale(*at, available);
+            }
+        }
+        if scaled {
+            return true;
+        }
+        let available: i64 = self.sets.iter().map(|it| it.available).sum();
+        let mut budget = available - (self.replicas() - self.ro.spec.max_unavailable());
+        old.sort_by_key(|it| std::cmp::Reverse(self.sets[*it].revision));
+        let mut delayed = 0;
+        for at in old {
+            if budget <= 0 {
+                break;
+            }
+            let set = &self.sets[at];
+            let size = set.spec;
+            let wanted = if !self.is_routed() {
+                (size - budget).max(0)
+            } else if self.is_referenced(set) {
+                continue;
+            } else if (self.is_fully_promoted() || set.has_deadline)
+                && !self.strategy().is_some_and(|it| it.dynamic_stable_scale)
+            {
+                self.delayed(at, &mut delayed)
+            } else {
+                0
+            };
+            if wanted != size {
+                scaled |= self.scale(at, wanted);
+                budget -= size - wanted;
+            }
+        }
+        scaled
+    }
+
+    /// Size of an old ReplicaSet that stays for a while: kept until its deadline, which is set on first
+    /// sight, unless too many stay already.
+    fn delayed(&mut self, at: usize, delayed: &mut i64) -> i64 {
+        let (size, deadline) = (self.sets[at].spec, self.sets[at].deadline);
+        let strategy = self.strategy();
+        let limit = strategy.and_then(|it| it.scale_down_delay_revision_limit).unwrap_or(i64::MAX);
+        let seconds = strategy.and_then(|it| it.scale_down_delay_seconds).unwrap_or(SCALE_DOWN_DELAY);
+        match deadline {
+            Some(deadline) if deadline > self.now => {
+                *delayed += 1;
+                if *delayed > limit {
+                    return 0;
+                }
+                self.plan.wake_at(deadline);
+                size
+            }
+            Some(_) => 0,
+            None if *delayed < limit && seconds > 0 => {
+                *delayed += 1;
+                self.set_deadline(at, seconds);
+                size
+            }
+            None => 0,
+        }
+    }
+
+    /// Whether status, Services or routers still point at it.
+    fn is_referenced(&self, set: &ReplicaSet) -> bool {
+        let status = &self.ro.status;
+        let named = [
+            self.strategy().and_then(|it| it.canary_service.as_deref()),
+            self.strategy().and_then(|it| it.stable_service.as_deref()),
+        ];
+        let selects = self.world.services.iter().any(|it| {
+            named.contains(&Some(it.name()))
+                && it.pointer("/spec/selector").and_then(|it| it.get(names::POD_TEMPLATE_HASH))
+                    == Some(&json!(set.hash))
+        });
+        status.stable_rs == set.hash || status.current_pod_hash == set.hash || selects
+    }
+
+    pub(crate) fn others_at(&self) -> impl Iterator<Item = usize> {
+        let (new, stable) = (self.new, self.stable);
+        (0..self.sets.len()).filter(move |it| Some(*it) != new && Some(*it) != stable)
+    }
+
+    /// Sizes a ReplicaSet and notes for how many replicas that was; whether its size changed. On
+    /// reaching zero its deadline goes.
+    fn scale(&mut self, at: usize, to: i64) -> bool {
+        let set = &self.sets[at];
+        let mut scaled = (*set.object).clone();
+        scaled.set(&["spec", "replicas"], to);
+        scaled.set_annotation(names::DESIRED_REPLICAS, self.replicas().to_string());
+        if to == 0 && !self.delays_scale_down_on_abort() {
+            scaled.remove(&["metadata", "annotations", names::SCALE_DOWN_DEADLINE]);
+        }
+        if set.spec == to && set.desired == Some(self.replicas()) {
+            return false;
+        }
+        let Some(change) = Change::merge_between(&set.object, &scaled) else {
+            return false;
+        };
+        let (from, direction) = (set.spec, if set.spec < to { "up" } else { "down" });
+        let message =
+            format!("Scaled {direction} ReplicaSet {} (revision {}) from {from} to {to}", set.name(), set.revision);
+        self.plan.push(change);
+        if from == to {
+            return false;
+        }
+        self.plan.note(Note::normal(reason::SCALING, message));
+        true
+    }
+
+    /// Deletes the oldest empty ReplicaSets beyond `revisionHistoryLimit`.
+    pub(crate) fn limit_history(&mut self) {
+        let limit = self.ro.spec.revision_history_limit.unwrap_or(HISTORY).max(0);
+        let old: Vec<usize> = self.others_at().collect();
+        let surplus = i64::try_from(old.len()).unwrap_or(i64::MAX) - limit;
+        let candidates = old.into_iter().take(usize::try_from(surplus).unwrap_or_default());
+        for at in candidates {
+            let set = &self.sets[at];
+            if set.spec == 0 && set.replicas == 0 && !set.is_unobserved() {
+                self.plan.push(Change::delete(&set.object));
+            }
+        }
+    }
+
+    // === how many pods ===
+
+    fn count(set: &ReplicaSet) -> Count {
+        Count { spec: set.spec, available: set.available }
+    }
+
+    /// Pods for new and stable, by replicas or beside a router that carries `weights`.
+    pub(crate) fn counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
+        if self.is_routed() {
+            return self.routed_counts(weights);
+        }
+        replicas::basic(&Basic {
+            replicas: self.replicas(),
+            weight: self.canary_weight(),
+            max_weight: self.max_weight(),
+            surge: self.ro.spec.max_surge(),
+            unavailable: self.ro.spec.max_unavailable(),
+            new: self.new_set().map(Self::count),
+            stable: self.distinct_stable().map(Self::count),
+            others: self.others().map(|it| it.spec).sum(),
+        })
+    }
+
+    fn routed_counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
+        let (replicas, max) = (self.replicas(), self.max_weight());
+        let Some(strategy) = self.strategy() else { return (replicas, 0) };
+        let least = strategy.min_pods_per_replica_set.unwrap_or_default().min(replicas);
+        let at_least = |count: i64| if count == 0 { 0 } else { count.max(least) };
+        let weight = self.canary_weight();
+        let explicit = self.canary_scale().and_then(|it| it.replicas);
+        let mut canary = explicit.unwrap_or_else(|| at_least(replicas::of_weight(replicas, weight, max)));
+        if !strategy.dynamic_stable_scale {
+            return (canary, replicas);
+        }
+        let mut stable = replicas::of_weight(replicas, max - weight, max);
+        if let Some(weights) = weights {
+            stable = stable.max(replicas::of_weight(replicas, weights.stable.weight, max));
+            if self.ro.status.abort {
+                canary = canary.max(replicas::of_weight(replicas, weights.canary.weight, max));
+            }
+        }
+        (at_least(canary), at_least(stable))
+    }
+
+    /// Whether new and stable are as large as the weight wants, available, and nobody else serves.
+    pub(crate) fn is_at_desired_counts(&self) -> bool {
+        let weights = self.next.canary.weights.as_ref();
+        let (new, stable) = self.counts(weights);
+        let new_there = self.new_set().is_some_and(|it| it.spec == new && it.available == new);
+        let stable_there = self.stable_set().is_some_and(|it| it.spec == stable && it.replicas == stable);
+        let dynamic = self.is_routed() && self.strategy().is_some_and(|it| it.dynamic_stable_scale);
+        let others_gone = self.is_routed() || self.others().map(|it| it.available).sum::<i64>() == 0;
+        new_there && (dynamic || stable_there) && others_gone
+    }
+}

@@ -1,0 +1,238 @@
+//! What a Rollout must be before anything is done: the first error is reported.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{World, analysis::flatten};
+use crate::api::{CanaryStep, CanaryStrategy, IntOrString, Rollout, duration_seconds, names};
+
+/// Why a Rollout can not be carried out, worded as the API server words field errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invalid(String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Invalid {
+    pub(crate) fn value(path: &str, value: &impl Serialize, text: impl fmt::Display) -> Self {
+        let value = serde_json::to_string(value).unwrap_or_default();
+        Self(format!("{path}: Invalid value: {value}: {text}"))
+    }
+
+    fn missing(path: &str) -> Self {
+        Self(format!("{path}: Required value: Rollout has missing field '.{path}'"))
+    }
+}
+
+const SAME_SERVICES: &str =
+    "This rollout uses the same service for the stable and canary services, but two different services are required.";
+const ROUTING_SERVICES: &str = "Canary service and Stable service must to be set to use Traffic Routing";
+const NO_STEP: &str = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause";
+
+/// Checks the spec and what it refers to.
+pub(super) fn rollout(ro: &Rollout, world: &World) -> Result<(), Invalid> {
+    spec(ro)?;
+    if let Some(canary) = &ro.spec.strategy.canary {
+        canary_strategy(canary, world)?;
+        services(ro, canary, world)?;
+        templates(ro, canary, world)?;
+    }
+    Ok(())
+}
+
+fn spec(ro: &Rollout) -> Result<(), Invalid> {
+    let spec = &ro.spec;
+    let Some(selector) = &spec.selector else {
+        return Err(Invalid::missing("spec.selector"));
+    };
+    if spec.workload_ref.is_some() {
+        return Err(Invalid::value(
+            "spec.workloadRef",
+            &spec.workload_ref,
+            "workloadRef is not supported by this controller",
+        ));
+    }
+    if !spec.template.is_object() {
+        return Err(Invalid::missing("spec.template"));
+    }
+    if selector.is_empty() {
+        return Err(Invalid::value("spec.selector", selector, "empty selector is invalid for deployment"));
+    }
+    let labels = spec.template.pointer("/metadata/labels");
+    if !selector.matches(|key| labels.and_then(|it| it.get(key)).and_then(Value::as_str)) {
+        let labels = labels.cloned().unwrap_or_default();
+        return Err(Invalid::value(
+            "spec.template.metadata.labels",
+            &labels,
+            "`selector` does not match template `labels`",
+        ));
+    }
+    if let Some(replicas) = spec.replicas.filter(|it| *it < 0) {
+        return Err(Invalid::value("spec.replicas", &replicas, "must be greater than or equal to 0"));
+    }
+    let (ready, deadline) = (spec.min_ready_seconds.unwrap_or_default(), spec.progress_deadline_seconds.unwrap_or(600));
+    if deadline <= ready {
+        return Err(Invalid::value("spec.progressDeadlineSeconds", &deadline, "must be greater than minReadySeconds"));
+    }
+    match (&spec.strategy.canary, &spec.strategy.blue_green) {
+        (None, None) => Err(Invalid::missing("spec.strategy.canary or spec.strategy.blueGreen")),
+        (Some(_), Some(_)) => Err(Invalid::value("spec.strategy", &"{}", "Multiple Strategies can not be listed")),
+        (None, Some(blue_green)) => Err(Invalid::value(
+            "spec.strategy.blueGreen",
+            &blue_green.active_service,
+            "the blueGreen strategy is not supported by this controller",
+        )),
+        (Some(_), None) => Ok(()),
+    }
+}
+
+fn canary_strategy(canary: &CanaryStrategy, world: &World) -> Result<(), Invalid> {
+    let path = |field: &str| format!("spec.strategy.canary.{field}");
+    let (stable, canary_service) = (set(&canary.stable_service), set(&canary.canary_service));
+    if let Some(service) = canary_service.filter(|_| stable == canary_service) {
+        return Err(Invalid::value(&path("stableService"), &service, SAME_SERVICES));
+    }
+    if let Some(routing) = &canary.traffic_routing {
+        if stable.is_none() || canary_service.is_none() {
+            return Err(Invalid::value(&path("trafficRouting"), &"", ROUTING_SERVICES));
+        }
+        let settings = routing.extra.iter().filter(|(_, it)| it.is_object()).map(|(key, _)| key);
+        for name in settings.chain(routing.plugins.keys()).filter(|it| !world.routers.contains(*it)) {
+            let text = "no traffic router is registered under this name";
+            return Err(Invalid::value(&path("trafficRouting"), name, text));
+        }
+        if let Some(weight) = routing.max_traffic_weight.filter(|it| *it <= 0) {
+            return Err(Invalid::value(&path("trafficRouting.maxTrafficWeight"), &weight, "must be greater than 0"));
+        }
+    } else {
+        if let Some(seconds) = canary.scale_down_delay_seconds {
+            let text = "Canary scaleDownDelaySeconds can only be used with traffic routing";
+            return Err(Invalid::value(&path("scaleDownDelaySeconds"), &seconds, text));
+        }
+        if canary.dynamic_stable_scale {
+            let text = "Canary dynamicStableScale can only be used with traffic routing";
+            return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
+        }
+    }
+    if canary.dynamic_stable_scale && canary.scale_down_delay_seconds.is_some() {
+        let text = "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds";
+        return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
+    }
+    for (field, value) in [("maxSurge", &canary.max_surge), ("maxUnavailable", &canary.max_unavailable)] {
+        if let Some(value) = value.as_ref().filter(|it| it.of(100, true).is_none_or(|it| it < 0)) {
+            return Err(Invalid::value(&path(field), value, "must be a whole number or a percentage, not below 0"));
+        }
+    }
+    let zero = |it: &Option<IntOrString>| it.as_ref().is_some_and(|it| it.of(100, true) == Some(0));
+    if zero(&canary.max_surge) && zero(&canary.max_unavailable) {
+        let text = "MaxSurge and MaxUnavailable both can not be zero";
+        return Err(Invalid::value(&path("maxSurge"), &canary.max_surge, text));
+    }
+    let max = canary.traffic_routing.as_ref().and_then(|it| it.max_traffic_weight).unwrap_or(100);
+    for (index, step) in canary.steps.iter().enumerate() {
+        canary_step(&path(&format!("steps[{index}]")), step, canary.traffic_routing.is_some(), max)?;
+    }
+    Ok(())
+}
+
+fn canary_step(path: &str, step: &CanaryStep, routed: bool, max: i64) -> Result<(), Invalid> {
+    let set = [
+        step.experiment.is_some(),
+        step.pause.is_some(),
+        step.set_weight.is_some(),
+        step.analysis.is_some(),
+        step.set_canary_scale.is_some(),
+        step.set_header_route.is_some(),
+        step.set_mirror_route.is_some(),
+        step.plugin.is_some(),
+    ];
+    if set.iter().filter(|it| **it).count() != 1 {
+        return Err(Invalid::value(path, step, NO_STEP));
+    }
+    if let Some(weight) = step.set_weight.filter(|it| !(0..=max).contains(it)) {
+        let text = format!("SetWeight needs to be between 0 and {max}");
+        return Err(Invalid::value(&format!("{path}.setWeight"), &weight, text));
+    }
+    if let Some(duration) = step.pause.as_ref().and_then(|it| it.duration.as_ref())
+        && duration_seconds(duration).is_none_or(|it| it < 0)
+    {
+        let text = "Duration needs to be greater than 0";
+        return Err(Invalid::value(&format!("{path}.pause.duration"), duration, text));
+    }
+    if let Some(scale) = &step.set_canary_scale {
+        if !routed {
+            let text = "SetCanaryScale requires TrafficRouting to be set";
+            return Err(Invalid::value(&format!("{path}.setCanaryScale"), scale, text));
+        }
+        if scale.weight.or(scale.replicas).is_some_and(|it| it < 0) {
+            return Err(Invalid::value(&format!("{path}.setCanaryScale"), scale, "must not be below 0"));
+        }
+    }
+    let later = [
+        ("experiment", &step.experiment),
+        ("plugin", &step.plugin),
+        ("setHeaderRoute", &step.set_header_route),
+        ("setMirrorRoute", &step.set_mirror_route),
+    ];
+    for (name, value) in later {
+        if value.is_some() {
+            let text = format!("the {name} step is not supported by this controller");
+            return Err(Invalid::value(&format!("{path}.{name}"), value, text));
+        }
+    }
+    Ok(())
+}
+
+fn services(ro: &Rollout, canary: &CanaryStrategy, world: &World) -> Result<(), Invalid> {
+    let namespace = ro.metadata.namespace.as_deref();
+    for (field, name) in [("stableService", &canary.stable_service), ("canaryService", &canary.canary_service)] {
+        let Some(name) = set(name) else { continue };
+        let path = format!("spec.strategy.canary.{field}");
+        let Some(service) = world.services.iter().find(|it| it.name() == name && it.namespace() == namespace) else {
+            return Err(Invalid::value(&path, &name, format!("service \"{name}\" not found")));
+        };
+        let rollout = ro.metadata.name.as_deref().unwrap_or_default();
+        if service.annotation(names::MANAGED_BY).is_some_and(|it| !it.is_empty() && it != rollout) {
+            let text = format!("Service \"{name}\" is managed by another Rollout");
+            return Err(Invalid::value(&path, &name, text));
+        }
+        let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+        for (key, value) in selector.into_iter().flatten().filter(|(key, _)| *key != names::POD_TEMPLATE_HASH) {
+            let labels = ro.spec.template.pointer("/metadata/labels");
+            if labels.and_then(|it| it.get(key)) != Some(value) {
+                let text = format!("Service \"{name}\" has unmatch label \"{key}\" in rollout");
+                return Err(Invalid::value(&path, &name, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn templates(ro: &Rollout, canary: &CanaryStrategy, world: &World) -> Result<(), Invalid> {
+    let namespace = ro.metadata.namespace.as_deref();
+    let steps = canary.steps.iter().enumerate().filter_map(|(index, step)| {
+        Some((format!("spec.strategy.canary.steps[{index}].analysis.templates"), step.analysis.as_ref()?))
+    });
+    let background =
+        canary.analysis.iter().map(|it| ("spec.strategy.canary.analysis.templates".to_owned(), &it.analysis));
+    for (path, analysis) in steps.chain(background) {
+        flatten::collect(&analysis.templates, &mut |it| {
+            let list = if it.cluster_scope { &world.cluster_templates } else { &world.templates };
+            let found = list.iter().find(|object| {
+                object.name() == it.template_name && (it.cluster_scope || object.namespace() == namespace)
+            })?;
+            Some((**found).clone())
+        })
+        .map_err(|error| Invalid::value(&path, &error.template(), error))?;
+    }
+    Ok(())
+}
+
+fn set(name: &Option<String>) -> Option<&str> {
+    name.as_deref().filter(|it| !it.is_empty())
+}

@@ -1,0 +1,101 @@
+//! What a pass over a Rollout sees.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use argo_core::{Object, Timestamp, time};
+
+use crate::api::names;
+
+/// Everything a pass over one Rollout looks at. Lists may hold more than belongs to the Rollout
+/// (a whole namespace, say): the engine picks.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The Rollout, as read.
+    pub rollout: Arc<Object>,
+    /// ReplicaSets of its namespace.
+    pub replica_sets: Vec<Arc<Object>>,
+    /// Services of its namespace.
+    pub services: Vec<Arc<Object>>,
+    /// AnalysisRuns of its namespace.
+    pub analysis_runs: Vec<Arc<Object>>,
+    /// AnalysisTemplates of its namespace.
+    pub templates: Vec<Arc<Object>>,
+    /// ClusterAnalysisTemplates.
+    pub cluster_templates: Vec<Arc<Object>>,
+    /// Pods of its namespace; only looked at while `spec.restartAt` is due.
+    pub pods: Vec<Arc<Object>>,
+    /// Names of the traffic routers that this controller has.
+    pub routers: BTreeSet<String>,
+    /// Whether the routers see the weights of the status in effect; absent when they can not tell.
+    pub weights_verified: Option<bool>,
+}
+
+impl World {
+    /// A world with nothing but the Rollout.
+    #[must_use]
+    pub fn new(rollout: impl Into<Arc<Object>>) -> Self {
+        Self {
+            rollout: rollout.into(),
+            replica_sets: Vec::new(),
+            services: Vec::new(),
+            analysis_runs: Vec::new(),
+            templates: Vec::new(),
+            cluster_templates: Vec::new(),
+            pods: Vec::new(),
+            routers: BTreeSet::new(),
+            weights_verified: None,
+        }
+    }
+}
+
+/// A ReplicaSet in short.
+#[derive(Debug, Clone)]
+pub(crate) struct ReplicaSet {
+    pub(crate) object: Arc<Object>,
+    pub(crate) hash: String,
+    pub(crate) revision: i64,
+    pub(crate) spec: i64,
+    pub(crate) replicas: i64,
+    pub(crate) ready: i64,
+    pub(crate) available: i64,
+    pub(crate) created: Timestamp,
+    /// `desired-replicas`, if it is there.
+    pub(crate) desired: Option<i64>,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) has_deadline: bool,
+}
+
+impl ReplicaSet {
+    pub(crate) fn of(object: &Arc<Object>) -> Self {
+        let number = |pointer: &str| object.integer(pointer).unwrap_or_default();
+        let annotation = |key: &str| object.annotation(key);
+        let deadline = annotation(names::SCALE_DOWN_DEADLINE);
+        Self {
+            hash: object.label(names::POD_TEMPLATE_HASH).unwrap_or_default().to_owned(),
+            revision: annotation(names::REVISION).and_then(|it| it.parse().ok()).unwrap_or_default(),
+            spec: object.integer("/spec/replicas").unwrap_or(1),
+            replicas: number("/status/replicas"),
+            ready: number("/status/readyReplicas"),
+            available: number("/status/availableReplicas"),
+            created: object.created_at().unwrap_or(Timestamp::UNIX_EPOCH),
+            desired: annotation(names::DESIRED_REPLICAS).and_then(|it| it.parse().ok()),
+            deadline: deadline.and_then(|it| time::parse(it).ok()),
+            has_deadline: deadline.is_some_and(|it| !it.is_empty()),
+            object: object.clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    /// Whether the ReplicaSet controller has yet to see the last change.
+    pub(crate) fn is_unobserved(&self) -> bool {
+        self.object.generation() > self.object.integer("/status/observedGeneration").unwrap_or_default()
+    }
+
+    /// All pods asked for are available, and there are some.
+    pub(crate) fn is_fully_available(&self) -> bool {
+        self.spec > 0 && self.available >= self.spec
+    }
+}
