@@ -6,9 +6,10 @@ use std::sync::Arc;
 use argo_core::time::Timestamp;
 use serde_json::Value;
 
+use super::autoscaler::{Autoscaler, Metrics};
 use super::config::SimulatorConfig;
 use super::kinds::{
-    BUDGETS, CLAIMS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, Kind, NODES, PODS, REPLICA_SETS, SERVICES,
+    AUTOSCALERS, BUDGETS, CLAIMS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, Kind, NODES, PODS, REPLICA_SETS, SERVICES,
     STATEFUL_SETS,
 };
 use super::pass::Pass;
@@ -32,6 +33,7 @@ pub(super) enum Role {
     Kubelet,
     Service,
     Budget,
+    Autoscaler,
     Garbage,
 }
 
@@ -47,15 +49,29 @@ pub(super) struct Task {
 pub(super) struct Engine {
     pub(super) config: SimulatorConfig,
     pub(super) script: PodScript,
+    failures: BTreeMap<Place, String>,
+    metrics: Metrics,
+    autoscaler: Autoscaler,
     world: World,
     kubelet: Kubelet,
-    queue: VecDeque<Task>,
+    /// Passes to make, by how far they look: what looks at many objects waits until those have settled.
+    queues: [VecDeque<Task>; 4],
     queued: BTreeSet<Task>,
     wakes: BTreeMap<Task, Timestamp>,
     alarms: BTreeSet<(Timestamp, Task)>,
 }
 
 impl Role {
+    /// Which of the queues is its: pods, then what owns them, then what owns that, then what only counts.
+    fn tier(self) -> usize {
+        match self {
+            Self::Scheduler | Self::Kubelet | Self::Garbage | Self::Claim => 0,
+            Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet | Self::Job => 1,
+            Self::Deployment | Self::CronJob => 2,
+            Self::Service | Self::Budget | Self::Autoscaler => 3,
+        }
+    }
+
     /// The client it is to the API server.
     pub(super) fn client(self) -> &'static str {
         match self {
@@ -70,10 +86,13 @@ impl Engine {
     pub(super) fn new(config: SimulatorConfig) -> Self {
         Self {
             script: config.script.clone(),
+            failures: BTreeMap::new(),
+            metrics: Metrics::default(),
+            autoscaler: Autoscaler::default(),
             config,
             world: World::default(),
             kubelet: Kubelet::default(),
-            queue: VecDeque::new(),
+            queues: Default::default(),
             queued: BTreeSet::new(),
             wakes: BTreeMap::new(),
             alarms: BTreeSet::new(),
@@ -89,8 +108,14 @@ impl Engine {
             _ => self.config.workloads,
         };
         let task = Task { role, place };
-        if on && self.queued.insert(task.clone()) {
-            self.queue.push_back(task);
+        if on {
+            self.push(task);
+        }
+    }
+
+    fn push(&mut self, task: Task) {
+        if self.queued.insert(task.clone()) {
+            self.queues[task.role.tier()].push_back(task);
         }
     }
 
@@ -120,11 +145,9 @@ impl Engine {
             }
             self.alarms.remove(&(at, task.clone()));
             self.wakes.remove(&task);
-            if self.queued.insert(task.clone()) {
-                self.queue.push_back(task);
-            }
+            self.push(task);
         }
-        let task = self.queue.pop_front()?;
+        let task = self.queues.iter_mut().find_map(VecDeque::pop_front)?;
         self.queued.remove(&task);
         Some(task)
     }
@@ -151,6 +174,22 @@ impl Engine {
             self.script = script;
             self.enqueue_all(Role::Kubelet, &PODS, None, |_| true);
         }
+    }
+
+    /// Remembers why what a pass wanted to create was refused; the object's status tells of it.
+    pub(super) fn set_failure(&mut self, task: &Task, why: Option<String>) {
+        if task.role == Role::ReplicaSet && self.failures.get(&task.place) != why.as_ref() {
+            match why {
+                Some(why) => self.failures.insert(task.place.clone(), why),
+                None => self.failures.remove(&task.place),
+            };
+            self.push(task.clone());
+        }
+    }
+
+    /// Takes new metrics; every autoscaler looks at them at its next turn.
+    pub(super) fn set_metrics(&mut self, metrics: Metrics) {
+        self.metrics = metrics;
     }
 
     // === changes ===
@@ -192,7 +231,9 @@ impl Engine {
     /// An object is gone.
     pub(super) fn remove(&mut self, place: &Place) {
         let Some(object) = self.world.remove(place) else { return };
+        self.failures.remove(place);
         self.kubelet.forget(uid(&object));
+        self.autoscaler.forget(uid(&object));
         self.notice(place, &object);
         if place.resource == PODS.resource {
             // A Deployment that recreates waits for the last of its old pods.
@@ -226,6 +267,7 @@ impl Engine {
             (Role::CronJob, &*CRON_JOBS),
             (Role::Service, &*SERVICES),
             (Role::Budget, &*BUDGETS),
+            (Role::Autoscaler, &*AUTOSCALERS),
             (Role::Claim, &*CLAIMS),
         ];
         for (role, kind) in own {
@@ -295,7 +337,9 @@ impl Engine {
         };
         match task.role {
             Role::Deployment => deployment::pass(world, &object, now),
-            Role::ReplicaSet => replicaset::pass(world, &object, now),
+            Role::ReplicaSet => {
+                replicaset::pass(world, &object, self.failures.get(&task.place).map(String::as_str), now)
+            }
             Role::StatefulSet => statefulset::pass(world, &object, now),
             Role::DaemonSet => daemonset::pass(world, &object, now),
             Role::Job => job::pass(world, &object, now),
@@ -305,6 +349,7 @@ impl Engine {
             Role::Kubelet => self.kubelet.pass(&object, &self.script, &self.config, now),
             Role::Service => service::pass(world, &task.place),
             Role::Budget => budget::pass(world, &object, now),
+            Role::Autoscaler => self.autoscaler.pass(world, &object, &self.metrics, now),
             Role::Garbage => garbage::pass(world, &task.place, &object, served),
         }
     }

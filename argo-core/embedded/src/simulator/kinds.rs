@@ -36,5 +36,6 @@ kinds! {
     JOBS "batch" "v1" "jobs" "Job";
     CRON_JOBS "batch" "v1" "cronjobs" "CronJob";
     ENDPOINT_SLICES "discovery.k8s.io" "v1" "endpointslices" "EndpointSlice";
+    AUTOSCALERS "autoscaling" "v2" "horizontalpodautoscalers" "HorizontalPodAutoscaler";
     BUDGETS "policy" "v1" "poddisruptionbudgets" "PodDisruptionBudget";
 }

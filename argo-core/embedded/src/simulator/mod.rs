@@ -35,6 +35,7 @@
 //! # });
 //! ```
 
+mod autoscaler;
 mod budget;
 mod config;
 mod cronjob;
@@ -55,6 +56,7 @@ mod shell;
 mod statefulset;
 mod world;
 
+pub use autoscaler::MetricValue;
 pub use config::{SimulatedNode, SimulatorConfig};
 pub use script::{Behaviour, Exit, PodRule, PodScript, PullError, Readiness};
 pub use shell::Simulator;

@@ -22,6 +22,8 @@ pub(super) enum Write {
     Delete { place: Place, api_version: String, uid: String, propagation: Option<&'static str>, grace: Option<i64> },
     /// Puts a pod on a node.
     Bind { pod: Place, node: String },
+    /// Sets the replicas of anything that has them, through its scale subresource.
+    Scale { place: Place, api_version: String, replicas: i64 },
     /// Adds to what a container printed.
     Log { pod: Place, container: String, text: String },
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use argo_core::time::Timestamp;
+use argo_core::time::{Timestamp, rfc3339};
 use serde_json::{Value, json};
 
 use super::kinds::{PODS, REPLICA_SETS};
@@ -12,16 +12,21 @@ use super::pass::{Pass, Write};
 use super::read::{
     adopted, annotation, availability, controller_uid, count, generation, int, is_active, is_deleting, is_ready, label,
     labels, list, name, namespace, owner_reference, phase, ready_since, released, selects, text, time, uid,
+    with_condition,
 };
 use super::world::World;
 
 /// Lower goes first when pods have to go.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
+/// The condition that tells of pods that could not be created.
+const REPLICA_FAILURE: &str = "ReplicaFailure";
+
 /// The most pods created or deleted in one pass, as upstream's burst.
 const BURST: i64 = 500;
 
-pub(super) fn pass(world: &World, set: &Value, now: Timestamp) -> Pass {
+/// `failure` says why pods could not be created at the last try.
+pub(super) fn pass(world: &World, set: &Value, failure: Option<&str>, now: Timestamp) -> Pass {
     let mut pass = Pass::default();
     let selector = set.pointer("/spec/selector");
     let owner = owner_reference(set, REPLICA_SETS.api_version, REPLICA_SETS.kind);
@@ -44,7 +49,7 @@ pub(super) fn pass(world: &World, set: &Value, now: Timestamp) -> Pass {
     if !is_deleting(set) {
         scale(set, &active, &owner, now, &mut pass);
     }
-    status(set, &active, now, &mut pass);
+    status(set, &active, failure, now, &mut pass);
     pass
 }
 
@@ -111,7 +116,7 @@ fn deletion_order(a: &Value, b: &Value, crowd: &impl Fn(&Value) -> i64, now: Tim
         .then_with(|| name(b).cmp(name(a)))
 }
 
-fn status(set: &Value, active: &[Arc<Value>], now: Timestamp, pass: &mut Pass) {
+fn status(set: &Value, active: &[Arc<Value>], failure: Option<&str>, now: Timestamp, pass: &mut Pass) {
     let min_ready = count(set, "/spec/minReadySeconds");
     let template = set.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
     let labeled = active.iter().filter(|pod| {
@@ -134,10 +139,15 @@ fn status(set: &Value, active: &[Arc<Value>], now: Timestamp, pass: &mut Pass) {
             status[field] = json!(number);
         }
     }
-    if let Some(conditions) =
-        set.pointer("/status/conditions").filter(|it| it.as_array().is_some_and(|list| !list.is_empty()))
-    {
-        status["conditions"] = conditions.clone();
+    let mut conditions = list(set, "/status/conditions").to_vec();
+    conditions.retain(|condition| failure.is_some() || text(condition, "/type") != REPLICA_FAILURE);
+    if let Some(message) = failure {
+        let condition =
+            json!({"type": REPLICA_FAILURE, "status": "True", "reason": "FailedCreate", "message": message});
+        conditions = with_condition(conditions, condition, &rfc3339(now));
+    }
+    if !conditions.is_empty() {
+        status["conditions"] = Value::Array(conditions);
     }
     pass.status(&REPLICA_SETS, set, status);
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::autoscaler::{MetricValue, Metrics};
 use super::config::SimulatorConfig;
 use super::engine::{Engine, Task};
 use super::kinds::Kind;
@@ -37,7 +38,8 @@ pub struct Simulator {
 struct Shared {
     server: Arc<Server>,
     script: Mutex<PodScript>,
-    /// Moves on whenever the script changes.
+    metrics: Mutex<Metrics>,
+    /// Moves on whenever script or metrics change.
     scripted: watch::Sender<u64>,
     /// The revision up to which everything is done that is to be done, and when there is more to do.
     settled: watch::Sender<Option<(u64, Option<Timestamp>)>>,
@@ -66,6 +68,7 @@ impl Simulator {
         let shared = Arc::new(Shared {
             server,
             script: Mutex::new(config.script.clone()),
+            metrics: Mutex::new(Metrics::default()),
             scripted: watch::Sender::new(0),
             settled: watch::Sender::new(None),
         });
@@ -88,6 +91,13 @@ impl Simulator {
     /// Replaces the whole script.
     pub fn set_script(&self, script: PodScript) {
         self.change_script(|it| *it = script);
+    }
+
+    /// Sets what an autoscaler reads for a metric of its own: `cpu`, or the name of a pods, object or external metric.
+    pub fn metric(&self, namespace: &str, autoscaler: &str, metric: &str, value: MetricValue) {
+        self.shared.metrics.lock().set(namespace, autoscaler, metric, value);
+        self.shared.settled.send_replace(None);
+        self.shared.scripted.send_modify(|version| *version += 1);
     }
 
     fn change_script(&self, change: impl FnOnce(&mut PodScript)) {
@@ -135,6 +145,8 @@ async fn run(mut shell: Shell) {
         scripted.borrow_and_update();
         let script = shared.script.lock().clone();
         shell.engine.set_script(script);
+        let metrics = shared.metrics.lock().clone();
+        shell.engine.set_metrics(metrics);
         shell.sync();
         while let Some(task) = shell.engine.next(clock.now()) {
             shell.work(&task);
@@ -251,14 +263,20 @@ impl Shell {
         self.engine.set_alarm(task, pass.wake);
         let mut versions: BTreeMap<Place, String> = BTreeMap::new();
         let mut refused = None;
+        let mut not_created = None;
         for write in pass.writes {
+            let creates = matches!(write, Write::Create { .. });
             if let Err(error) = self.carry_out(task, write, &mut versions) {
                 // Gone or changed meanwhile: the change itself leads to the next pass.
                 if !matches!(error.code, 404 | 409) {
+                    if creates {
+                        not_created = Some(error.message.clone());
+                    }
                     refused = Some(error);
                 }
             }
         }
+        self.engine.set_failure(task, not_created);
         let Some(error) = refused else {
             self.retries.remove(task);
             return;
@@ -313,6 +331,11 @@ impl Shell {
                     "target": {"apiVersion": "v1", "kind": "Node", "name": node},
                 });
                 self.call(http::Method::POST, &format!("{}/binding", path(&pod, "v1")), body, "", client).map(drop)
+            }
+            Write::Scale { place, api_version, replicas } => {
+                let path = format!("{}/scale", path(&place, &api_version));
+                let patch = json!({"spec": {"replicas": replicas}});
+                self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client).map(drop)
             }
             Write::Log { pod, container, text } => {
                 let mut state = self.shared.server.state.lock();

@@ -78,6 +78,22 @@ impl World {
         Some((place, self.at(place)?))
     }
 
+    /// An object by kind and name, of whatever resource that kind is.
+    pub(super) fn named(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<(Place, Arc<Value>)> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let key = ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.tables.iter().filter(|(resource, _)| *resource.group == *group).find_map(|(resource, table)| {
+            let object = table.get(&key).filter(|object| text(object, "/kind") == kind)?;
+            Some((Place { resource: resource.clone(), key: key.clone() }, object.clone()))
+        })
+    }
+
     /// The objects of a kind in a namespace, by name.
     pub(super) fn within(&self, kind: &Kind, namespace: &str) -> impl Iterator<Item = &Arc<Value>> {
         let from = ObjectKey { namespace: namespace.to_owned(), name: String::new() };

@@ -1,8 +1,10 @@
 //! The simulator: workloads on virtual time.
 
+mod autoscaling;
 mod deployments;
 mod garbage;
 mod jobs;
+mod lasting;
 mod pods;
 mod rollouts;
 mod services;

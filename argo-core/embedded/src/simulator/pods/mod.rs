@@ -9,5 +9,5 @@ mod schedule;
 mod status;
 
 pub(super) use kubelet::Kubelet;
-pub(super) use schedule::{admits, schedule};
+pub(super) use schedule::{admits, quantity, schedule};
 pub(super) use status::host_address;

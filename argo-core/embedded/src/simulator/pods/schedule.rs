@@ -147,7 +147,7 @@ fn requests(pod: &Value, resource: &str) -> i128 {
 }
 
 /// A Kubernetes quantity in thousandths.
-fn quantity(value: &Value) -> Option<i128> {
+pub(in crate::simulator) fn quantity(value: &Value) -> Option<i128> {
     let text = match value {
         Value::Number(number) => return number.as_i64().map(|it| i128::from(it) * 1000),
         Value::String(text) => text.as_str(),

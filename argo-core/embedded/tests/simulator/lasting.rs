@@ -1,0 +1,105 @@
+//! What outlives the process, what is refused, and how much it takes.
+
+use std::time::Duration;
+
+use argo_core::clock::Clock;
+use argo_embedded::simulator::{Behaviour, PodRule, PodScript, SimulatorConfig};
+use argo_embedded::{Admission, AdmissionRequest, Cluster, ListFilter};
+use serde_json::{Value, json};
+
+use super::{START, condition, deployment, pod, world};
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_process_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cluster");
+    let clock = Clock::virtual_at(START.parse().unwrap());
+    let script = PodScript::new().with(PodRule::pod("crash"), Behaviour::exits(Duration::from_secs(1), 1));
+    let open = || {
+        let config = SimulatorConfig::scripted(script.clone());
+        Cluster::builder().clock(clock.clone()).persist(&path).simulator(config).build().unwrap()
+    };
+    let first = open();
+    let direct = first.direct("test");
+    direct.apply(deployment("web", 3, "web:1")).unwrap();
+    direct.apply(pod("crash", json!({}))).unwrap();
+    first.simulator().unwrap().settled().await;
+    clock.sleep(Duration::from_secs(2)).await;
+    first.simulator().unwrap().settled().await;
+    let before: Vec<_> = direct.list("pods", "default", &ListFilter::default()).unwrap().items;
+    assert_eq!(before.len(), 4);
+    drop((first, direct));
+    // The task of the first process ends at its next turn.
+    tokio::task::yield_now().await;
+
+    let second = open();
+    second.simulator().unwrap().settled().await;
+    let direct = second.direct("test");
+    let after: Vec<_> = direct.list("pods", "default", &ListFilter::default()).unwrap().items;
+    assert_eq!(after, before, "nothing is done twice");
+    clock.sleep(Duration::from_secs(30)).await;
+    second.simulator().unwrap().settled().await;
+    let crash = direct.get("pods", "default", "crash").unwrap();
+    assert!(crash["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap() >= 1);
+    assert_eq!(direct.get("deployments.apps", "default", "web").unwrap()["status"]["availableReplicas"], 3);
+}
+
+#[derive(Debug)]
+struct NoSecondVersion;
+
+impl Admission for NoSecondVersion {
+    fn name(&self) -> &str {
+        "policy.example.com"
+    }
+
+    fn admit(&self, request: &AdmissionRequest<'_>, object: &mut Value) -> Result<(), String> {
+        let image = object.pointer("/spec/containers/0/image").and_then(Value::as_str);
+        if request.resource == "pods" && image == Some("web:2") { Err("web:2 is not allowed".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_are_refused_show_as_a_replica_failure() {
+    let clock = Clock::virtual_at(START.parse().unwrap());
+    let cluster = Cluster::builder()
+        .clock(clock)
+        .admission(NoSecondVersion)
+        .simulator(SimulatorConfig::default())
+        .build()
+        .unwrap();
+    let (direct, simulator) = (cluster.direct("test"), cluster.simulator().unwrap());
+    direct.apply(deployment("web", 2, "web:2")).unwrap();
+    simulator.settled().await;
+    let web = direct.get("deployments.apps", "default", "web").unwrap();
+    let failure = condition(&web, "ReplicaFailure");
+    assert_eq!(failure["reason"], "FailedCreate");
+    assert!(failure["message"].as_str().unwrap().contains("web:2 is not allowed"), "{failure}");
+    direct.apply(deployment("web", 2, "web:1")).unwrap();
+    simulator.settled().await;
+    let web = direct.get("deployments.apps", "default", "web").unwrap();
+    assert_eq!(web["status"]["availableReplicas"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_are_those_of_the_script() {
+    let script = PodScript::new().with(PodRule::any(), Behaviour::running().log("listening on 80").log("ready"));
+    let world = world(SimulatorConfig::scripted(script));
+    world.apply(pod("p", json!({}))).await;
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::default_namespaced(world.cluster.client());
+    assert_eq!(pods.logs("p", &kube::api::LogParams::default()).await.unwrap(), "listening on 80\nready\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_deployment_takes_few_writes() {
+    let mut config = SimulatorConfig::default();
+    for node in &mut config.nodes {
+        *node = node.clone().allocatable("pods", "1000");
+    }
+    let world = world(config);
+    let mark = world.cluster.journal().mark();
+    world.apply(deployment("web", 300, "web:1")).await;
+    assert_eq!(world.get("deployments.apps", "web")["status"]["availableReplicas"], 300);
+    // Per pod: created, bound, running. Beyond that, a handful.
+    let writes = world.cluster.journal().writes_since(mark).len();
+    assert!(writes <= 3 * 300 + 40, "{writes} writes");
+}
