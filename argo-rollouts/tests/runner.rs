@@ -1,3 +1,5 @@
 //! Everything that is tested from outside.
 
 mod canary;
+#[cfg(feature = "controller")]
+mod embedded;
