@@ -97,6 +97,20 @@ impl CacheEvent {
     }
 }
 
+/// Changes of a cache, in order. Keeps the cache alive.
+#[derive(Debug)]
+pub struct Subscription {
+    events: mpsc::UnboundedReceiver<CacheEvent>,
+    _cache: Arc<Cache>,
+}
+
+impl Subscription {
+    /// The next change; waits for one. `None` once the watch has ended with its context.
+    pub async fn recv(&mut self) -> Option<CacheEvent> {
+        self.events.recv().await
+    }
+}
+
 type Index = fn(&Object) -> Vec<String>;
 
 /// The live objects of a [`Query`]. Objects are without `managedFields`.
@@ -178,17 +192,15 @@ impl Cache {
 
     /// Everything that is there as events of new objects, then every change: nothing between is lost.
     #[must_use]
-    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<CacheEvent> {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    pub fn subscribe(self: &Arc<Self>) -> Subscription {
+        let (sender, events) = mpsc::unbounded_channel();
         let mut state = self.state.write();
         for (key, object) in &state.objects {
-            let event = CacheEvent { key: key.clone(), old: None, new: Some(object.clone()) };
-            if sender.send(event).is_err() {
-                return receiver;
-            }
+            // The receiver is right here: it can not be gone.
+            let _ = sender.send(CacheEvent { key: key.clone(), old: None, new: Some(object.clone()) });
         }
         state.subscribers.push(sender);
-        receiver
+        Subscription { events, _cache: self.clone() }
     }
 
     /// Whether the first list has arrived.
@@ -315,7 +327,13 @@ impl Caches {
         }
         let cache = Arc::new(Cache::new(query.clone()));
         open.insert(query, Arc::downgrade(&cache));
-        tokio::spawn(run(Arc::downgrade(&cache), self.clone()));
+        let (held, caches) = (Arc::downgrade(&cache), self.clone());
+        tokio::spawn(async move {
+            run(held.clone(), caches).await;
+            if let Some(cache) = held.upgrade() {
+                cache.state.write().subscribers.clear();
+            }
+        });
         cache
     }
 

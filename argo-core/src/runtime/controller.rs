@@ -2,15 +2,13 @@
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
-use futures::{FutureExt, future::join_all};
-use tokio::sync::mpsc;
-
-use super::{Backoff, Cache, CacheEvent, Context, Queue, Shutdown};
+use super::{Backoff, Cache, CacheEvent, Context, Queue, Shutdown, Subscription};
 use crate::{
     error::{BoxFailure, Category, Failure},
     object::ObjectKey,
     time::Timestamp,
 };
+use futures::{FutureExt, future::join_all};
 
 /// What a pass says when it went well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -175,7 +173,7 @@ impl Controller {
         futures::join!(ended, work);
     }
 
-    async fn feed(&self, mut events: mpsc::UnboundedReceiver<CacheEvent>, map: &Map, stop: &Shutdown) {
+    async fn feed(&self, mut events: Subscription, map: &Map, stop: &Shutdown) {
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return,

@@ -20,7 +20,7 @@ mod metrics;
 mod queue;
 mod serve;
 
-pub use cache::{Cache, CacheEvent, Caches, Query};
+pub use cache::{Cache, CacheEvent, Caches, Query, Subscription};
 pub use context::{Builder, Context};
 pub use controller::{Controller, Outcome, Reconcile, ReconcileResult};
 pub use lease::{Elector, LeadLost, LeaseConfig};
