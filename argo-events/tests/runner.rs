@@ -1,0 +1,9 @@
+//! One binary for all integration tests.
+
+mod controllers;
+mod delivery;
+mod file_bus;
+mod http_trigger;
+mod server;
+mod support;
+mod wire;
