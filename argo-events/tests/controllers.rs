@@ -117,7 +117,8 @@ async fn what_is_wrong_with_a_delivery_is_answered_and_no_secret_shows() {
     assert_eq!((health.status().as_u16(), health.text().await.unwrap()), (200, "OK".into()));
     assert_eq!(client().post(world.url(12000, "/nope")).send().await.unwrap().status().as_u16(), 404);
     assert!(world.workflows().await.is_empty());
-    let all: Vec<String> = world.cluster.dump().iter().filter(|it| it["kind"] != "Secret").map(ToString::to_string).collect();
+    let all: Vec<String> =
+        world.cluster.dump().iter().filter(|it| it["kind"] != "Secret").map(ToString::to_string).collect();
     assert!(!all.join("").contains("hunter2"));
     world.stop().await;
 }
@@ -183,8 +184,7 @@ async fn a_port_in_use_is_a_condition_and_the_others_go_on() {
     let free = "127.0.0.1:0".parse().unwrap();
     let mut world = World::new();
     let map = [(13000, taken.local_addr().unwrap()), (13001, free)].into();
-    world.server =
-        argo_events::sources::server::WebhookServer::new(argo_events::sources::server::Listen::Map(map));
+    world.server = argo_events::sources::server::WebhookServer::new(argo_events::sources::server::Listen::Map(map));
     world.start(MemoryBus::new(clock()), |it| it);
     world.apply(BUS);
     let source = |name: &str, port: u16| {
@@ -199,7 +199,10 @@ async fn a_port_in_use_is_a_condition_and_the_others_go_on() {
     let blocked = world.until("EventSource", "blocked", |it| condition(it, "Deployed").0 == "False").await;
     let (_, reason, message) = condition(&blocked, "Deployed");
     assert_eq!(reason, "ListenFailed", "{message}");
-    assert!(message.starts_with(&format!("hook: can not listen on 127.0.0.1:{port} (the port is in use)")), "{message}");
+    assert!(
+        message.starts_with(&format!("hook: can not listen on 127.0.0.1:{port} (the port is in use)")),
+        "{message}"
+    );
     assert_eq!(condition(&blocked, "SourcesProvided").0, "True");
     // One of the two that want the same endpoint has it, the other says who.
     let deployed = |it: &argo_core::Object| ["True", "False"].contains(&condition(it, "Deployed").0.as_str());
@@ -277,7 +280,10 @@ spec: {}
     let unknown = world.until("EventSource", "unknown", |it| condition(it, "SourcesProvided").0 == "False").await;
     let (_, reason, message) = condition(&unknown, "SourcesProvided");
     assert_eq!(reason, "InvalidEventSource");
-    assert!(message.starts_with("Invalid spec: unknown - orders: event source type \"kafka\" is not built in"), "{message}");
+    assert!(
+        message.starts_with("Invalid spec: unknown - orders: event source type \"kafka\" is not built in"),
+        "{message}"
+    );
     let resubmits = world.until("Sensor", "resubmits", |it| condition(it, "TriggersProvided").0 == "False").await;
     assert_eq!(
         condition(&resubmits, "TriggersProvided").2,
@@ -368,8 +374,7 @@ spec:
     let seen = |value: &'static str, what: &'static str| {
         let context = world.context.clone();
         async move {
-            let target =
-                argo_core::ObjectRef::new(argo_core::Gvk::new("", "v1", "ConfigMap"), Some("ci"), "seen");
+            let target = argo_core::ObjectRef::new(argo_core::Gvk::new("", "v1", "ConfigMap"), Some("ci"), "seen");
             loop {
                 let found = context.get(&target).await.unwrap();
                 if found.is_some_and(|it| it.text("/data/value") == value && it.text("/data/what") == what) {

@@ -11,7 +11,12 @@ use argo_events::{
     secrets::FixedSecrets,
     triggers::Triggers,
 };
-use axum::{Router, body::Bytes, extract::State, http::{HeaderMap, Method, StatusCode}};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -64,8 +69,10 @@ async fn a_request_is_built_from_events_and_secrets() {
     let seen = seen.lock();
     let (method, headers, body) = &seen[0];
     assert_eq!((method, body.as_str()), (&Method::PUT, r#"{"a":{"n":5}}"#));
-    assert_eq!((&headers["x-both"], &headers["authorization"], &headers["x-static"]), (
-        &"x".parse().unwrap(), &"hunter2".parse().unwrap(), &"s".parse().unwrap()));
+    assert_eq!(
+        (&headers["x-both"], &headers["authorization"], &headers["x-static"]),
+        (&"x".parse().unwrap(), &"hunter2".parse().unwrap(), &"s".parse().unwrap())
+    );
 }
 
 #[tokio::test]

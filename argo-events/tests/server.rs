@@ -88,7 +88,8 @@ async fn bodies_come_as_json_form_or_query_and_share_a_port() {
     assert_eq!((&payload["body"], &payload["metadata"]), (&json!({"n": 1}), &json!({"team": "x"})));
     assert_eq!(payload["header"]["Authorization"], json!(["*** Masked Auth Secret ***"]));
     assert_eq!(answer(client().post(world.url("/post")).body(r#"{"skip": true}"#)).await, ok, "filtered is a success");
-    let form = client().post(world.url("/post")).header("Content-Type", "application/x-www-form-urlencoded").body("k=v");
+    let form =
+        client().post(world.url("/post")).header("Content-Type", "application/x-www-form-urlencoded").body("k=v");
     assert_eq!(answer(form).await, ok);
     assert_eq!(world.payload().await["body"], json!({"k": ["v"]}));
     assert_eq!(answer(client().put(world.url("/post"))).await, (400, "http method does not match".into()));
@@ -137,7 +138,8 @@ async fn a_changed_source_takes_over_its_endpoint_and_a_missing_secret_is_told()
     let object = json!({"metadata": {"name": "hooks", "namespace": "n"}, "spec": spec});
     world.runner.update(&serde_json::from_value(object).unwrap());
     let settled = async {
-        while world.runner.health()["post"] != Listening::Yes || world.runner.health()["locked"] == Listening::Starting {
+        while world.runner.health()["post"] != Listening::Yes || world.runner.health()["locked"] == Listening::Starting
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -1,6 +1,6 @@
 //! Worlds in one line.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 
 use argo_core::{
     Clock, Object, ObjectRef,
@@ -175,8 +175,4 @@ pub(crate) async fn push(url: &str, secret: &str, delivery: &str, body: &Value) 
 
 pub(crate) fn clock() -> Clock {
     Clock::system()
-}
-
-pub(crate) fn arc<T>(it: T) -> Arc<T> {
-    Arc::new(it)
 }

@@ -9,7 +9,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     fs::{File, OpenOptions, TryLockError},
-    io::{BufRead, BufReader, Seek, SeekFrom, Write},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +27,8 @@ use crate::api::Event;
 
 /// Rewrite when the journal is at least this large and twice what it was after the last rewrite.
 const REWRITE_AT: u64 = 4 << 20;
+/// No record is longer: what comes without a line end for so long is not a journal.
+const MAX_LINE: u64 = 64 << 20;
 /// How many callers wait for the journal at most before others wait to wait.
 const QUEUE: usize = 1024;
 
@@ -248,10 +250,31 @@ impl Writer {
 
 type Waiting = Vec<(Option<Record>, oneshot::Sender<Result<Published, BusError>>)>;
 
+/// What a journal asks of its file.
+trait Disk: Send {
+    /// Writes at the end, and waits until it is on the disk.
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
+
+    /// Forgets everything after `length`.
+    fn cut(&mut self, length: u64) -> std::io::Result<()>;
+}
+
+impl Disk for File {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.write_all(bytes)?;
+        self.sync_data()
+    }
+
+    fn cut(&mut self, length: u64) -> std::io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(|_| ())
+    }
+}
+
 /// The file.
 struct Journal {
     path: PathBuf,
-    file: File,
+    file: Box<dyn Disk>,
     length: u64,
     rewritten: u64,
     /// Set when the file's end is not known any more: nothing can be accepted then.
@@ -274,9 +297,13 @@ impl Journal {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = reader.read_until(b'\n', &mut line).map_err(fail)?;
+            let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).map_err(fail)?;
             if read == 0 {
                 break;
+            }
+            if read as u64 == MAX_LINE {
+                let message = format!("a line is longer than {MAX_LINE} bytes");
+                return Err(BusError::Corrupt { path: path.display().to_string(), offset: length, message });
             }
             match serde_json::from_slice(&line) {
                 Ok(record) if line.ends_with(b"\n") => log.apply(record),
@@ -285,8 +312,7 @@ impl Journal {
                 Ok(_) => break,
                 Err(error) => {
                     // A tear may leave garbage with a line end in it only in what was never synced: the last lines.
-                    let rest = reader.read_until(b'\n', &mut Vec::new()).map_err(fail)?;
-                    if rest == 0 {
+                    if reader.fill_buf().map_err(fail)?.is_empty() {
                         break;
                     }
                     return Err(BusError::Corrupt {
@@ -302,22 +328,21 @@ impl Journal {
         file.seek(SeekFrom::Start(length)).map_err(fail)?;
         file.sync_all().map_err(fail)?;
         sync_parent(&path).map_err(fail)?;
-        Ok(Self { path, file, length, rewritten: length, broken: None })
+        Ok(Self { path, file: Box::new(file), length, rewritten: length, broken: None })
     }
 
     fn append(&mut self, lines: &[u8]) -> Result<(), String> {
         if let Some(message) = &self.broken {
             return Err(message.clone());
         }
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
-        match written {
+        match self.file.append(lines) {
             Ok(()) => {
                 self.length += lines.len() as u64;
                 Ok(())
             }
             Err(error) => {
                 // A full disk, say. What was written of it must not be taken for accepted later.
-                let back = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
+                let back = self.file.cut(self.length);
                 if let Err(worse) = back {
                     self.broken = Some(format!("{error}; then {worse}: the bus must be opened again"));
                 }
@@ -346,7 +371,7 @@ impl Journal {
         sync_parent(&self.path)?;
         self.length = lines.len() as u64;
         self.rewritten = self.length;
-        self.file = file;
+        self.file = Box::new(file);
         Ok(())
     }
 }
@@ -365,5 +390,60 @@ impl fmt::Debug for Member {
 impl fmt::Debug for FileBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FileBus({}, {} waiting)", self.path.display(), self.waiting())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A disk with so much room left, which may be asked to fail at cutting too.
+    #[derive(Clone)]
+    struct Small {
+        bytes: Arc<Mutex<Vec<u8>>>,
+        room: usize,
+        cuts: bool,
+    }
+
+    impl Disk for Small {
+        fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+            let mut held = self.bytes.lock().unwrap();
+            let fits = bytes.len().min(self.room.saturating_sub(held.len()));
+            held.extend(&bytes[..fits]);
+            if fits < bytes.len() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn cut(&mut self, length: u64) -> std::io::Result<()> {
+            if !self.cuts {
+                return Err(std::io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            self.bytes.lock().unwrap().truncate(length as usize);
+            Ok(())
+        }
+    }
+
+    fn journal(cuts: bool) -> (Journal, Small) {
+        let disk = Small { bytes: Arc::default(), room: 10, cuts };
+        let file = Box::new(disk.clone());
+        (Journal { path: PathBuf::from("bus"), file, length: 0, rewritten: 0, broken: None }, disk)
+    }
+
+    #[test]
+    fn a_full_disk_refuses_and_what_was_half_written_is_taken_back() {
+        let (mut journal, disk) = journal(true);
+        journal.append(b"12345\n").unwrap();
+        assert!(journal.append(b"67890\n").is_err());
+        assert_eq!(*disk.bytes.lock().unwrap(), b"12345\n");
+        journal.append(b"abc\n").unwrap();
+        assert_eq!(*disk.bytes.lock().unwrap(), b"12345\nabc\n");
+    }
+
+    #[test]
+    fn a_journal_whose_end_is_not_known_accepts_nothing_more() {
+        let (mut journal, _) = journal(false);
+        assert!(journal.append(b"123456789012\n").is_err());
+        assert!(journal.append(b"1\n").unwrap_err().contains("opened again"));
     }
 }
