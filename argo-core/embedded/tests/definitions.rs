@@ -122,3 +122,40 @@ async fn custom_updates_must_name_a_revision() {
     let status = status_of(widgets.replace("w", &PostParams::default(), &object(widget(json!({ "size": 2 })))).await.expect_err("unconditional"));
     assert_eq!(status.message, "widgets.example.com \"w\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update");
 }
+
+#[tokio::test]
+async fn rules_in_cel_are_checked_on_create_and_on_transitions() {
+    let cluster = Cluster::new();
+    let mut definition = widgets(true);
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    schema["x-kubernetes-validations"] = json!([
+        { "rule": "!has(self.name) || self.name != 'root'", "message": "root is reserved" },
+        { "rule": "self.size >= oldSelf.size", "message": "may not shrink" },
+    ]);
+    cluster.install_crds(&[definition.clone()]).expect("installed");
+    let widgets = dynamic(&cluster, "example.com", "v1", "Widget", "widgets");
+    let refused = status_of(widgets.create(&PostParams::default(), &object(widget(json!({ "size": 2, "name": "root" })))).await.expect_err("reserved"));
+    assert_eq!(refused.message, "Widget.example.com \"w\" is invalid: spec: Invalid value: \"object\": root is reserved");
+    widgets.create(&PostParams::default(), &object(widget(json!({ "size": 2 })))).await.expect("created");
+    let shrink = Patch::Merge(json!({ "spec": { "size": 1 } }));
+    let refused = status_of(widgets.patch("w", &PatchParams::default(), &shrink).await.expect_err("shrinks"));
+    assert_eq!(refused.message, "Widget.example.com \"w\" is invalid: spec: Invalid value: \"object\": may not shrink");
+
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"][0]["rule"] = json!("self.name ==");
+    let refused = cluster.install_crds(&[definition]).expect_err("does not compile");
+    assert!(refused.message.contains("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: compilation failed"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_was_invalid_before_may_stay_while_it_is_not_touched() {
+    let cluster = Cluster::new();
+    let mut definition = widgets(true);
+    cluster.install_crds(&[definition.clone()]).expect("installed");
+    let api = dynamic(&cluster, "example.com", "v1", "Widget", "widgets");
+    api.create(&PostParams::default(), &object(widget(json!({ "size": 9 })))).await.expect("created");
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]["maximum"] = json!(5);
+    cluster.install_crds(&[definition]).expect("tightened");
+    api.patch("w", &PatchParams::default(), &Patch::Merge(json!({ "spec": { "colour": "green" } }))).await.expect("another field");
+    let refused = status_of(api.patch("w", &PatchParams::default(), &Patch::Merge(json!({ "spec": { "size": 8 } }))).await.expect_err("still too large"));
+    assert_eq!(refused.code, 422);
+}

@@ -5,6 +5,8 @@
 mod client;
 mod controllers;
 mod definitions;
+mod https;
 mod simulator;
+mod store;
 mod support;
 mod watches;

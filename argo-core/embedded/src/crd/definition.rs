@@ -81,6 +81,13 @@ pub(crate) fn validate_definition(definition: &Value, live: Option<&Value>) -> V
         if version.pointer("/schema/openAPIV3Schema").is_none() && !flag(&definition["spec"], "preserveUnknownFields") {
             causes.push(Cause::required(format!("spec.versions[{index}].schema.openAPIV3Schema"), "schemas are required"));
         }
+        let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
+        if live.and_then(|live| live.pointer(&format!("/spec/versions/{index}/schema/openAPIV3Schema"))) != Some(schema) {
+            causes.extend(super::rules::broken(schema).into_iter().map(|(path, why)| {
+                let field = format!("spec.versions[{index}].schema.openAPIV3Schema{path}");
+                Cause { reason: "FieldValueInvalid", field, message: format!("Invalid value: compilation failed: {why}") }
+            }));
+        }
     }
     if let Some(live) = live {
         for pointer in ["/spec/scope", "/spec/group", "/spec/names/plural", "/spec/names/kind"] {

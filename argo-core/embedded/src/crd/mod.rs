@@ -1,7 +1,10 @@
 //! CustomResourceDefinitions: from the moment one is stored, its resources are served.
 
 mod definition;
+mod rules;
 mod schema;
+
+use std::sync::Arc;
 
 use argo_merge::Schema;
 use serde_json::{Value, json};
@@ -22,6 +25,7 @@ pub(crate) struct CustomVersion {
     pub(crate) selectable_fields: Vec<String>,
     /// The definition keeps unknown fields altogether.
     preserve_all: bool,
+    rules: Arc<rules::Rules>,
 }
 
 /// A printer column.
@@ -62,6 +66,7 @@ impl CustomVersion {
             columns,
             selectable_fields: version.get("selectableFields").and_then(Value::as_array).into_iter().flatten().map(|field| text(field, "jsonPath")).collect(),
             preserve_all,
+            rules: Arc::default(),
             schema,
         }
     }
@@ -83,12 +88,54 @@ impl CustomVersion {
         schema::default(object, &self.schema);
     }
 
-    /// Problems of an object that is created, or updated from `live`.
-    pub(crate) fn validate(&self, object: &Value, _live: Option<&Value>) -> Vec<Cause> {
+    /// Problems of an object that is created, or updated from `live`. What was wrong before and did not change is let pass.
+    pub(crate) fn validate(&self, object: &Value, live: Option<&Value>) -> Vec<Cause> {
         let mut causes = Vec::new();
         schema::validate(object, &self.schema, "", &mut causes);
+        if let Some(live) = live {
+            causes.retain(|cause| !unchanged(cause, object, live));
+        }
+        if causes.is_empty() {
+            causes = self.rules.check(&self.schema, object, live);
+            if let Some(live) = live {
+                causes.retain(|cause| !unchanged(cause, object, live));
+            }
+        } else if self.rules.any(&self.schema) {
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                field: "<nil>".to_owned(),
+                message: "Invalid value: \"null\": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation".to_owned(),
+            });
+        }
         causes
     }
+}
+
+/// Whether the value a cause complains of is the same as before.
+fn unchanged(cause: &Cause, object: &Value, live: &Value) -> bool {
+    // What is missing is missing from its parent: that must be unchanged.
+    let field = if cause.reason == "FieldValueRequired" { cause.field.rsplit_once('.').map_or("", |(parent, _)| parent) } else { &cause.field };
+    match (value_at(object, field), value_at(live, field)) {
+        (Some(now), Some(before)) => now == before && !field.is_empty(),
+        _ => false,
+    }
+}
+
+/// The value at a path in the notation of causes: `spec.parts[1].name`.
+fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut current = object;
+    for step in path.split('.').filter(|step| !step.is_empty()) {
+        let (name, indexes) = step.split_once('[').map_or((step, ""), |(name, rest)| (name, rest));
+        current = current.get(name)?;
+        for index in indexes.split('[').filter(|index| !index.is_empty()) {
+            let index = index.trim_end_matches(']');
+            current = match index.parse::<usize>() {
+                Ok(index) if current.is_array() => current.get(index)?,
+                _ => current.get(index)?,
+            };
+        }
+    }
+    Some(current)
 }
 
 const AGE: &str = "Time at which the object was created, in UTC.";

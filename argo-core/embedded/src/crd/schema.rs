@@ -161,7 +161,7 @@ fn check_fields(fields: &Map<String, Value>, schema: &Value, path: &str, causes:
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use rand::TryRngCore;
 use serde_json::{Value, json};
 
 use super::delete::{DeleteOptions, Deleted};
@@ -205,7 +206,7 @@ impl State {
         let mut review = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
         let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
         let expires = call.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
-        let token = self.ids.uid();
+        let token = secret()?;
         let user = format!("system:serviceaccount:{}:{}", call.namespace.unwrap_or_default(), call.name_or_empty());
         self.tokens.insert(token.clone(), (user, expires));
         review["apiVersion"] = Value::from("authentication.k8s.io/v1");
@@ -214,6 +215,13 @@ impl State {
         review["status"] = json!({ "token": token, "expirationTimestamp": meta::timestamp_text(expires) });
         Ok(Outcome::Json(201, review))
     }
+}
+
+/// A token nobody can guess: unlike uids it does not follow the seed.
+fn secret() -> Result<String, ApiError> {
+    let mut bytes = [0u8; 32];
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|_| ApiError::internal("no randomness"))?;
+    Ok(hex::encode(bytes))
 }
 
 fn scale_of(object: &Value, paths: &ScalePaths) -> Value {

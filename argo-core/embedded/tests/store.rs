@@ -1,0 +1,181 @@
+//! The store against a small model, and on disk.
+
+use std::collections::BTreeMap;
+
+use argo_embedded::store::{EventKind, GroupResource, ObjectKey, Op, Store, StoreError, revision_of};
+use argo_embedded::{Cluster, ListFilter, WatchKind};
+use kube::api::{ListParams, PostParams};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(u8, u8),
+    Update(u8, u8, bool),
+    Delete(u8, bool),
+    Compact,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..6u8, any::<u8>()).prop_map(|(name, value)| Step::Create(name, value)),
+        4 => (0..6u8, any::<u8>(), any::<bool>()).prop_map(|(name, value, stale)| Step::Update(name, value, stale)),
+        3 => (0..6u8, any::<bool>()).prop_map(|(name, stale)| Step::Delete(name, stale)),
+        1 => Just(Step::Compact),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The store equals a map; revisions count up by one; every past state can be had back until compaction; events replay to the present.
+    #[test]
+    fn store_equals_its_model(steps in steps()) {
+        let things = GroupResource::new("example.com", "things");
+        let key = |name: u8| ObjectKey::new(Some("default"), &format!("t{name}"));
+        let body = |value: u8| json!({ "metadata": {}, "value": value });
+        let mut store = Store::new(1000);
+        let mut model: BTreeMap<ObjectKey, (u64, u8)> = BTreeMap::new();
+        let mut history: Vec<(u64, BTreeMap<ObjectKey, u8>)> = vec![(0, BTreeMap::new())];
+        let mut compacted = 0;
+        for step in steps {
+            let before = store.revision();
+            let expected = |name: u8, stale: bool| model.get(&key(name)).map(|(revision, _)| if stale { revision + 1000 } else { *revision });
+            let (outcome, change): (_, Option<(ObjectKey, Option<u8>)>) = match &step {
+                Step::Create(name, value) => {
+                    let fits = !model.contains_key(&key(*name));
+                    (store.apply(&things, Op::Create { key: key(*name), object: body(*value) }), fits.then(|| (key(*name), Some(*value))))
+                }
+                Step::Update(name, value, stale) => {
+                    let fits = model.contains_key(&key(*name)) && !stale;
+                    let op = Op::Update { key: key(*name), object: body(*value), expected: expected(*name, *stale) };
+                    (store.apply(&things, op), fits.then(|| (key(*name), Some(*value))))
+                }
+                Step::Delete(name, stale) => {
+                    let fits = model.contains_key(&key(*name)) && !stale;
+                    (store.apply(&things, Op::Delete { key: key(*name), expected: expected(*name, *stale) }), fits.then(|| (key(*name), None)))
+                }
+                Step::Compact => {
+                    store.compact();
+                    compacted = store.revision();
+                    continue;
+                }
+            };
+            prop_assert_eq!(outcome.is_ok(), change.is_some());
+            match (outcome, change) {
+                (Ok(event), Some((key, value))) => {
+                    prop_assert_eq!(event.revision, before + 1);
+                    prop_assert_eq!(revision_of(&event.object), before + 1);
+                    match value {
+                        Some(value) => model.insert(key, (event.revision, value)),
+                        None => model.remove(&key),
+                    };
+                    history.push((event.revision, model.iter().map(|(key, (_, value))| (key.clone(), *value)).collect()));
+                }
+                _ => prop_assert_eq!(store.revision(), before),
+            }
+        }
+        for (revision, state) in &history {
+            match store.snapshot_at(&things, None, *revision) {
+                Ok(snapshot) => {
+                    let items: BTreeMap<ObjectKey, u8> = snapshot.items.into_iter().map(|(key, object)| (key, object["value"].as_u64().expect("a number") as u8)).collect();
+                    prop_assert_eq!(&items, state);
+                    // Replayed from here, the events lead to the present.
+                    let mut replayed = state.clone();
+                    for event in store.events_since(&things, *revision).expect("not compacted") {
+                        match event.kind {
+                            EventKind::Deleted => replayed.remove(&event.key),
+                            _ => replayed.insert(event.key.clone(), event.object["value"].as_u64().expect("a number") as u8),
+                        };
+                    }
+                    prop_assert_eq!(&replayed, &history.last().expect("never empty").1);
+                }
+                Err(StoreError::Compacted { .. }) => prop_assert!(*revision < compacted),
+                Err(other) => return Err(TestCaseError::fail(other.to_string())),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn store_on_disk_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.redb");
+    let (revision, uid) = {
+        let cluster = Cluster::open(&path).expect("opened");
+        cluster.install_crds(&[widgets(true)]).expect("installed");
+        let maps = config_maps(&cluster);
+        let created = maps.create(&PostParams::default(), &config_map("a", json!({ "k": "1" }))).await.expect("created");
+        maps.create(&PostParams::default(), &config_map("b", json!({}))).await.expect("created");
+        maps.delete("b", &Default::default()).await.expect("deleted");
+        (cluster.revision(), created.metadata.uid)
+    };
+    let cluster = reopen(&path).await;
+    assert_eq!(cluster.revision(), revision, "opening writes nothing");
+    assert_eq!(config_maps(&cluster).get("a").await.expect("read").metadata.uid, uid);
+    let widgets = dynamic(&cluster, "example.com", "v1", "Widget", "widgets");
+    assert_eq!(widgets.list(&ListParams::default()).await.expect("still served").items.len(), 0);
+    // The log goes on over the restart: a watch from before sees the delete.
+    let mut watch = cluster.direct("test").watch("configmaps", "", &ListFilter::default(), Some(revision - 2)).expect("watch");
+    let kinds = [watch.next().await.expect("event").expect("ok").kind, watch.next().await.expect("event").expect("ok").kind];
+    assert_eq!(kinds, [WatchKind::Added, WatchKind::Deleted]);
+    let next = config_maps(&cluster).create(&PostParams::default(), &config_map("c", json!({}))).await.expect("created");
+    assert_eq!(next.metadata.resource_version, Some((revision + 1).to_string()));
+    assert_ne!(next.metadata.uid, uid, "uids do not repeat over a restart");
+    assert!(Cluster::open(&path).is_err(), "one process at a time");
+}
+
+/// The file is free once the last handle of the first cluster is dropped, which clients do a moment later.
+async fn reopen(path: &std::path::Path) -> Cluster {
+    for _ in 0..200 {
+        match Cluster::open(path) {
+            Ok(cluster) => return cluster,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    }
+    Cluster::open(path).expect("reopened")
+}
+
+/// What a killed process leaves behind: run by the test below in a process of its own.
+#[test]
+fn writer_that_gets_killed() {
+    let Ok(path) = std::env::var("ARGO_EMBEDDED_VICTIM") else { return };
+    let cluster = Cluster::open(path).expect("opened");
+    let direct = cluster.direct("victim");
+    for number in 0.. {
+        let object: Value = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("m{number}") } });
+        direct.create(object).expect("created");
+        println!("acknowledged {number}");
+    }
+}
+
+#[test]
+fn kill_loses_nothing_acknowledged() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.redb");
+    let mut victim = std::process::Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--exact", "store::writer_that_gets_killed", "--nocapture"])
+        .env("ARGO_EMBEDDED_VICTIM", &path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut lines = BufReader::new(victim.stdout.take().expect("a pipe")).lines();
+    let mut acknowledged = 0;
+    while acknowledged < 25 {
+        let line = lines.next().expect("goes on").expect("text");
+        if line.starts_with("acknowledged") {
+            acknowledged += 1;
+        }
+    }
+    victim.kill().expect("killed");
+    acknowledged += lines.map_while(Result::ok).filter(|line| line.starts_with("acknowledged")).count();
+    victim.wait().expect("gone");
+    let cluster = Cluster::open(&path).expect("reopened");
+    let kept = cluster.direct("test").list("configmaps", "default", &ListFilter::default()).expect("list").items.len();
+    assert!(kept >= acknowledged, "{kept} kept of {acknowledged} acknowledged");
+    assert!(kept <= acknowledged + 1, "{kept} kept, one more than {acknowledged} at most");
+}
