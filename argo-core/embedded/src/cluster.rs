@@ -15,7 +15,7 @@ use crate::persist::{Disk, PersistError, Restored};
 use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State};
 use crate::session::{ClientOptions, Session};
 use crate::simulator::{Simulator, SimulatorConfig};
-use crate::store::Store;
+use crate::store::{GroupResource, Store};
 
 /// How many events of each resource are kept for watches to replay, unless the builder says otherwise.
 const LOG_CAPACITY: usize = 10_000;
@@ -58,7 +58,15 @@ pub struct ClusterBuilder {
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        Self { clock: Clock::system(), seed: 0, path: None, log_capacity: LOG_CAPACITY, rbac: false, admission: Vec::new(), simulator: None }
+        Self {
+            clock: Clock::system(),
+            seed: 0,
+            path: None,
+            log_capacity: LOG_CAPACITY,
+            rbac: false,
+            admission: Vec::new(),
+            simulator: None,
+        }
     }
 }
 
@@ -176,7 +184,15 @@ impl Cluster {
     }
 
     fn start(clock: Clock, state: State) -> Self {
-        let cluster = Self { server: Arc::new(Server { state: Mutex::new(state), clock, faults: Faults::default(), journal: Journal::default() }), simulator: None };
+        let cluster = Self {
+            server: Arc::new(Server {
+                state: Mutex::new(state),
+                clock,
+                faults: Faults::default(),
+                journal: Journal::default(),
+            }),
+            simulator: None,
+        };
         let direct = cluster.direct("argo-embedded");
         for name in INITIAL_NAMESPACES {
             match direct.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })) {
@@ -202,14 +218,25 @@ impl Cluster {
 
     /// The tower service under [`Cluster::client_with`], for other HTTP clients.
     pub fn service(&self, client: &str, session: Session) -> LocalService {
-        let caller = Caller { client: client.to_owned(), user: "kubernetes-admin".to_owned(), groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()] };
+        let caller = Caller {
+            client: client.to_owned(),
+            user: "kubernetes-admin".to_owned(),
+            groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
+        };
         LocalService::new(self.server.clone(), session, caller)
     }
 
     /// A client that acts as another user, for clusters with RBAC.
     pub fn client_as(&self, user: &str, groups: &[&str]) -> kube::Client {
-        let caller = Caller { client: user.to_owned(), user: user.to_owned(), groups: groups.iter().map(|group| (*group).to_owned()).collect() };
-        kube::Client::new(LocalService::new(self.server.clone(), Session::new(&ClientOptions::named(user)), caller), "default")
+        let caller = Caller {
+            client: user.to_owned(),
+            user: user.to_owned(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
+        kube::Client::new(
+            LocalService::new(self.server.clone(), Session::new(&ClientOptions::named(user)), caller),
+            "default",
+        )
     }
 
     /// Calls without HTTP, by a writer of this name.
@@ -273,7 +300,8 @@ impl Cluster {
     /// # Errors
     /// The text is no YAML, or an object is refused; those before it are there.
     pub fn apply_yaml(&self, text: &str) -> Result<Vec<Arc<Value>>, ApiError> {
-        let objects = crate::yaml::objects(text).map_err(|error| ApiError::bad_request(format!("error parsing YAML: {error}")))?;
+        let objects = crate::yaml::objects(text)
+            .map_err(|error| ApiError::bad_request(format!("error parsing YAML: {error}")))?;
         objects.into_iter().map(|object| self.put(object)).collect()
     }
 
@@ -285,18 +313,27 @@ impl Cluster {
     pub fn dump(&self) -> Vec<Arc<Value>> {
         let state = self.server.state.lock();
         let resources: Vec<_> = state.store.resources().cloned().collect();
-        resources.iter().flat_map(|resource| state.store.objects(resource, None).map(|(_, object)| object.clone()).collect::<Vec<_>>()).collect()
+        resources
+            .iter()
+            .flat_map(|resource| {
+                state.store.objects(resource, None).map(|(_, object)| object.clone()).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// Sets the text that a container's log shows.
     pub fn set_log(&self, namespace: &str, pod: &str, container: &str, text: impl Into<String>) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
-        self.server.state.lock().logs.insert(key, text.into());
+        let mut state = self.server.state.lock();
+        state.logs.insert(key, text.into());
+        state.wake(&GroupResource::new("", "pods"));
     }
 
     /// Appends to the text that a container's log shows.
     pub fn append_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
-        self.server.state.lock().logs.entry(key).or_default().push_str(text);
+        let mut state = self.server.state.lock();
+        state.logs.entry(key).or_default().push_str(text);
+        state.wake(&GroupResource::new("", "pods"));
     }
 }

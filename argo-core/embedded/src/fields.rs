@@ -26,7 +26,13 @@ pub(crate) fn track(call: &Call<'_>, live: Option<&Value>, change: Change, part:
 }
 
 /// Merges an applied configuration into the live object.
-pub(crate) fn apply(call: &Call<'_>, part: Part, live: Option<&Value>, config: &Value, force: bool) -> Result<Value, ApiError> {
+pub(crate) fn apply(
+    call: &Call<'_>,
+    part: Part,
+    live: Option<&Value>,
+    config: &Value,
+    force: bool,
+) -> Result<Value, ApiError> {
     let time = timestamp_text(call.now);
     let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
     let writer = writer(call, part, &manager, &version, &time, config);
@@ -46,16 +52,31 @@ pub(crate) fn apply(call: &Call<'_>, part: Part, live: Option<&Value>, config: &
     })
 }
 
-fn writer<'a>(call: &Call<'_>, part: Part, manager: &'a str, version: &'a str, time: &'a str, object: &Value) -> Writer<'a> {
+fn writer<'a>(
+    call: &Call<'_>,
+    part: Part,
+    manager: &'a str,
+    version: &'a str,
+    time: &'a str,
+    object: &Value,
+) -> Writer<'a> {
     let writer = Writer::new(manager, version, time);
     match part {
         Part::Status => {
-            let others: Vec<&str> = object.as_object().into_iter().flat_map(|root| root.keys()).map(String::as_str).filter(|field| *field != "status").collect();
+            let others: Vec<&str> = object
+                .as_object()
+                .into_iter()
+                .flat_map(|root| root.keys())
+                .map(String::as_str)
+                .filter(|field| *field != "status")
+                .collect();
             let paths: Vec<&[&str]> = others.iter().map(std::slice::from_ref).collect();
             writer.subresource("status").ignoring(FieldSet::of_fields(&paths))
         }
         Part::Scale => writer.subresource("scale"),
-        Part::Main | Part::Finalize if call.version_def().status => writer.ignoring(FieldSet::of_fields(&[&["status"]])),
+        Part::Main | Part::Finalize if call.version_def().status => {
+            writer.ignoring(FieldSet::of_fields(&[&["status"]]))
+        }
         Part::Main | Part::Finalize => writer,
     }
 }

@@ -25,7 +25,11 @@ fn follow<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
         Step::Field(name) => value.get(name).into_iter().collect(),
         Step::Index(index) => {
             let Some(items) = value.as_array() else { return Vec::new() };
-            let at = if *index < 0 { items.len().checked_sub(index.unsigned_abs() as usize) } else { usize::try_from(*index).ok() };
+            let at = if *index < 0 {
+                items.len().checked_sub(index.unsigned_abs() as usize)
+            } else {
+                usize::try_from(*index).ok()
+            };
             at.and_then(|at| items.get(at)).into_iter().collect()
         }
         Step::Every => match value {
@@ -114,7 +118,8 @@ fn bracket(text: &str) -> Option<Step> {
             Some((left, right)) => (left, false, right),
             None => condition.split_once("==").map(|(left, right)| (left, true, right))?,
         };
-        let field = left.trim().strip_prefix('@')?.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let field =
+            left.trim().strip_prefix('@')?.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let right = right.trim();
         let value = match quoted(right) {
             Some(text) => Value::from(text),

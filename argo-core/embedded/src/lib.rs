@@ -34,7 +34,9 @@ pub mod store;
 mod yaml;
 
 pub use cluster::{Cluster, ClusterBuilder};
-pub use faces::{DeleteParams, Direct, List, ListFilter, LocalService, ServeError, Serving, Watch, WatchEvent, WatchKind};
+pub use faces::{
+    DeleteParams, Direct, List, ListFilter, LocalService, ServeError, Serving, Watch, WatchEvent, WatchKind,
+};
 pub use persist::PersistError;
 pub use server::{Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, ResponseBody, Verb};
 pub use session::{ClientOptions, Session};

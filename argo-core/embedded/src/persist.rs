@@ -77,7 +77,9 @@ impl Disk {
         let (fresh, found_seed, drawn, revision, compacted);
         {
             let mut meta = write.open_table(META).map_err(|error| fail(error.into()))?;
-            let number = |name: &str, meta: &redb::Table<'_, &str, u64>| meta.get(name).map(|value| value.map(|value| value.value())).map_err(|error| fail(error.into()));
+            let number = |name: &str, meta: &redb::Table<'_, &str, u64>| {
+                meta.get(name).map(|value| value.map(|value| value.value())).map_err(|error| fail(error.into()))
+            };
             match number("format", &meta)? {
                 Some(found) if found != FORMAT => return Err(PersistError::Format { path: shown.clone(), found }),
                 Some(_) => fresh = false,
@@ -98,30 +100,51 @@ impl Disk {
                 let parts: Vec<&str> = key.value().split('\0').collect();
                 let [group, resource, namespace, name] = parts[..] else { return Err(corrupt()) };
                 let object: Value = serde_json::from_slice(value.value()).map_err(|_| corrupt())?;
-                store.restore_object(&GroupResource::new(group, resource), ObjectKey::new(Some(namespace), name), Arc::new(object));
+                store.restore_object(
+                    &GroupResource::new(group, resource),
+                    ObjectKey::new(Some(namespace), name),
+                    Arc::new(object),
+                );
             }
             let events = write.open_table(EVENTS).map_err(|error| fail(error.into()))?;
             for item in events.iter().map_err(|error| fail(error.into()))? {
                 let (revision, value) = item.map_err(|error| fail(error.into()))?;
-                let event = serde_json::from_slice(value.value()).ok().and_then(|value| decode(revision.value(), &value));
-                store.restore_event(event.ok_or_else(|| PersistError::Corrupt { path: shown.clone(), record: format!("event {}", revision.value()) })?);
+                let event =
+                    serde_json::from_slice(value.value()).ok().and_then(|value| decode(revision.value(), &value));
+                store.restore_event(event.ok_or_else(|| PersistError::Corrupt {
+                    path: shown.clone(),
+                    record: format!("event {}", revision.value()),
+                })?);
             }
         }
         write.commit().map_err(|error| fail(error.into()))?;
         store.restore_revision(revision, compacted);
-        Ok(Restored { disk: Self { database, path: shown, capacity: capacity as u64 }, store, seed: found_seed, drawn, fresh })
+        Ok(Restored {
+            disk: Self { database, path: shown, capacity: capacity as u64 },
+            store,
+            seed: found_seed,
+            drawn,
+            fresh,
+        })
     }
 
     /// Writes one change. When this returns, the change survives the process.
     pub(crate) fn write(&mut self, event: &Event, drawn: u64) -> Result<(), PersistError> {
-        self.try_write(event, drawn).map_err(|source| PersistError::Database { path: self.path.clone(), source: Box::new(source) })
+        self.try_write(event, drawn)
+            .map_err(|source| PersistError::Database { path: self.path.clone(), source: Box::new(source) })
     }
 
     fn try_write(&self, event: &Event, drawn: u64) -> Result<(), redb::Error> {
         let mut write = self.database.begin_write()?;
         write.set_durability(Durability::Immediate)?;
         {
-            let key = [&event.resource.group, &event.resource.resource, event.key.namespace.as_str(), event.key.name.as_str()].join("\0");
+            let key = [
+                &event.resource.group,
+                &event.resource.resource,
+                event.key.namespace.as_str(),
+                event.key.name.as_str(),
+            ]
+            .join("\0");
             let mut objects = write.open_table(OBJECTS)?;
             match event.kind {
                 EventKind::Deleted => {
@@ -137,7 +160,11 @@ impl Disk {
             meta.insert("revision", event.revision)?;
             meta.insert("drawn", drawn)?;
             // The log on disk is bounded over all resources together.
-            if let Some(oldest) = event.revision.checked_sub(self.capacity.saturating_mul(4)).filter(|oldest| oldest % 256 == 0 && *oldest > 0) {
+            if let Some(oldest) = event
+                .revision
+                .checked_sub(self.capacity.saturating_mul(4))
+                .filter(|oldest| oldest % 256 == 0 && *oldest > 0)
+            {
                 events.retain(|revision, _| revision > oldest)?;
                 meta.insert("compacted", oldest)?;
             }
@@ -159,7 +186,6 @@ impl Disk {
         };
         compact().map_err(|source| PersistError::Database { path: self.path.clone(), source: Box::new(source) })
     }
-
 }
 
 fn encode(event: &Event) -> Value {

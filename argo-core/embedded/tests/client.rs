@@ -43,13 +43,19 @@ async fn errors_are_worded_as_by_the_api_server() {
     let maps = config_maps(&cluster);
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("created");
     let twice = status_of(maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("twice"));
-    assert_eq!((twice.code, twice.reason.as_str(), twice.message.as_str()), (409, "AlreadyExists", "configmaps \"a\" already exists"));
+    assert_eq!(
+        (twice.code, twice.reason.as_str(), twice.message.as_str()),
+        (409, "AlreadyExists", "configmaps \"a\" already exists")
+    );
 
     let elsewhere: Api<ConfigMap> = Api::namespaced(cluster.client(), "nowhere");
-    let missing = status_of(elsewhere.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("no namespace"));
+    let missing = status_of(
+        elsewhere.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("no namespace"),
+    );
     assert_eq!((missing.code, missing.message.as_str()), (404, "namespaces \"nowhere\" not found"));
 
-    let invalid = status_of(maps.create(&PostParams::default(), &config_map("Bad_Name", json!({}))).await.expect_err("bad name"));
+    let invalid =
+        status_of(maps.create(&PostParams::default(), &config_map("Bad_Name", json!({}))).await.expect_err("bad name"));
     assert_eq!((invalid.code, invalid.reason.as_str()), (422, "Invalid"));
     assert!(invalid.message.starts_with("ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value: \"Bad_Name\": a lowercase RFC 1123 subdomain"), "{}", invalid.message);
     assert_eq!(invalid.details.expect("details").causes[0].field, "metadata.name");
@@ -65,7 +71,10 @@ async fn update_that_changes_nothing_is_not_written() {
     let maps = config_maps(&cluster);
     let created = maps.create(&PostParams::default(), &config_map("a", json!({ "k": "1" }))).await.expect("created");
     let mark = cluster.journal().mark();
-    let patched = maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({ "data": { "k": "1" } }))).await.expect("patched");
+    let patched = maps
+        .patch("a", &PatchParams::default(), &Patch::Merge(json!({ "data": { "k": "1" } })))
+        .await
+        .expect("patched");
     assert_eq!(patched.metadata.resource_version, created.metadata.resource_version);
     assert_eq!(cluster.journal().writes_since(mark), []);
 }
@@ -76,9 +85,15 @@ async fn builtin_defaults_are_filled_in_and_status_is_apart() {
     let deployments: Api<Deployment> = Api::default_namespaced(cluster.client());
     let mut wanted = deployment("web");
     wanted["status"] = json!({ "replicas": 7 });
-    let created = deployments.create(&PostParams::default(), &serde_json::from_value(wanted).expect("deployment")).await.expect("created");
+    let created = deployments
+        .create(&PostParams::default(), &serde_json::from_value(wanted).expect("deployment"))
+        .await
+        .expect("created");
     let spec = created.spec.clone();
-    assert_eq!((spec.replicas, spec.revision_history_limit, spec.progress_deadline_seconds), (Some(1), Some(10), Some(600)));
+    assert_eq!(
+        (spec.replicas, spec.revision_history_limit, spec.progress_deadline_seconds),
+        (Some(1), Some(10), Some(600))
+    );
     assert_eq!(spec.template.spec.expect("pod").termination_grace_period_seconds, Some(30));
     assert_eq!(created.metadata.generation, Some(1));
     assert_eq!(created.status.unwrap_or_default().replicas, None);
@@ -87,12 +102,25 @@ async fn builtin_defaults_are_filled_in_and_status_is_apart() {
     let after = deployments.patch_status("web", &PatchParams::default(), &status).await.expect("status");
     assert_eq!((after.status.as_ref().and_then(|s| s.replicas), after.spec.replicas), (Some(3), Some(1)));
     assert_eq!(after.metadata.generation, Some(1));
-    let scaled = deployments.patch("web", &PatchParams::default(), &Patch::Merge(json!({ "spec": { "replicas": 2 }, "status": { "replicas": 8 } }))).await.expect("spec");
+    let scaled = deployments
+        .patch(
+            "web",
+            &PatchParams::default(),
+            &Patch::Merge(json!({ "spec": { "replicas": 2 }, "status": { "replicas": 8 } })),
+        )
+        .await
+        .expect("spec");
     assert_eq!((scaled.status.and_then(|s| s.replicas), scaled.metadata.generation), (Some(3), Some(2)));
 
     let scale = deployments.get_scale("web").await.expect("scale");
-    assert_eq!((scale.spec.expect("spec").replicas, scale.status.expect("status").selector.as_deref()), (Some(2), Some("app=web")));
-    deployments.patch_scale("web", &PatchParams::default(), &Patch::Merge(json!({ "spec": { "replicas": 5 } }))).await.expect("scaled");
+    assert_eq!(
+        (scale.spec.expect("spec").replicas, scale.status.expect("status").selector.as_deref()),
+        (Some(2), Some("app=web"))
+    );
+    deployments
+        .patch_scale("web", &PatchParams::default(), &Patch::Merge(json!({ "spec": { "replicas": 5 } })))
+        .await
+        .expect("scaled");
     assert_eq!(deployments.get("web").await.expect("read").spec.replicas, Some(5));
 }
 
@@ -100,15 +128,25 @@ async fn builtin_defaults_are_filled_in_and_status_is_apart() {
 async fn secrets_services_and_namespaces_get_what_the_server_adds() {
     let cluster = Cluster::new();
     let secrets: Api<Secret> = Api::default_namespaced(cluster.client());
-    let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": "s" }, "stringData": { "password": "x" } })).expect("secret");
+    let secret: Secret =
+        serde_json::from_value(json!({ "metadata": { "name": "s" }, "stringData": { "password": "x" } }))
+            .expect("secret");
     let created = secrets.create(&PostParams::default(), &secret).await.expect("created");
-    assert_eq!((created.data.expect("data")["password"].0.as_slice(), created.string_data, created.type_.as_deref()), (b"x".as_slice(), None, Some("Opaque")));
+    assert_eq!(
+        (created.data.expect("data")["password"].0.as_slice(), created.string_data, created.type_.as_deref()),
+        (b"x".as_slice(), None, Some("Opaque"))
+    );
 
     let services: Api<Service> = Api::default_namespaced(cluster.client());
-    let service: Service = serde_json::from_value(json!({ "metadata": { "name": "web" }, "spec": { "ports": [{ "port": 80 }] } })).expect("service");
+    let service: Service =
+        serde_json::from_value(json!({ "metadata": { "name": "web" }, "spec": { "ports": [{ "port": 80 }] } }))
+            .expect("service");
     let spec = services.create(&PostParams::default(), &service).await.expect("created").spec.expect("spec");
     assert!(spec.cluster_ip.as_deref().is_some_and(|ip| ip.starts_with("10.96.")));
-    assert_eq!((spec.type_.as_deref(), spec.ports.expect("ports")[0].protocol.as_deref()), (Some("ClusterIP"), Some("TCP")));
+    assert_eq!(
+        (spec.type_.as_deref(), spec.ports.expect("ports")[0].protocol.as_deref()),
+        (Some("ClusterIP"), Some("TCP"))
+    );
 
     let default = Api::<Namespace>::all(cluster.client()).get("default").await.expect("default");
     assert_eq!(default.metadata.labels.expect("labels")["kubernetes.io/metadata.name"], "default");
@@ -127,11 +165,26 @@ async fn finalizers_hold_an_object_until_the_last_is_gone() {
 
     let added = Patch::Merge(json!({ "metadata": { "finalizers": ["example.com/hold", "example.com/other"] } }));
     let refused = status_of(maps.patch("a", &PatchParams::default(), &added).await.expect_err("no new finalizers"));
-    assert!(refused.message.contains("metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted"), "{}", refused.message);
-    let kept = maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "deletionTimestamp": null }, "data": { "x": "1" } }))).await.expect("patched");
+    assert!(
+        refused
+            .message
+            .contains("metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted"),
+        "{}",
+        refused.message
+    );
+    let kept = maps
+        .patch(
+            "a",
+            &PatchParams::default(),
+            &Patch::Merge(json!({ "metadata": { "deletionTimestamp": null }, "data": { "x": "1" } })),
+        )
+        .await
+        .expect("patched");
     assert_eq!(kept.metadata.deletion_timestamp, Some(stamp));
 
-    let none: Patch<Value> = Patch::Json(serde_json::from_value(json!([{ "op": "remove", "path": "/metadata/finalizers/0" }])).expect("patch"));
+    let none: Patch<Value> = Patch::Json(
+        serde_json::from_value(json!([{ "op": "remove", "path": "/metadata/finalizers/0" }])).expect("patch"),
+    );
     maps.patch("a", &PatchParams::default(), &none).await.expect("released");
     assert!(maps.get_opt("a").await.expect("read").is_none());
 }
@@ -141,7 +194,10 @@ async fn json_patch_on_a_missing_path_is_refused() {
     let cluster = Cluster::new();
     let maps = config_maps(&cluster);
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("created");
-    let patch: Patch<Value> = Patch::Json(serde_json::from_value(json!([{ "op": "test", "path": "/metadata/finalizers/0", "value": "x" }])).expect("patch"));
+    let patch: Patch<Value> = Patch::Json(
+        serde_json::from_value(json!([{ "op": "test", "path": "/metadata/finalizers/0", "value": "x" }]))
+            .expect("patch"),
+    );
     let refused = status_of(maps.patch("a", &PatchParams::default(), &patch).await.expect_err("refused"));
     assert_eq!((refused.code, refused.reason.as_str()), (422, "Invalid"));
 }
@@ -150,10 +206,15 @@ async fn json_patch_on_a_missing_path_is_refused() {
 async fn strategic_merge_merges_containers_by_name() {
     let cluster = Cluster::new();
     let deployments: Api<Deployment> = Api::default_namespaced(cluster.client());
-    deployments.create(&PostParams::default(), &serde_json::from_value(deployment("web")).expect("deployment")).await.expect("created");
-    let patch = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "side", "image": "side:1" }] } } } });
+    deployments
+        .create(&PostParams::default(), &serde_json::from_value(deployment("web")).expect("deployment"))
+        .await
+        .expect("created");
+    let patch =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "side", "image": "side:1" }] } } } });
     let patched = deployments.patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await.expect("patched");
-    let names: Vec<String> = patched.spec.template.spec.expect("pod").containers.into_iter().map(|container| container.name).collect();
+    let names: Vec<String> =
+        patched.spec.template.spec.expect("pod").containers.into_iter().map(|container| container.name).collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
@@ -163,16 +224,33 @@ async fn server_side_apply_owns_conflicts_and_removes() {
     let maps = config_maps(&cluster);
     let apply = |manager: &str, data: Value| {
         let (maps, params) = (maps.clone(), PatchParams::apply(manager));
-        async move { maps.patch("a", &params, &Patch::Apply(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "data": data }))).await }
+        async move {
+            maps.patch(
+                "a",
+                &params,
+                &Patch::Apply(
+                    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "data": data }),
+                ),
+            )
+            .await
+        }
     };
     apply("one", json!({ "x": "1", "y": "1" })).await.expect("created by apply");
     let conflict = status_of(apply("two", json!({ "x": "2" })).await.expect_err("owned by one"));
-    assert_eq!((conflict.code, conflict.message.as_str()), (409, "Apply failed with 1 conflict: conflict with \"one\": .data.x"));
+    assert_eq!(
+        (conflict.code, conflict.message.as_str()),
+        (409, "Apply failed with 1 conflict: conflict with \"one\": .data.x")
+    );
     apply("two", json!({ "z": "2" })).await.expect("shares the object");
     let after = apply("one", json!({ "x": "1" })).await.expect("gives up y");
     assert_eq!(serde_json::to_value(after.data).expect("data"), json!({ "x": "1", "z": "2" }));
-    let managers: Vec<(String, String)> =
-        after.metadata.managed_fields.expect("managed").into_iter().map(|entry| (entry.manager.unwrap_or_default(), entry.operation.unwrap_or_default())).collect();
+    let managers: Vec<(String, String)> = after
+        .metadata
+        .managed_fields
+        .expect("managed")
+        .into_iter()
+        .map(|entry| (entry.manager.unwrap_or_default(), entry.operation.unwrap_or_default()))
+        .collect();
     assert_eq!(managers, [("one".to_owned(), "Apply".to_owned()), ("two".to_owned(), "Apply".to_owned())]);
     let before = cluster.revision();
     apply("one", json!({ "x": "1" })).await.expect("again");
@@ -189,9 +267,14 @@ async fn dry_run_and_preconditions_leave_the_store_alone() {
     assert!(shown.metadata.uid.is_some());
     assert_eq!(cluster.revision(), before);
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("created");
-    let other = DeleteParams::default().preconditions(Preconditions { uid: Some("other".to_owned()), resource_version: None });
+    let other =
+        DeleteParams::default().preconditions(Preconditions { uid: Some("other".to_owned()), resource_version: None });
     let refused = status_of(maps.delete("a", &other).await.expect_err("another uid"));
-    assert!(refused.message.contains("Precondition failed: UID in precondition: other, UID in object meta: "), "{}", refused.message);
+    assert!(
+        refused.message.contains("Precondition failed: UID in precondition: other, UID in object meta: "),
+        "{}",
+        refused.message
+    );
     maps.delete("a", &DeleteParams::default().dry_run()).await.expect("dry run");
     assert!(maps.get_opt("a").await.expect("read").is_some());
 }
@@ -204,7 +287,10 @@ async fn pods_on_nodes_get_grace_and_others_go_at_once() {
         pods.create(&PostParams::default(), &serde_json::from_value(pod).expect("pod")).await.expect("created");
     }
     let placed = pods.delete("placed", &DeleteParams::default()).await.expect("deleted").left().expect("a pod");
-    assert_eq!((placed.metadata.deletion_grace_period_seconds, placed.status.expect("status").phase.as_deref()), (Some(30), Some("Pending")));
+    assert_eq!(
+        (placed.metadata.deletion_grace_period_seconds, placed.status.expect("status").phase.as_deref()),
+        (Some(30), Some("Pending"))
+    );
     pods.delete("waiting", &DeleteParams::default()).await.expect("deleted");
     assert!(pods.get_opt("waiting").await.expect("read").is_none());
     pods.delete("placed", &DeleteParams::default().grace_period(0)).await.expect("killed");
@@ -215,7 +301,9 @@ async fn pods_on_nodes_get_grace_and_others_go_at_once() {
 async fn propagation_policies_become_finalizers() {
     let cluster = Cluster::new();
     let maps = config_maps(&cluster);
-    for (name, policy, finalizer) in [("f", PropagationPolicy::Foreground, "foregroundDeletion"), ("o", PropagationPolicy::Orphan, "orphan")] {
+    for (name, policy, finalizer) in
+        [("f", PropagationPolicy::Foreground, "foregroundDeletion"), ("o", PropagationPolicy::Orphan, "orphan")]
+    {
         maps.create(&PostParams::default(), &config_map(name, json!({}))).await.expect("created");
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
         let pending = maps.delete(name, &params).await.expect("deleted").left().expect("pending");
@@ -234,11 +322,20 @@ async fn namespaces_take_their_content_along() {
     maps.create(&PostParams::default(), &config_map("plain", json!({}))).await.expect("created");
     let namespaces: Api<Namespace> = Api::all(cluster.client());
     namespaces.delete("team", &DeleteParams::default()).await.expect("deleted");
-    assert_eq!(namespaces.get("team").await.expect("read").status.expect("status").phase.as_deref(), Some("Terminating"));
+    assert_eq!(
+        namespaces.get("team").await.expect("read").status.expect("status").phase.as_deref(),
+        Some("Terminating")
+    );
     assert_eq!(maps.list(&ListParams::default()).await.expect("list").items.len(), 1);
-    let refused = status_of(maps.create(&PostParams::default(), &config_map("new", json!({}))).await.expect_err("terminating"));
-    assert_eq!(refused.message, "configmaps \"new\" is forbidden: unable to create new content in namespace team because it is being terminated");
-    maps.patch("held", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "finalizers": null } }))).await.expect("released");
+    let refused =
+        status_of(maps.create(&PostParams::default(), &config_map("new", json!({}))).await.expect_err("terminating"));
+    assert_eq!(
+        refused.message,
+        "configmaps \"new\" is forbidden: unable to create new content in namespace team because it is being terminated"
+    );
+    maps.patch("held", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "finalizers": null } })))
+        .await
+        .expect("released");
     assert!(namespaces.get_opt("team").await.expect("read").is_none());
 }
 
@@ -272,18 +369,33 @@ async fn selectors_choose_by_labels_and_fields() {
     }
     let names = |params: ListParams| {
         let pods = pods.clone();
-        async move { pods.list(&params).await.map(|list| list.items.into_iter().filter_map(|pod| pod.metadata.name).collect::<String>()) }
+        async move {
+            pods.list(&params)
+                .await
+                .map(|list| list.items.into_iter().filter_map(|pod| pod.metadata.name).collect::<String>())
+        }
     };
-    for (selector, expected) in [("tier=web", "a"), ("tier in (web,db)", "ab"), ("tier notin (web)", "bc"), ("app,tier!=db", "ac"), ("!app", ""), ("app==x,tier in (cache)", "c")] {
+    for (selector, expected) in [
+        ("tier=web", "a"),
+        ("tier in (web,db)", "ab"),
+        ("tier notin (web)", "bc"),
+        ("app,tier!=db", "ac"),
+        ("!app", ""),
+        ("app==x,tier in (cache)", "c"),
+    ] {
         assert_eq!(names(ListParams::default().labels(selector)).await.expect("list"), expected, "{selector}");
     }
-    for (selector, expected) in [("spec.nodeName=n1", "ac"), ("metadata.name!=a", "bc"), ("status.phase=Pending,metadata.name=b", "b")] {
+    for (selector, expected) in
+        [("spec.nodeName=n1", "ac"), ("metadata.name!=a", "bc"), ("status.phase=Pending,metadata.name=b", "b")]
+    {
         assert_eq!(names(ListParams::default().fields(selector)).await.expect("list"), expected, "{selector}");
     }
     let refused = status_of(names(ListParams::default().fields("spec.unknown=1")).await.expect_err("unknown"));
     assert_eq!((refused.code, refused.message.as_str()), (400, "field label not supported: spec.unknown"));
     assert_eq!(status_of(names(ListParams::default().labels("a in (")).await.expect_err("bad")).code, 400);
-    pods.delete_collection(&DeleteParams::default().grace_period(0), &ListParams::default().labels("tier=web")).await.expect("deleted");
+    pods.delete_collection(&DeleteParams::default().grace_period(0), &ListParams::default().labels("tier=web"))
+        .await
+        .expect("deleted");
     assert_eq!(names(ListParams::default()).await.expect("list"), "bc");
 }
 
@@ -317,7 +429,12 @@ async fn unknown_paths_types_and_verbs_are_refused_in_kind() {
     let cluster = Cluster::new();
     let client = cluster.client();
     let send = |method: &str, path: &str, content_type: &str, body: &str| {
-        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type).body(body.as_bytes().to_vec()).expect("request");
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", content_type)
+            .body(body.as_bytes().to_vec())
+            .expect("request");
         let client = client.clone();
         async move { status_of(client.request::<Value>(request).await.expect_err("refused")) }
     };
@@ -325,9 +442,23 @@ async fn unknown_paths_types_and_verbs_are_refused_in_kind() {
         ("GET", "/apis/none.example.com/v1/things", "", "", 404, "NotFound"),
         ("POST", "/api/v1/namespaces/default/configmaps", "application/json", "{not json", 400, "BadRequest"),
         ("POST", "/api/v1/namespaces/default/configmaps", "text/plain", "x", 415, "UnsupportedMediaType"),
-        ("POST", "/api/v1/namespaces/default/configmaps", "application/json", r#"{"kind":"Secret","apiVersion":"v1"}"#, 400, "BadRequest"),
+        (
+            "POST",
+            "/api/v1/namespaces/default/configmaps",
+            "application/json",
+            r#"{"kind":"Secret","apiVersion":"v1"}"#,
+            400,
+            "BadRequest",
+        ),
         ("POST", "/api/v1/namespaces/default/configmaps", "application/json", r#"{"metadata":{}}"#, 422, "Invalid"),
-        ("POST", "/apis/apps/v1/namespaces/default/deployments", "application/json", r#"{"metadata":{"name":"a"},"spec":{"replicas":"two"}}"#, 400, "BadRequest"),
+        (
+            "POST",
+            "/apis/apps/v1/namespaces/default/deployments",
+            "application/json",
+            r#"{"metadata":{"name":"a"},"spec":{"replicas":"two"}}"#,
+            400,
+            "BadRequest",
+        ),
         ("POST", "/api/v1/configmaps", "application/json", "{}", 405, "MethodNotAllowed"),
         ("PATCH", "/api/v1/namespaces/default", "application/unknown", "{}", 415, "UnsupportedMediaType"),
     ];
@@ -335,4 +466,138 @@ async fn unknown_paths_types_and_verbs_are_refused_in_kind() {
         let status = send(method, path, content_type, body).await;
         assert_eq!((status.code, status.reason.as_str()), (code, reason), "{method} {path}: {}", status.message);
     }
+}
+
+#[tokio::test]
+async fn logs_are_read_cut_and_followed_to_the_end_of_the_pod() {
+    use futures::{AsyncBufReadExt, TryStreamExt};
+    use kube::api::LogParams;
+    let cluster = Cluster::new();
+    let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+    pods.create(&PostParams::default(), &serde_json::from_value(pod("a", Some("node"))).expect("pod"))
+        .await
+        .expect("created");
+    let waiting = status_of(pods.logs("a", &LogParams::default()).await.expect_err("not started"));
+    assert_eq!(waiting.message, "container \"main\" in pod \"a\" is waiting to start: ContainerCreating");
+    cluster.set_log("default", "a", "main", "one\ntwo\n");
+    assert_eq!(pods.logs("a", &LogParams::default()).await.expect("log"), "one\ntwo\n");
+    let tail = LogParams { tail_lines: Some(1), ..LogParams::default() };
+    assert_eq!(pods.logs("a", &tail).await.expect("log"), "two\n");
+
+    let follow = LogParams { follow: true, ..tail };
+    let mut lines = pods.log_stream("a", &follow).await.expect("stream").lines();
+    assert_eq!(lines.try_next().await.expect("line").as_deref(), Some("two"));
+    cluster.append_log("default", "a", "main", "three\n");
+    assert_eq!(lines.try_next().await.expect("line").as_deref(), Some("three"));
+    let ended = Patch::Merge(json!({ "status": { "phase": "Succeeded" } }));
+    pods.patch_status("a", &PatchParams::default(), &ended).await.expect("ended");
+    assert_eq!(lines.try_next().await.expect("end"), None);
+}
+
+#[tokio::test]
+async fn disruption_budgets_stand_against_evictions() {
+    let cluster = Cluster::new();
+    let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+    let mut running = pod("a", Some("node"));
+    running["metadata"]["labels"] = json!({ "app": "a" });
+    pods.create(&PostParams::default(), &serde_json::from_value(running).expect("pod")).await.expect("created");
+    pods.patch_status("a", &PatchParams::default(), &Patch::Merge(json!({ "status": { "phase": "Running" } })))
+        .await
+        .expect("running");
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "b" },
+        "spec": { "minAvailable": 1, "selector": { "matchLabels": { "app": "a" } } },
+    });
+    cluster.direct("test").create(budget).expect("created");
+    let refused = status_of(pods.evict("a", &Default::default()).await.expect_err("budget"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (429, "Cannot evict pod as it would violate the pod's disruption budget.")
+    );
+    let allowed = json!({ "status": { "disruptionsAllowed": 1 } });
+    cluster.direct("test").merge_patch("poddisruptionbudgets.policy/status", "default", "b", allowed).expect("allowed");
+    pods.evict("a", &Default::default()).await.expect("evicted");
+    assert!(pods.get("a").await.expect("within its grace").metadata.deletion_timestamp.is_some());
+}
+
+#[tokio::test]
+async fn roles_decide_where_rbac_is_on() {
+    let cluster = Cluster::builder().rbac().build().expect("in memory");
+    let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client_as("jane", &["team"]));
+    let refused = status_of(maps.get("a").await.expect_err("forbidden"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (
+            403,
+            "configmaps \"a\" is forbidden: User \"jane\" cannot get resource \"configmaps\" in API group \"\" in the namespace \"default\""
+        )
+    );
+    let roles = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: default}
+rules: [{apiGroups: [''], resources: [configmaps], verbs: [get, create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: Group, name: team, apiGroup: rbac.authorization.k8s.io}]
+";
+    cluster.apply_yaml(roles).expect("applied");
+    maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("allowed");
+    maps.get("a").await.expect("allowed");
+    assert_eq!(status_of(maps.delete("a", &DeleteParams::default()).await.expect_err("forbidden")).code, 403);
+}
+
+#[derive(Debug)]
+struct Labels;
+
+impl argo_embedded::Admission for Labels {
+    fn name(&self) -> &str {
+        "labels.example.com"
+    }
+
+    fn admit(&self, request: &argo_embedded::AdmissionRequest<'_>, object: &mut Value) -> Result<(), String> {
+        if request.resource == "configmaps" {
+            if object["metadata"]["name"] == "bad" {
+                return Err("bad names are not liked".to_owned());
+            }
+            object["metadata"]["labels"]["seen"] = Value::from("yes");
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn admission_hooks_change_and_refuse() {
+    let cluster = Cluster::builder().admission(Labels).build().expect("in memory");
+    let maps = config_maps(&cluster);
+    let created = maps.create(&PostParams::default(), &config_map("good", json!({}))).await.expect("created");
+    assert_eq!(created.metadata.labels.expect("labels")["seen"], "yes");
+    let refused = status_of(maps.create(&PostParams::default(), &config_map("bad", json!({}))).await.expect_err("bad"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (403, "admission webhook \"labels.example.com\" denied the request: bad names are not liked")
+    );
+}
+
+#[tokio::test]
+async fn events_of_both_groups_are_the_same_objects() {
+    let cluster = Cluster::new();
+    let event = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "name": "e" }, "eventTime": "2026-01-01T00:00:00.000000Z",
+        "regarding": { "kind": "Pod", "name": "a", "namespace": "default" }, "note": "hello", "reason": "Said", "type": "Normal",
+        "action": "Say", "reportingController": "test", "reportingInstance": "test-0",
+    });
+    cluster.direct("test").create(event).expect("created");
+    let core = cluster.direct("test").get("events", "default", "e").expect("read");
+    assert_eq!((&core["message"], &core["involvedObject"]["name"]), (&json!("hello"), &json!("a")));
+    let listed = Api::<k8s_openapi::api::core::v1::Event>::default_namespaced(cluster.client())
+        .list(&ListParams::default().fields("involvedObject.name=a,reason=Said"))
+        .await
+        .expect("list");
+    assert_eq!(listed.items.len(), 1);
+    let other = cluster.direct("test").get("events.events.k8s.io", "default", "e").expect("read");
+    assert_eq!(other["note"], "hello");
 }

@@ -21,8 +21,10 @@ async fn reconcile(map: Arc<ConfigMap>, client: Arc<Client>) -> Result<Action, k
     let secrets: Api<Secret> = Api::namespaced((*client).clone(), &map.namespace().unwrap_or_default());
     let name = map.name_any();
     if secrets.get_opt(&name).await?.is_none() {
-        let owner = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": map.uid(), "controller": true }]);
-        let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": name, "ownerReferences": owner } })).map_err(kube::Error::SerdeError)?;
+        let owner =
+            json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": map.uid(), "controller": true }]);
+        let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": name, "ownerReferences": owner } }))
+            .map_err(kube::Error::SerdeError)?;
         secrets.create(&PostParams::default(), &secret).await?;
     }
     let maps: Api<ConfigMap> = Api::namespaced((*client).clone(), &map.namespace().unwrap_or_default());
@@ -43,7 +45,10 @@ async fn run(client: Client) {
 }
 
 fn virtual_cluster() -> Cluster {
-    Cluster::builder().clock(Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time"))).build().expect("in memory")
+    Cluster::builder()
+        .clock(Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time")))
+        .build()
+        .expect("in memory")
 }
 
 async fn settled(cluster: &Cluster) -> (usize, bool) {
@@ -104,11 +109,16 @@ async fn faults_befall_the_requests_they_name() {
     let cluster = virtual_cluster();
     let maps = config_maps(&cluster);
     let id = cluster.faults().add(Rule::new(Fault::Conflict).verb(Verb::Create).resource("configmaps").times(1));
-    assert_eq!(status_of(maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("conflict")).code, 409);
+    assert_eq!(
+        status_of(maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("conflict")).code,
+        409
+    );
     assert_eq!(cluster.faults().acted(id), Some(1));
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("the second passes");
 
-    cluster.faults().add(Rule::new(Fault::TooManyRequests { retry_after: 7 }).verb(Verb::Get).name("a").after(1).times(1));
+    cluster
+        .faults()
+        .add(Rule::new(Fault::TooManyRequests { retry_after: 7 }).verb(Verb::Get).name("a").after(1).times(1));
     maps.get("a").await.expect("the first passes");
     let busy = status_of(maps.get("a").await.expect_err("busy"));
     assert_eq!((busy.code, busy.details.expect("details").retry_after_seconds), (429, 7));

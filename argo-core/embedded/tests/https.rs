@@ -12,7 +12,12 @@ use serde_json::json;
 use crate::support::*;
 
 async fn client(kubeconfig: &str) -> Client {
-    let config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig"), &KubeConfigOptions::default()).await.expect("a config");
+    let config = Config::from_custom_kubeconfig(
+        Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig"),
+        &KubeConfigOptions::default(),
+    )
+    .await
+    .expect("a config");
     Client::try_from(config).expect("a client")
 }
 
@@ -20,18 +25,26 @@ async fn client(kubeconfig: &str) -> Client {
 async fn stock_client_with_the_kubeconfig_reaches_the_same_store() {
     let cluster = Cluster::new();
     let serving = cluster.serve(([127, 0, 0, 1], 0).into()).await.expect("serving");
-    let remote: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::default_namespaced(client(serving.kubeconfig()).await);
+    let remote: Api<k8s_openapi::api::core::v1::ConfigMap> =
+        Api::default_namespaced(client(serving.kubeconfig()).await);
     remote.create(&PostParams::default(), &config_map("a", json!({ "k": "1" }))).await.expect("created");
     assert_eq!(config_maps(&cluster).list(&ListParams::default()).await.expect("list").items.len(), 1);
-    assert!(matches!(cluster.serve(serving.address()).await, Err(ServeError::AddressInUse(address)) if address == serving.address()));
+    assert!(
+        matches!(cluster.serve(serving.address()).await, Err(ServeError::AddressInUse(address)) if address == serving.address())
+    );
 
     let stranger = Kubeconfig::from_yaml(serving.kubeconfig()).expect("a kubeconfig");
     let mut config = Config::from_custom_kubeconfig(stranger, &KubeConfigOptions::default()).await.expect("a config");
     config.auth_info = Default::default();
-    let refused = Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(Client::try_from(config.clone()).expect("a client")).get("a").await;
+    let refused = Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(
+        Client::try_from(config.clone()).expect("a client"),
+    )
+    .get("a")
+    .await;
     assert_eq!(status_of(refused.expect_err("nobody")).code, 401);
     config.auth_info.token = Some(serving.token().to_owned().into());
-    let holder = Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(Client::try_from(config).expect("a client"));
+    let holder =
+        Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(Client::try_from(config).expect("a client"));
     holder.get("a").await.expect("a token is as good as a certificate");
 }
 
@@ -51,13 +64,26 @@ async fn kubectl(kubeconfig: &Path, arguments: &[&str], input: &str) -> (bool, S
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(input.as_bytes()).await.expect("written");
     drop(stdin);
-    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output()).await.expect("in time").expect("ran");
-    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output())
+        .await
+        .expect("in time")
+        .expect("ran");
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kubectl_works_against_it() {
-    if std::process::Command::new("kubectl").arg("version").arg("--client").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+    if std::process::Command::new("kubectl")
+        .arg("version")
+        .arg("--client")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
         eprintln!("skipped: kubectl is not installed");
         return;
     }
@@ -75,7 +101,11 @@ async fn kubectl_works_against_it() {
         (&["apply", "-f", "-"], &manifest, "deployment.apps/web created"),
         (&["apply", "-f", "-"], &manifest, "deployment.apps/web unchanged"),
         (&["apply", "-f", "-"], &changed, "deployment.apps/web configured"),
-        (&["apply", "--server-side", "--force-conflicts", "-f", "-"], &changed, "deployment.apps/web serverside-applied"),
+        (
+            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            &changed,
+            "deployment.apps/web serverside-applied",
+        ),
         (&["get", "deployments", "-o", "wide"], "", "web:2"),
         (&["describe", "deployment", "web"], "", "RollingUpdateStrategy:  25% max unavailable, 25% max surge"),
         (&["scale", "deployment", "web", "--replicas", "4"], "", "deployment.apps/web scaled"),

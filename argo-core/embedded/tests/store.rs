@@ -108,7 +108,8 @@ async fn store_on_disk_goes_on_where_it_was() {
         let cluster = Cluster::open(&path).expect("opened");
         cluster.install_crds(&[widgets(true)]).expect("installed");
         let maps = config_maps(&cluster);
-        let created = maps.create(&PostParams::default(), &config_map("a", json!({ "k": "1" }))).await.expect("created");
+        let created =
+            maps.create(&PostParams::default(), &config_map("a", json!({ "k": "1" }))).await.expect("created");
         maps.create(&PostParams::default(), &config_map("b", json!({}))).await.expect("created");
         maps.delete("b", &Default::default()).await.expect("deleted");
         (cluster.revision(), created.metadata.uid)
@@ -119,10 +120,13 @@ async fn store_on_disk_goes_on_where_it_was() {
     let widgets = dynamic(&cluster, "example.com", "v1", "Widget", "widgets");
     assert_eq!(widgets.list(&ListParams::default()).await.expect("still served").items.len(), 0);
     // The log goes on over the restart: a watch from before sees the delete.
-    let mut watch = cluster.direct("test").watch("configmaps", "", &ListFilter::default(), Some(revision - 2)).expect("watch");
-    let kinds = [watch.next().await.expect("event").expect("ok").kind, watch.next().await.expect("event").expect("ok").kind];
+    let mut watch =
+        cluster.direct("test").watch("configmaps", "", &ListFilter::default(), Some(revision - 2)).expect("watch");
+    let kinds =
+        [watch.next().await.expect("event").expect("ok").kind, watch.next().await.expect("event").expect("ok").kind];
     assert_eq!(kinds, [WatchKind::Added, WatchKind::Deleted]);
-    let next = config_maps(&cluster).create(&PostParams::default(), &config_map("c", json!({}))).await.expect("created");
+    let next =
+        config_maps(&cluster).create(&PostParams::default(), &config_map("c", json!({}))).await.expect("created");
     assert_eq!(next.metadata.resource_version, Some((revision + 1).to_string()));
     assert_ne!(next.metadata.uid, uid, "uids do not repeat over a restart");
     assert!(Cluster::open(&path).is_err(), "one process at a time");
@@ -146,7 +150,8 @@ fn writer_that_gets_killed() {
     let cluster = Cluster::open(path).expect("opened");
     let direct = cluster.direct("victim");
     for number in 0.. {
-        let object: Value = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("m{number}") } });
+        let object: Value =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("m{number}") } });
         direct.create(object).expect("created");
         println!("acknowledged {number}");
     }

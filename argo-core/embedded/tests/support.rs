@@ -7,7 +7,10 @@ use kube::core::{ApiResource, GroupVersionKind, Status};
 use serde_json::{Value, json};
 
 pub(crate) fn config_map(name: &str, data: Value) -> ConfigMap {
-    serde_json::from_value(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data })).expect("a config map")
+    serde_json::from_value(
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data }),
+    )
+    .expect("a config map")
 }
 
 pub(crate) fn config_maps(cluster: &Cluster) -> Api<ConfigMap> {
@@ -16,7 +19,10 @@ pub(crate) fn config_maps(cluster: &Cluster) -> Api<ConfigMap> {
 
 pub(crate) async fn namespace(cluster: &Cluster, name: &str) {
     let object: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).expect("a namespace");
-    Api::<Namespace>::all(cluster.client()).create(&PostParams::default(), &object).await.expect("the namespace is made");
+    Api::<Namespace>::all(cluster.client())
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("the namespace is made");
 }
 
 pub(crate) fn dynamic(cluster: &Cluster, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {

@@ -20,7 +20,8 @@ async fn watch_replays_from_a_revision_with_deletes() {
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("created");
     maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({ "data": { "k": "1" } }))).await.expect("patched");
     maps.delete("a", &DeleteParams::default()).await.expect("deleted");
-    let events: Vec<_> = maps.watch(&WatchParams::default(), &start).await.expect("watch").take(3).try_collect().await.expect("events");
+    let events: Vec<_> =
+        maps.watch(&WatchParams::default(), &start).await.expect("watch").take(3).try_collect().await.expect("events");
     let seen: Vec<(&str, String)> = events
         .iter()
         .map(|event| match event {
@@ -31,7 +32,14 @@ async fn watch_replays_from_a_revision_with_deletes() {
         })
         .collect();
     let first: u64 = start.parse().expect("a number");
-    assert_eq!(seen, [("added", (first + 1).to_string()), ("modified", (first + 2).to_string()), ("deleted", (first + 3).to_string())]);
+    assert_eq!(
+        seen,
+        [
+            ("added", (first + 1).to_string()),
+            ("modified", (first + 2).to_string()),
+            ("deleted", (first + 3).to_string())
+        ]
+    );
 }
 
 #[tokio::test]
@@ -43,9 +51,18 @@ async fn object_that_leaves_the_selection_is_deleted_for_the_watch() {
     map.metadata.labels = Some([("in".to_owned(), "yes".to_owned())].into());
     maps.create(&PostParams::default(), &map).await.expect("created");
     for value in ["no", "yes"] {
-        maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "labels": { "in": value } } }))).await.expect("patched");
+        maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "labels": { "in": value } } })))
+            .await
+            .expect("patched");
     }
-    let events: Vec<_> = maps.watch(&WatchParams::default().labels("in=yes"), &start).await.expect("watch").take(3).try_collect().await.expect("events");
+    let events: Vec<_> = maps
+        .watch(&WatchParams::default().labels("in=yes"), &start)
+        .await
+        .expect("watch")
+        .take(3)
+        .try_collect()
+        .await
+        .expect("events");
     assert!(matches!(&events[..], [WatchEvent::Added(_), WatchEvent::Deleted(_), WatchEvent::Added(_)]), "{events:?}");
 }
 
@@ -56,7 +73,15 @@ async fn compacted_revisions_are_gone() {
     let start = cluster.revision().to_string();
     maps.create(&PostParams::default(), &config_map("a", json!({}))).await.expect("created");
     cluster.compact().expect("compacted");
-    let event = maps.watch(&WatchParams::default(), &start).await.expect("watch").boxed().next().await.expect("a line").expect("decodes");
+    let event = maps
+        .watch(&WatchParams::default(), &start)
+        .await
+        .expect("watch")
+        .boxed()
+        .next()
+        .await
+        .expect("a line")
+        .expect("decodes");
     match event {
         WatchEvent::Error(status) => assert_eq!((status.code, status.reason.as_str()), (410, "Expired")),
         other => panic!("{other:?}"),
@@ -65,7 +90,10 @@ async fn compacted_revisions_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn watch_ends_at_its_timeout_in_virtual_time() {
-    let cluster = Cluster::builder().clock(Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time"))).build().expect("in memory");
+    let cluster = Cluster::builder()
+        .clock(Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time")))
+        .build()
+        .expect("in memory");
     let maps = config_maps(&cluster);
     let wall = std::time::Instant::now();
     let params = WatchParams::default().timeout(280);

@@ -21,7 +21,14 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn texts(value: &Value, pointer: &str) -> Vec<String> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn versions(definition: &Value) -> &[Value] {
@@ -61,7 +68,12 @@ pub(crate) fn prepare(definition: &mut Value, live: Option<&Value>) {
 /// What is wrong with a definition.
 pub(crate) fn validate_definition(definition: &Value, live: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    for (pointer, field) in [("/spec/group", "spec.group"), ("/spec/names/plural", "spec.names.plural"), ("/spec/names/kind", "spec.names.kind"), ("/spec/scope", "spec.scope")] {
+    for (pointer, field) in [
+        ("/spec/group", "spec.group"),
+        ("/spec/names/plural", "spec.names.plural"),
+        ("/spec/names/kind", "spec.names.kind"),
+        ("/spec/scope", "spec.scope"),
+    ] {
         if text(definition, pointer).is_empty() {
             causes.push(Cause::required(field, ""));
         }
@@ -72,27 +84,47 @@ pub(crate) fn validate_definition(definition: &Value, live: Option<&Value>) -> V
     }
     let scope = text(definition, "/spec/scope");
     if !matches!(scope, "" | "Namespaced" | "Cluster") {
-        causes.push(Cause::not_supported("spec.scope", &Value::from(scope), &["Cluster".to_owned(), "Namespaced".to_owned()]));
+        causes.push(Cause::not_supported(
+            "spec.scope",
+            &Value::from(scope),
+            &["Cluster".to_owned(), "Namespaced".to_owned()],
+        ));
     }
     if versions(definition).iter().filter(|version| flag(version, "storage")).count() != 1 {
-        causes.push(Cause::invalid("spec.versions", &Value::from(""), "must have exactly one version marked as storage version"));
+        causes.push(Cause::invalid(
+            "spec.versions",
+            &Value::from(""),
+            "must have exactly one version marked as storage version",
+        ));
     }
     for (index, version) in versions(definition).iter().enumerate() {
         if version.pointer("/schema/openAPIV3Schema").is_none() && !flag(&definition["spec"], "preserveUnknownFields") {
-            causes.push(Cause::required(format!("spec.versions[{index}].schema.openAPIV3Schema"), "schemas are required"));
+            causes.push(Cause::required(
+                format!("spec.versions[{index}].schema.openAPIV3Schema"),
+                "schemas are required",
+            ));
         }
         let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
-        if live.and_then(|live| live.pointer(&format!("/spec/versions/{index}/schema/openAPIV3Schema"))) != Some(schema) {
+        if live.and_then(|live| live.pointer(&format!("/spec/versions/{index}/schema/openAPIV3Schema"))) != Some(schema)
+        {
             causes.extend(super::rules::broken(schema).into_iter().map(|(path, why)| {
                 let field = format!("spec.versions[{index}].schema.openAPIV3Schema{path}");
-                Cause { reason: "FieldValueInvalid", field, message: format!("Invalid value: compilation failed: {why}") }
+                Cause {
+                    reason: "FieldValueInvalid",
+                    field,
+                    message: format!("Invalid value: compilation failed: {why}"),
+                }
             }));
         }
     }
     if let Some(live) = live {
         for pointer in ["/spec/scope", "/spec/group", "/spec/names/plural", "/spec/names/kind"] {
             if text(live, pointer) != text(definition, pointer) {
-                causes.push(Cause::invalid(pointer.trim_start_matches('/').replace('/', "."), &Value::from(text(definition, pointer)), "field is immutable"));
+                causes.push(Cause::invalid(
+                    pointer.trim_start_matches('/').replace('/', "."),
+                    &Value::from(text(definition, pointer)),
+                    "field is immutable",
+                ));
             }
         }
     }
@@ -175,7 +207,10 @@ impl State {
         let definition = &event.object;
         let deleting = definition.pointer("/metadata/deletionTimestamp").is_some();
         let names = definition.pointer("/spec/names").cloned().unwrap_or_default();
-        if deleting || (definition.pointer("/status/conditions").is_some_and(Value::is_array) && definition.pointer("/status/acceptedNames") == Some(&names)) {
+        if deleting
+            || (definition.pointer("/status/conditions").is_some_and(Value::is_array)
+                && definition.pointer("/status/acceptedNames") == Some(&names))
+        {
             return;
         }
         let mut next = (**definition).clone();
@@ -185,13 +220,24 @@ impl State {
             { "type": "NamesAccepted", "status": "True", "lastTransitionTime": since, "reason": "NoConflicts", "message": "no conflicts found" },
             { "type": "Established", "status": "True", "lastTransitionTime": since, "reason": "InitialNamesAccepted", "message": "the initial names have been accepted" },
         ]);
-        if let Err(error) = self.commit(&event.resource.clone(), Op::Update { key: event.key.clone(), object: next, expected: None }, false) {
+        if let Err(error) = self.commit(
+            &event.resource.clone(),
+            Op::Update { key: event.key.clone(), object: next, expected: None },
+            false,
+        ) {
             tracing::warn!(definition = %event.key, %error, "a definition could not be established");
         }
     }
 
     /// Deletes a definition with all its instances; it stays until the last of them is gone.
-    pub(crate) fn delete_definition(&mut self, def: &Arc<ResourceDef>, key: &ObjectKey, existing: &Arc<Value>, options: &DeleteOptions, now: jiff::Timestamp) -> Result<Deleted, ApiError> {
+    pub(crate) fn delete_definition(
+        &mut self,
+        def: &Arc<ResourceDef>,
+        key: &ObjectKey,
+        existing: &Arc<Value>,
+        options: &DeleteOptions,
+        now: jiff::Timestamp,
+    ) -> Result<Deleted, ApiError> {
         if options.dry_run {
             return Ok(Deleted::Pending(existing.clone()));
         }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::server::Cause;
 
-pub(crate) use schema::child;
 pub(crate) use definition::{is_definition, prepare, validate_definition};
+pub(crate) use schema::child;
 
 /// What a definition says of one version.
 #[derive(Clone, Debug)]
@@ -46,7 +46,16 @@ impl CustomVersion {
         let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({ "type": "object" }));
         let columns = version.get("additionalPrinterColumns").and_then(Value::as_array).map_or_else(
-            || vec![Column { name: "Age".to_owned(), kind: "date".to_owned(), format: String::new(), description: AGE.to_owned(), priority: 0, json_path: ".metadata.creationTimestamp".to_owned() }],
+            || {
+                vec![Column {
+                    name: "Age".to_owned(),
+                    kind: "date".to_owned(),
+                    format: String::new(),
+                    description: AGE.to_owned(),
+                    priority: 0,
+                    json_path: ".metadata.creationTimestamp".to_owned(),
+                }]
+            },
             |columns| {
                 columns
                     .iter()
@@ -64,7 +73,13 @@ impl CustomVersion {
         Self {
             merge: Schema::from_openapi(&schema),
             columns,
-            selectable_fields: version.get("selectableFields").and_then(Value::as_array).into_iter().flatten().map(|field| text(field, "jsonPath")).collect(),
+            selectable_fields: version
+                .get("selectableFields")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(|field| text(field, "jsonPath"))
+                .collect(),
             preserve_all,
             rules: Arc::default(),
             schema,
@@ -114,7 +129,11 @@ impl CustomVersion {
 /// Whether the value a cause complains of is the same as before.
 fn unchanged(cause: &Cause, object: &Value, live: &Value) -> bool {
     // What is missing is missing from its parent: that must be unchanged.
-    let field = if cause.reason == "FieldValueRequired" { cause.field.rsplit_once('.').map_or("", |(parent, _)| parent) } else { &cause.field };
+    let field = if cause.reason == "FieldValueRequired" {
+        cause.field.rsplit_once('.').map_or("", |(parent, _)| parent)
+    } else {
+        &cause.field
+    };
     match (value_at(object, field), value_at(live, field)) {
         (Some(now), Some(before)) => now == before && !field.is_empty(),
         _ => false,

@@ -35,7 +35,11 @@ impl Rules {
                     Some("FieldValueDuplicate") => Cause::duplicate(field, value),
                     _ => {
                         let shown = super::schema::type_name(value);
-                        Cause { reason: "FieldValueInvalid", field, message: format!("Invalid value: {shown:?}: {}", error.message) }
+                        Cause {
+                            reason: "FieldValueInvalid",
+                            field,
+                            message: format!("Invalid value: {shown:?}: {}", error.message),
+                        }
                     }
                 }
             })

@@ -139,7 +139,9 @@ fn validate_at(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause
         }
         Value::Object(fields) => {
             check_count(fields.len(), schema, "Properties", path, causes);
-            for field in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            for field in
+                schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+            {
                 if !fields.contains_key(field) {
                     causes.push(Cause::required(child(path, field), ""));
                 }
@@ -179,7 +181,11 @@ fn check_type(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>
         if matches!(actual, "integer" | "string") {
             return true;
         }
-        causes.push(Cause::type_invalid(path, &format!("{actual:?}"), &format!("{path} in body must be of type integer,string: {actual:?}")));
+        causes.push(Cause::type_invalid(
+            path,
+            &format!("{actual:?}"),
+            &format!("{path} in body must be of type integer,string: {actual:?}"),
+        ));
         return false;
     }
     let Some(wanted) = schema.get("type").and_then(Value::as_str) else { return true };
@@ -190,7 +196,11 @@ fn check_type(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>
         wanted => wanted == actual,
     };
     if !fits {
-        causes.push(Cause::type_invalid(path, &format!("{actual:?}"), &format!("{path} in body must be of type {wanted}: {actual:?}")));
+        causes.push(Cause::type_invalid(
+            path,
+            &format!("{actual:?}"),
+            &format!("{path} in body must be of type {wanted}: {actual:?}"),
+        ));
     }
     fits
 }
@@ -198,7 +208,8 @@ fn check_type(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>
 fn check_choice(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let Some(choices) = schema.get("enum").and_then(Value::as_array) else { return };
     if !choices.contains(value) {
-        let supported: Vec<String> = choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
+        let supported: Vec<String> =
+            choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
         causes.push(Cause::not_supported(path, value, &supported));
     }
 }
@@ -209,7 +220,11 @@ fn check_string(text: &str, schema: &Value, path: &str, causes: &mut Vec<Cause>)
     if let Some(limit) = schema.get("maxLength").and_then(Value::as_u64)
         && length > limit
     {
-        causes.push(Cause { reason: "FieldValueTooLong", field: path.to_owned(), message: format!("Too long: may not be more than {limit} bytes") });
+        causes.push(Cause {
+            reason: "FieldValueTooLong",
+            field: path.to_owned(),
+            message: format!("Too long: may not be more than {limit} bytes"),
+        });
     }
     if let Some(limit) = schema.get("minLength").and_then(Value::as_u64)
         && length < limit
@@ -226,7 +241,11 @@ fn check_string(text: &str, schema: &Value, path: &str, causes: &mut Vec<Cause>)
     if let Some(format) = schema.get("format").and_then(Value::as_str)
         && !check_format(format, text)
     {
-        causes.push(Cause::type_invalid(path, &value.to_string(), &format!("{path} in body must be of type {format}: {text:?}")));
+        causes.push(Cause::type_invalid(
+            path,
+            &value.to_string(),
+            &format!("{path} in body must be of type {format}: {text:?}"),
+        ));
     }
 }
 
@@ -237,7 +256,9 @@ fn check_format(format: &str, text: &str) -> bool {
         "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
         "cidr" => text.split_once('/').is_some_and(|(address, bits)| {
-            address.parse::<std::net::IpAddr>().is_ok_and(|address| bits.parse::<u8>().is_ok_and(|bits| bits <= if address.is_ipv4() { 32 } else { 128 }))
+            address.parse::<std::net::IpAddr>().is_ok_and(|address| {
+                bits.parse::<u8>().is_ok_and(|bits| bits <= if address.is_ipv4() { 32 } else { 128 })
+            })
         }),
         "byte" => base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).is_ok(),
         "uuid" | "uuid3" | "uuid4" | "uuid5" => {
@@ -245,7 +266,13 @@ fn check_format(format: &str, text: &str) -> bool {
             let parts: Vec<&str> = text.split('-').collect();
             matches!(parts[..], [a, b, c, d, e] if hex(a, 8) && hex(b, 4) && hex(c, 4) && hex(d, 4) && hex(e, 12))
         }
-        "hostname" => !text.is_empty() && text.len() <= 255 && text.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')),
+        "hostname" => {
+            !text.is_empty()
+                && text.len() <= 255
+                && text
+                    .split('.')
+                    .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+        }
         "email" => text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.len() > 1),
         // Formats the API server does not know are not checked.
         _ => true,
@@ -255,7 +282,9 @@ fn check_format(format: &str, text: &str) -> bool {
 fn check_number(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let Some(number) = value.as_f64() else { return };
     let bound = |name: &str| schema.get(name).filter(|bound| bound.is_number());
-    let mut refuse = |what: &str, bound: &Value| causes.push(Cause::invalid(path, value, &format!("{path} in body should be {what} {bound}")));
+    let mut refuse = |what: &str, bound: &Value| {
+        causes.push(Cause::invalid(path, value, &format!("{path} in body should be {what} {bound}")))
+    };
     if let Some(bound) = bound("minimum")
         && let Some(limit) = bound.as_f64()
     {
@@ -295,20 +324,36 @@ fn check_count(count: usize, schema: &Value, what: &str, path: &str, causes: &mu
     if let Some(limit) = limit("max")
         && count as u64 > limit
     {
-        causes.push(Cause { reason: "FieldValueTooMany", field: path.to_owned(), message: format!("Too many: {count}: must have at most {limit} items") });
+        causes.push(Cause {
+            reason: "FieldValueTooMany",
+            field: path.to_owned(),
+            message: format!("Too many: {count}: must have at most {limit} items"),
+        });
     }
     if let Some(limit) = limit("min")
         && (count as u64) < limit
     {
-        causes.push(Cause::invalid(path, &Value::from(count), &format!("{path} in body should have at least {limit} {}", what.to_lowercase())));
+        causes.push(Cause::invalid(
+            path,
+            &Value::from(count),
+            &format!("{path} in body should have at least {limit} {}", what.to_lowercase()),
+        ));
     }
 }
 
 fn check_list_type(items: &[Value], schema: &Value, path: &str, causes: &mut Vec<Cause>) {
-    let keys: Vec<&str> = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let keys: Vec<&str> = schema
+        .get("x-kubernetes-list-map-keys")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let identity: Box<dyn Fn(&Value) -> Value> = match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {
         Some("set") => Box::new(Value::clone),
-        Some("map") => Box::new(move |item: &Value| Value::Object(keys.iter().filter_map(|key| Some(((*key).to_owned(), item.get(*key)?.clone()))).collect())),
+        Some("map") => Box::new(move |item: &Value| {
+            Value::Object(keys.iter().filter_map(|key| Some(((*key).to_owned(), item.get(*key)?.clone()))).collect())
+        }),
         _ => return,
     };
     let mut seen: Vec<Value> = Vec::with_capacity(items.len());
@@ -330,7 +375,8 @@ fn check_logic(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause
         inner
     };
     let list = |name: &str| schema.get(name).and_then(Value::as_array);
-    let mut refuse = |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
+    let mut refuse =
+        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
     if let Some(all) = list("allOf") {
         let inner: Vec<Cause> = all.iter().flat_map(failures).collect();
         if !inner.is_empty() {
@@ -338,7 +384,8 @@ fn check_logic(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause
             causes.extend(inner);
         }
     }
-    let mut refuse = |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
+    let mut refuse =
+        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
     if let Some(any) = list("anyOf")
         && !any.is_empty()
         && !any.iter().any(|schema| failures(schema).is_empty())
@@ -348,14 +395,17 @@ fn check_logic(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause
             causes.extend(failures(first));
         }
     }
-    let mut refuse = |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
+    let mut refuse =
+        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
     if let Some(one) = list("oneOf")
         && !one.is_empty()
     {
         match one.iter().filter(|schema| failures(schema).is_empty()).count() {
             1 => {}
             0 => refuse("must validate one and only one schema (oneOf). Found none valid"),
-            count => refuse(&format!("must validate one and only one schema (oneOf). Found {count} valid alternatives")),
+            count => {
+                refuse(&format!("must validate one and only one schema (oneOf). Found {count} valid alternatives"))
+            }
         }
     }
     if let Some(not) = schema.get("not")

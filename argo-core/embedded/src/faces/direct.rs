@@ -75,7 +75,8 @@ pub struct Watch(Watcher);
 
 impl Direct {
     pub(crate) fn new(server: Arc<Server>, writer: &str) -> Self {
-        let caller = Caller { client: writer.to_owned(), user: format!("system:{writer}"), groups: vec![MASTERS.to_owned()] };
+        let caller =
+            Caller { client: writer.to_owned(), user: format!("system:{writer}"), groups: vec![MASTERS.to_owned()] };
         Self { server, caller }
     }
 
@@ -131,7 +132,13 @@ impl Direct {
     ///
     /// # Errors
     /// As kube-apiserver.
-    pub fn merge_patch(&self, resource: &str, namespace: &str, name: &str, patch: Value) -> Result<Arc<Value>, ApiError> {
+    pub fn merge_patch(
+        &self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<Arc<Value>, ApiError> {
         self.patch("application/merge-patch+json", resource, namespace, name, patch)
     }
 
@@ -139,7 +146,13 @@ impl Direct {
     ///
     /// # Errors
     /// As kube-apiserver.
-    pub fn json_patch(&self, resource: &str, namespace: &str, name: &str, patch: Value) -> Result<Arc<Value>, ApiError> {
+    pub fn json_patch(
+        &self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<Arc<Value>, ApiError> {
         self.patch("application/json-patch+json", resource, namespace, name, patch)
     }
 
@@ -149,7 +162,11 @@ impl Direct {
     /// As kube-apiserver.
     pub fn apply(&self, object: Value) -> Result<Arc<Value>, ApiError> {
         let path = self.path_of(&object, true)?;
-        let mut request = RawRequest { object: Some(object), content_type: "application/apply-patch+yaml".to_owned(), ..self.request(http::Method::PATCH, path) };
+        let mut request = RawRequest {
+            object: Some(object),
+            content_type: "application/apply-patch+yaml".to_owned(),
+            ..self.request(http::Method::PATCH, path)
+        };
         request.query.set("fieldManager", self.caller.client.as_str());
         request.query.set("force", "true");
         self.object(request)
@@ -170,7 +187,10 @@ impl Direct {
         if let Some(uid) = &params.uid {
             body["preconditions"] = json!({ "uid": uid });
         }
-        let request = RawRequest { object: Some(body), ..self.request(http::Method::DELETE, self.path(resource, namespace, name)?) };
+        let request = RawRequest {
+            object: Some(body),
+            ..self.request(http::Method::DELETE, self.path(resource, namespace, name)?)
+        };
         self.server.call(&request).map(|_| ())
     }
 
@@ -178,7 +198,13 @@ impl Direct {
     ///
     /// # Errors
     /// `NotFound` for the resource, `BadRequest` for a bad selector.
-    pub fn watch(&self, resource: &str, namespace: &str, filter: &ListFilter, revision: Option<u64>) -> Result<Watch, ApiError> {
+    pub fn watch(
+        &self,
+        resource: &str,
+        namespace: &str,
+        filter: &ListFilter,
+        revision: Option<u64>,
+    ) -> Result<Watch, ApiError> {
         let mut request = self.request(http::Method::GET, self.path(resource, namespace, "")?);
         filter.write(&mut request.query);
         request.query.set("watch", "true");
@@ -191,7 +217,11 @@ impl Direct {
     /// All served resources that can be listed, as `pods`, `deployments.apps`; whether they are namespaced.
     pub fn resources(&self) -> Vec<(String, bool)> {
         let registry = self.server.state.lock().registry.clone();
-        registry.iter().filter(|def| !def.review && def.served == def.stored).map(|def| (def.served.to_string(), def.namespaced)).collect()
+        registry
+            .iter()
+            .filter(|def| !def.review && def.served == def.stored)
+            .map(|def| (def.served.to_string(), def.namespaced))
+            .collect()
     }
 
     /// The resource that holds objects of an apiVersion and kind, as `deployments.apps`.
@@ -201,13 +231,25 @@ impl Direct {
         registry.by_kind(group, version, kind).map(|(def, _)| def.served.to_string())
     }
 
-    fn patch(&self, media: &str, resource: &str, namespace: &str, name: &str, patch: Value) -> Result<Arc<Value>, ApiError> {
-        let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
+    fn patch(
+        &self,
+        media: &str,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        let (resource, subresource) =
+            resource.split_once('/').map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
         let mut path = self.path(resource, namespace, name)?;
         if let Some(subresource) = subresource {
             path = format!("{path}/{subresource}");
         }
-        self.object(RawRequest { object: Some(patch), content_type: media.to_owned(), ..self.request(http::Method::PATCH, path) })
+        self.object(RawRequest {
+            object: Some(patch),
+            content_type: media.to_owned(),
+            ..self.request(http::Method::PATCH, path)
+        })
     }
 
     fn object(&self, request: RawRequest) -> Result<Arc<Value>, ApiError> {
@@ -235,7 +277,12 @@ impl Direct {
         let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
         let registry = self.server.state.lock().registry.clone();
         let def = registry.resource(&GroupResource::new(group, plural)).ok_or_else(ApiError::no_such_path)?;
-        Ok(path(&def.api_version(0), plural, def.namespaced.then_some(namespace).filter(|namespace| !namespace.is_empty()), name))
+        Ok(path(
+            &def.api_version(0),
+            plural,
+            def.namespaced.then_some(namespace).filter(|namespace| !namespace.is_empty()),
+            name,
+        ))
     }
 
     fn path_of(&self, object: &Value, named: bool) -> Result<String, ApiError> {
@@ -243,20 +290,27 @@ impl Direct {
         let (api_version, kind) = (text("/apiVersion"), text("/kind"));
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let registry = self.server.state.lock().registry.clone();
-        let (def, _) = registry
-            .by_kind(group, version, kind)
-            .ok_or_else(|| ApiError::new(404, "NotFound", format!("no matches for kind {kind:?} in version {api_version:?}")))?;
+        let (def, _) = registry.by_kind(group, version, kind).ok_or_else(|| {
+            ApiError::new(404, "NotFound", format!("no matches for kind {kind:?} in version {api_version:?}"))
+        })?;
         let namespace = match text("/metadata/namespace") {
             "" => "default",
             namespace => namespace,
         };
-        Ok(path(api_version, def.resource(), def.namespaced.then_some(namespace), if named { text("/metadata/name") } else { "" }))
+        Ok(path(
+            api_version,
+            def.resource(),
+            def.namespaced.then_some(namespace),
+            if named { text("/metadata/name") } else { "" },
+        ))
     }
 }
 
 fn path(api_version: &str, plural: &str, namespace: Option<&str>, name: &str) -> String {
-    let escape = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let mut path = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
+    let escape =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let mut path =
+        if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
     if let Some(namespace) = namespace {
         path.push_str(&format!("/namespaces/{}", escape(namespace)));
     }

@@ -9,7 +9,9 @@ use http::header::AUTHORIZATION;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rand::TryRngCore;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
@@ -139,7 +141,12 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, face: Arc<Face>, m
             return;
         }
     };
-    let certified = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).is_some_and(|certificate| *certificate == face.admin_certificate);
+    let certified = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .is_some_and(|certificate| *certificate == face.admin_certificate);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let face = face.clone();
         async move { face.answer(request, certified).await }
@@ -162,7 +169,11 @@ struct Face {
 // === impl Face ===
 
 impl Face {
-    async fn answer(&self, request: http::Request<Incoming>, certified: bool) -> Result<http::Response<ResponseBody>, crate::server::Disconnected> {
+    async fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        certified: bool,
+    ) -> Result<http::Response<ResponseBody>, crate::server::Disconnected> {
         let (parts, body) = request.into_parts();
         let Some(mut caller) = self.caller(&parts.headers, certified) else {
             return Ok(refusal(&parts, Caller::default(), ApiError::unauthorized()));
@@ -177,7 +188,11 @@ impl Face {
 
     /// Who asks: the holder of the client certificate or of a token.
     fn caller(&self, headers: &http::HeaderMap, certified: bool) -> Option<Caller> {
-        let admin = || Caller { client: String::new(), user: "kubernetes-admin".to_owned(), groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()] };
+        let admin = || Caller {
+            client: String::new(),
+            user: "kubernetes-admin".to_owned(),
+            groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
+        };
         if certified {
             return Some(admin());
         }
@@ -193,7 +208,8 @@ impl Face {
 
 /// Compares secrets in a time that does not depend on where they differ.
 fn same(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
 fn reachable(address: SocketAddr) -> SocketAddr {
@@ -210,11 +226,15 @@ fn pki(address: SocketAddr) -> Result<Pki, ServeError> {
     let ca_key = KeyPair::generate().map_err(fail)?;
     let mut ca_params = named(Vec::new(), "argo-embedded")?;
     ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+    ca_params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
     let ca = ca_params.self_signed(&ca_key).map_err(fail)?;
     let issuer = Issuer::new(ca_params, ca_key);
 
-    let mut names: Vec<String> = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "::1"].map(str::to_owned).into();
+    let mut names: Vec<String> =
+        ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "::1"]
+            .map(str::to_owned)
+            .into();
     names.push(address.ip().to_string());
     names.dedup();
     let server_key = KeyPair::generate().map_err(fail)?;
@@ -232,7 +252,10 @@ fn pki(address: SocketAddr) -> Result<Pki, ServeError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca.der().clone()).map_err(|error| failed(&error))?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).allow_unauthenticated().build().map_err(|error| failed(&error))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| failed(&error))?;
     let mut server = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?
@@ -243,7 +266,13 @@ fn pki(address: SocketAddr) -> Result<Pki, ServeError> {
         )
         .map_err(|error| failed(&error))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Pki { ca: ca.pem(), server, client_certificate: client_certificate.pem(), client_key: client_key.serialize_pem(), client_der: client_certificate.der().clone() })
+    Ok(Pki {
+        ca: ca.pem(),
+        server,
+        client_certificate: client_certificate.pem(),
+        client_key: client_key.serialize_pem(),
+        client_der: client_certificate.der().clone(),
+    })
 }
 
 fn kubeconfig(address: SocketAddr, pki: &Pki) -> String {

@@ -74,7 +74,11 @@ where
         let frame = frame.map_err(|error| ApiError::bad_request(format!("the body could not be read: {error}")))?;
         if let Ok(data) = frame.into_data() {
             if collected.len() + data.len() > BODY_LIMIT {
-                return Err(ApiError::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {BODY_LIMIT}")));
+                return Err(ApiError::new(
+                    413,
+                    "RequestEntityTooLarge",
+                    format!("Request entity too large: limit is {BODY_LIMIT}"),
+                ));
             }
             collected.extend_from_slice(&data);
         }
@@ -83,7 +87,9 @@ where
 }
 
 pub(super) fn raw(parts: &http::request::Parts, body: Bytes, caller: Caller) -> RawRequest {
-    let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name| {
+        parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
     RawRequest {
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
@@ -97,5 +103,5 @@ pub(super) fn raw(parts: &http::request::Parts, body: Bytes, caller: Caller) -> 
 }
 
 pub(super) fn refusal(parts: &http::request::Parts, caller: Caller, error: ApiError) -> http::Response<ResponseBody> {
-    crate::server::respond(&raw(parts, Bytes::new(), caller), None, Err(error), None)
+    crate::server::respond(&raw(parts, Bytes::new(), caller), None, Err(error), jiff::Timestamp::UNIX_EPOCH)
 }

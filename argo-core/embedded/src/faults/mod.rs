@@ -112,14 +112,17 @@ impl Rule {
     /// Only verbs that write.
     #[must_use]
     pub fn writes(self) -> Self {
-        [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection].into_iter().fold(self, Self::verb)
+        [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection]
+            .into_iter()
+            .fold(self, Self::verb)
     }
 
     /// Only this resource: `pods`, `deployments.apps`, or with a subresource `deployments.apps/status`.
     #[must_use]
     pub fn resource(mut self, resource: &str) -> Self {
         let (name, subresource) = resource.split_once('/').map_or((resource, None), |(name, sub)| (name, Some(sub)));
-        let (plural, group) = name.split_once('.').map_or((name, None), |(plural, group)| (plural, Some(group.to_owned())));
+        let (plural, group) =
+            name.split_once('.').map_or((name, None), |(plural, group)| (plural, Some(group.to_owned())));
         self.group = group;
         self.resource = Some(subresource.map_or_else(|| plural.to_owned(), |sub| format!("{plural}/{sub}")));
         self
@@ -267,7 +270,9 @@ fn acted(rule: &Rule, seen: u64) -> u64 {
     let bounded = rule.times.map_or(after, |times| after.min(times));
     match rule.chance {
         None => bounded,
-        Some((seed, probability)) => (1..=bounded).filter(|number| draw(seed, number + rule.skip) < probability).count() as u64,
+        Some((seed, probability)) => {
+            (1..=bounded).filter(|number| draw(seed, number + rule.skip) < probability).count() as u64
+        }
     }
 }
 
@@ -284,7 +289,10 @@ impl Verdict {
         let gr = crate::store::GroupResource::new(&path.group, &path.resource);
         let error = match fault {
             Fault::Conflict => ApiError::stale(&gr, path.name.as_deref().unwrap_or_default()),
-            Fault::TooManyRequests { retry_after } => ApiError::too_many_requests("the server has received too many requests and has asked us to try again later", *retry_after),
+            Fault::TooManyRequests { retry_after } => ApiError::too_many_requests(
+                "the server has received too many requests and has asked us to try again later",
+                *retry_after,
+            ),
             Fault::Error { code } => error_of(*code),
             Fault::Latency(latency) => {
                 self.latency.get_or_insert(*latency);
@@ -307,11 +315,16 @@ fn error_of(code: u16) -> ApiError {
     match code {
         500 => ApiError::internal("injected fault"),
         503 => {
-            let mut error = ApiError::new(503, "ServiceUnavailable", "the server is currently unable to handle the request");
+            let mut error =
+                ApiError::new(503, "ServiceUnavailable", "the server is currently unable to handle the request");
             error.details = Some(Box::new(json!({ "retryAfterSeconds": 1 })));
             error
         }
-        504 => ApiError::new(504, "Timeout", "the server was unable to return a response in the time allotted, but may still be processing the request"),
+        504 => ApiError::new(
+            504,
+            "Timeout",
+            "the server was unable to return a response in the time allotted, but may still be processing the request",
+        ),
         code => ApiError::new(code, "", format!("injected fault {code}")),
     }
 }

@@ -63,14 +63,24 @@ struct Inner {
 // === impl Entry ===
 
 impl Entry {
-    pub(crate) fn new(at: Timestamp, caller: &Caller, verb: Verb, path: &Path, code: u16, revision: Option<u64>) -> Self {
+    pub(crate) fn new(
+        at: Timestamp,
+        caller: &Caller,
+        verb: Verb,
+        path: &Path,
+        code: u16,
+        revision: Option<u64>,
+    ) -> Self {
         Self {
             sequence: 0,
             at,
             caller: caller.clone(),
             verb,
             group: path.group.clone(),
-            resource: path.subresource.as_ref().map_or_else(|| path.resource.clone(), |subresource| format!("{}/{subresource}", path.resource)),
+            resource: path
+                .subresource
+                .as_ref()
+                .map_or_else(|| path.resource.clone(), |subresource| format!("{}/{subresource}", path.resource)),
             namespace: path.namespace.clone().unwrap_or_default(),
             name: path.name.clone().unwrap_or_default(),
             code,
@@ -87,7 +97,11 @@ impl Entry {
 impl std::fmt::Display for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
-        write!(f, "{} {} {}{group} {}/{} -> {}", self.caller.client, self.verb, self.resource, self.namespace, self.name, self.code)
+        write!(
+            f,
+            "{} {} {}{group} {}/{} -> {}",
+            self.caller.client, self.verb, self.resource, self.namespace, self.name, self.code
+        )
     }
 }
 

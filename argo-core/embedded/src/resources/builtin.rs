@@ -16,11 +16,19 @@ fn parse(table: &str) -> Vec<Arc<ResourceDef>> {
     let mut defs: Vec<ResourceDef> = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let columns: Vec<&str> = line.split(' ').collect();
-        let [group_version, plural, kind, singular, scope, flags, short_names, categories] = columns[..] else { continue };
+        let [group_version, plural, kind, singular, scope, flags, short_names, categories] = columns[..] else {
+            continue;
+        };
         let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
         let flag = |flag: char| flags.contains(flag);
-        let names = |column: &str| if column == "-" { Vec::new() } else { column.split(',').map(str::to_owned).collect() };
-        let version_def = VersionDef { name: version.to_owned(), status: flag('s'), scale: flag('S').then(scale_paths), custom: None };
+        let names =
+            |column: &str| if column == "-" { Vec::new() } else { column.split(',').map(str::to_owned).collect() };
+        let version_def = VersionDef {
+            name: version.to_owned(),
+            status: flag('s'),
+            scale: flag('S').then(scale_paths),
+            custom: None,
+        };
         let served = GroupResource::new(group, plural);
         if let Some(def) = defs.iter_mut().find(|def| def.served == served) {
             def.versions.push(version_def);

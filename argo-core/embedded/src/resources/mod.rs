@@ -100,7 +100,9 @@ impl Registry {
     }
 
     pub(crate) fn serves_group_version(&self, group: &str, version: &str) -> bool {
-        self.resources.values().any(|def| def.group() == group && def.versions.iter().any(|served| served.name == version))
+        self.resources
+            .values()
+            .any(|def| def.group() == group && def.versions.iter().any(|served| served.name == version))
     }
 
     pub(crate) fn serves_group(&self, group: &str) -> bool {
@@ -164,7 +166,10 @@ pub(crate) fn version_priority(version: &str) -> (u8, u64, u64, std::cmp::Revers
         if rest.is_empty() {
             return Some((4, major, 0));
         }
-        let (class, minor) = rest.strip_prefix("beta").map(|minor| (3, minor)).or_else(|| rest.strip_prefix("alpha").map(|minor| (2, minor)))?;
+        let (class, minor) = rest
+            .strip_prefix("beta")
+            .map(|minor| (3, minor))
+            .or_else(|| rest.strip_prefix("alpha").map(|minor| (2, minor)))?;
         let minor: u64 = if minor.is_empty() { 0 } else { minor.parse().ok()? };
         Some((class, major, minor))
     })();

@@ -104,14 +104,19 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
         Shape::Any => Ok(()),
         Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
             if !value.is_string() {
-                return wrong(value, if matches!(shape, Shape::Time | Shape::MicroTime) { "v1.Time" } else { "string" });
+                return wrong(
+                    value,
+                    if matches!(shape, Shape::Time | Shape::MicroTime) { "v1.Time" } else { "string" },
+                );
             }
             if matches!(shape, Shape::Time | Shape::MicroTime)
                 && let Some(text) = value.as_str()
                 && !text.is_empty()
                 && text.parse::<jiff::Timestamp>().is_err()
             {
-                return Err(format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""));
+                return Err(format!(
+                    "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+                ));
             }
             Ok(())
         }
@@ -119,10 +124,34 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
             Some(number) if i32::try_from(number).is_ok() => Ok(()),
             _ => wrong(value, "int32"),
         },
-        Shape::Int64 => if value.as_i64().is_some() { Ok(()) } else { wrong(value, "int64") },
-        Shape::Number => if value.is_number() { Ok(()) } else { wrong(value, "float64") },
-        Shape::Bool => if value.is_boolean() { Ok(()) } else { wrong(value, "bool") },
-        Shape::IntOrString => if value.is_string() || value.as_i64().is_some() { Ok(()) } else { wrong(value, "intstr.IntOrString") },
+        Shape::Int64 => {
+            if value.as_i64().is_some() {
+                Ok(())
+            } else {
+                wrong(value, "int64")
+            }
+        }
+        Shape::Number => {
+            if value.is_number() {
+                Ok(())
+            } else {
+                wrong(value, "float64")
+            }
+        }
+        Shape::Bool => {
+            if value.is_boolean() {
+                Ok(())
+            } else {
+                wrong(value, "bool")
+            }
+        }
+        Shape::IntOrString => {
+            if value.is_string() || value.as_i64().is_some() {
+                Ok(())
+            } else {
+                wrong(value, "intstr.IntOrString")
+            }
+        }
         Shape::Quantity => match value {
             Value::String(_) => Ok(()),
             Value::Number(number) => {
@@ -204,7 +233,10 @@ fn field(word: &'static str) -> Option<(&'static str, Field)> {
         Some((rest, keys)) => (rest, ListType::Map(keys.split(',').collect())),
     };
     let required = name.ends_with('!');
-    Some((name.trim_end_matches('!'), Field { required, shape: shape(shape_text), list, atomic, merge_key, retain_keys, default }))
+    Some((
+        name.trim_end_matches('!'),
+        Field { required, shape: shape(shape_text), list, atomic, merge_key, retain_keys, default },
+    ))
 }
 
 fn shape(text: &'static str) -> Shape {
@@ -272,6 +304,9 @@ mod tests {
     fn wrong_types_are_named_as_go_names_them() {
         let mut object = json!({ "spec": { "replicas": "two" } });
         let error = prune("apps", "v1", "Deployment", &mut object).expect_err("replicas is a number");
-        assert_eq!(error, "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
+        assert_eq!(
+            error,
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
     }
 }

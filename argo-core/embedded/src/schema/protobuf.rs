@@ -13,7 +13,8 @@ const MAGIC: &[u8] = b"k8s\0";
 const DEPTH: usize = 64;
 
 /// Messages by type name: field number to what it is.
-static MESSAGES: LazyLock<BTreeMap<&'static str, BTreeMap<u64, Slot>>> = LazyLock::new(|| parse(include_str!("proto.txt")));
+static MESSAGES: LazyLock<BTreeMap<&'static str, BTreeMap<u64, Slot>>> =
+    LazyLock::new(|| parse(include_str!("proto.txt")));
 
 #[derive(Debug)]
 enum Slot {
@@ -25,7 +26,9 @@ enum Slot {
 
 /// Decodes a body of `application/vnd.kubernetes.protobuf` into the JSON form of its object.
 pub(crate) fn decode(body: &[u8]) -> Result<Value, String> {
-    let envelope = body.strip_prefix(MAGIC).ok_or("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")?;
+    let envelope = body
+        .strip_prefix(MAGIC)
+        .ok_or("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")?;
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     for field in fields(envelope) {
         match field? {
@@ -45,7 +48,9 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, String> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     // Options carry the group of the resource they are about.
     let name = if kind.ends_with("Options") { format!("meta.v1.{kind}") } else { type_name(group, version, &kind) };
-    let (name, def) = types().get_key_value(name.as_str()).ok_or_else(|| format!("no kind {kind:?} is registered for version {api_version:?}"))?;
+    let (name, def) = types()
+        .get_key_value(name.as_str())
+        .ok_or_else(|| format!("no kind {kind:?} is registered for version {api_version:?}"))?;
     let mut object = message(raw, name, def, 0)?;
     object.insert("apiVersion".to_owned(), Value::from(api_version));
     object.insert("kind".to_owned(), Value::from(kind));
@@ -82,7 +87,14 @@ fn fill(bytes: &[u8], name: &str, def: &TypeDef, object: &mut Map<String, Value>
     Ok(())
 }
 
-fn add(object: &mut Map<String, Value>, field: &str, shape: &Shape, pointer: bool, wire: Wire<'_>, depth: usize) -> Result<(), String> {
+fn add(
+    object: &mut Map<String, Value>,
+    field: &str,
+    shape: &Shape,
+    pointer: bool,
+    wire: Wire<'_>,
+    depth: usize,
+) -> Result<(), String> {
     match shape {
         Shape::List(inner) => {
             let items = object.entry(field.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
@@ -101,7 +113,9 @@ fn add(object: &mut Map<String, Value>, field: &str, shape: &Shape, pointer: boo
                     _ => {}
                 }
             }
-            let item = item.unwrap_or_else(|| if matches!(**inner, Shape::Type(_)) { Value::Object(Map::new()) } else { Value::from("") });
+            let item = item.unwrap_or_else(|| {
+                if matches!(**inner, Shape::Type(_)) { Value::Object(Map::new()) } else { Value::from("") }
+            });
             let entries = object.entry(field.to_owned()).or_insert_with(|| Value::Object(Map::new()));
             if let Some(entries) = entries.as_object_mut() {
                 entries.insert(key, item);

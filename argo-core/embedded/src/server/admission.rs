@@ -60,7 +60,13 @@ impl State {
             dry_run: call.dry_run,
         };
         self.admission.iter().try_for_each(|hook| {
-            hook.admit(&request, object).map_err(|why| ApiError::new(403, "Forbidden", format!("admission webhook {:?} denied the request: {why}", hook.name())))
+            hook.admit(&request, object).map_err(|why| {
+                ApiError::new(
+                    403,
+                    "Forbidden",
+                    format!("admission webhook {:?} denied the request: {why}", hook.name()),
+                )
+            })
         })
     }
 }

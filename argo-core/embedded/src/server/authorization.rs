@@ -41,7 +41,14 @@ impl State {
             "SubjectAccessReview" | "LocalSubjectAccessReview" => {
                 let subject = Caller {
                     user: meta::text(&review, "/spec/user").to_owned(),
-                    groups: review.pointer("/spec/groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+                    groups: review
+                        .pointer("/spec/groups")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
                     ..Caller::default()
                 };
                 review["status"] = json!({ "allowed": self.answer(&subject, &review["spec"]) });
@@ -49,18 +56,27 @@ impl State {
             "SelfSubjectRulesReview" => {
                 let namespace = meta::text(&review, "/spec/namespace").to_owned();
                 let rules = if self.unrestricted(caller) {
-                    vec![json!({ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"] }), json!({ "verbs": ["*"], "nonResourceURLs": ["*"] })]
+                    vec![
+                        json!({ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"] }),
+                        json!({ "verbs": ["*"], "nonResourceURLs": ["*"] }),
+                    ]
                 } else {
                     self.rules(caller, &namespace)
                 };
-                let (non_resource, resource): (Vec<Value>, Vec<Value>) = rules.into_iter().partition(|rule| rule.get("nonResourceURLs").is_some());
-                review["status"] = json!({ "resourceRules": resource, "nonResourceRules": non_resource, "incomplete": false });
+                let (non_resource, resource): (Vec<Value>, Vec<Value>) =
+                    rules.into_iter().partition(|rule| rule.get("nonResourceURLs").is_some());
+                review["status"] =
+                    json!({ "resourceRules": resource, "nonResourceRules": non_resource, "incomplete": false });
             }
-            "SelfSubjectReview" => review["status"] = json!({ "userInfo": { "username": caller.user, "groups": caller.groups } }),
+            "SelfSubjectReview" => {
+                review["status"] = json!({ "userInfo": { "username": caller.user, "groups": caller.groups } })
+            }
             "TokenReview" => {
                 let token = meta::text(&review, "/spec/token");
                 review["status"] = match self.tokens.get(token).filter(|(_, expires)| *expires > call.now) {
-                    Some((user, _)) => json!({ "authenticated": true, "user": { "username": user, "groups": service_account_groups(user) } }),
+                    Some((user, _)) => {
+                        json!({ "authenticated": true, "user": { "username": user, "groups": service_account_groups(user) } })
+                    }
                     None => json!({ "authenticated": false, "error": "[invalid bearer token]" }),
                 };
             }
@@ -72,7 +88,11 @@ impl State {
     fn answer(&self, caller: &Caller, spec: &Value) -> bool {
         let text = |field: &str| meta::text(spec, &format!("/resourceAttributes/{field}"));
         let attributes = match spec.get("nonResourceAttributes") {
-            Some(_) => Attributes { verb: meta::text(spec, "/nonResourceAttributes/verb"), path: meta::text(spec, "/nonResourceAttributes/path"), ..Attributes::default() },
+            Some(_) => Attributes {
+                verb: meta::text(spec, "/nonResourceAttributes/verb"),
+                path: meta::text(spec, "/nonResourceAttributes/path"),
+                ..Attributes::default()
+            },
             None => Attributes {
                 verb: text("verb"),
                 group: text("group"),
@@ -126,8 +146,15 @@ impl State {
 
 /// The groups of a service account user.
 pub(crate) fn service_account_groups(user: &str) -> Vec<String> {
-    let namespace = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).map_or("", |(namespace, _)| namespace);
-    vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}"), "system:authenticated".to_owned()]
+    let namespace = user
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'))
+        .map_or("", |(namespace, _)| namespace);
+    vec![
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+        "system:authenticated".to_owned(),
+    ]
 }
 
 fn binds(binding: &Value, caller: &Caller, namespace: &str) -> bool {
@@ -147,7 +174,9 @@ fn binds(binding: &Value, caller: &Caller, namespace: &str) -> bool {
 }
 
 fn covers(rule: &Value, wanted: &Attributes<'_>) -> bool {
-    let list = |field: &str| rule.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+    let list = |field: &str| {
+        rule.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
+    };
     let has = |field: &str, value: &str| list(field).iter().any(|item| *item == "*" || *item == value);
     if !has("verbs", wanted.verb) {
         return false;
@@ -158,8 +187,16 @@ fn covers(rule: &Value, wanted: &Attributes<'_>) -> bool {
             None => *pattern == wanted.path,
         });
     }
-    let full = if wanted.subresource.is_empty() { wanted.resource.to_owned() } else { format!("{}/{}", wanted.resource, wanted.subresource) };
-    let any_resource = list("resources").iter().any(|item| *item == "*" || *item == full || (!wanted.subresource.is_empty() && *item == format!("*/{}", wanted.subresource)));
+    let full = if wanted.subresource.is_empty() {
+        wanted.resource.to_owned()
+    } else {
+        format!("{}/{}", wanted.resource, wanted.subresource)
+    };
+    let any_resource = list("resources").iter().any(|item| {
+        *item == "*"
+            || *item == full
+            || (!wanted.subresource.is_empty() && *item == format!("*/{}", wanted.subresource))
+    });
     let names = list("resourceNames");
     has("apiGroups", wanted.group) && any_resource && (names.is_empty() || names.contains(&wanted.name))
 }

@@ -115,10 +115,20 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
             }
         }
     };
-    replace(object.get_mut("spec").and_then(Value::as_object_mut), "metrics", "target", "targetCPUUtilizationPercentage");
+    replace(
+        object.get_mut("spec").and_then(Value::as_object_mut),
+        "metrics",
+        "target",
+        "targetCPUUtilizationPercentage",
+    );
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
         status.remove("conditions");
     }
-    replace(object.get_mut("status").and_then(Value::as_object_mut), "currentMetrics", "current", "currentCPUUtilizationPercentage");
+    replace(
+        object.get_mut("status").and_then(Value::as_object_mut),
+        "currentMetrics",
+        "current",
+        "currentCPUUtilizationPercentage",
+    );
     object
 }

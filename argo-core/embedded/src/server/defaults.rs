@@ -2,14 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Call;
 use super::meta::{self, set_path};
 use super::selector::LabelSelector;
 use super::state::State;
 use super::status::{ApiError, Cause};
-use super::Call;
 
 /// Fills in what kube-apiserver fills in. `live` is the object being replaced.
-pub(super) fn apply(state: &mut State, call: &Call<'_>, object: &mut Value, live: Option<&Value>) -> Result<(), ApiError> {
+pub(super) fn apply(
+    state: &mut State,
+    call: &Call<'_>,
+    object: &mut Value,
+    live: Option<&Value>,
+) -> Result<(), ApiError> {
     match (call.def.group(), call.def.resource()) {
         ("", "pods") => pod(object, live),
         ("", "services") => service(state, object, live),
@@ -52,7 +57,11 @@ pub(super) fn apply(state: &mut State, call: &Call<'_>, object: &mut Value, live
             if meta::text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
                 put(object, &["spec", "updateStrategy", "rollingUpdate", "partition"], json!(0));
             }
-            put(object, &["spec", "persistentVolumeClaimRetentionPolicy"], json!({ "whenDeleted": "Retain", "whenScaled": "Retain" }));
+            put(
+                object,
+                &["spec", "persistentVolumeClaimRetentionPolicy"],
+                json!({ "whenDeleted": "Retain", "whenScaled": "Retain" }),
+            );
             template(object, &["spec", "template"], "Always");
         }
         ("apps", "daemonsets") => {
@@ -95,7 +104,11 @@ pub(super) fn validate(call: &Call<'_>, object: &Value, live: Option<&Value>) ->
         if let Some(live) = live
             && live.pointer(pointer) != value
         {
-            causes.push(Cause::invalid(pointer.trim_start_matches('/').replace('/', "."), value.unwrap_or(&Value::Null), "field is immutable"));
+            causes.push(Cause::invalid(
+                pointer.trim_start_matches('/').replace('/', "."),
+                value.unwrap_or(&Value::Null),
+                "field is immutable",
+            ));
         }
     };
     match (call.def.group(), call.def.resource()) {
@@ -109,9 +122,17 @@ pub(super) fn validate(call: &Call<'_>, object: &Value, live: Option<&Value>) ->
             let policy = meta::text(object, "/spec/template/spec/restartPolicy");
             if !matches!(policy, "OnFailure" | "Never") {
                 causes.push(if policy.is_empty() || policy == "Always" {
-                    Cause { reason: "FieldValueRequired", field: "spec.template.spec.restartPolicy".to_owned(), message: "Required value: valid values: \"OnFailure\", \"Never\"".to_owned() }
+                    Cause {
+                        reason: "FieldValueRequired",
+                        field: "spec.template.spec.restartPolicy".to_owned(),
+                        message: "Required value: valid values: \"OnFailure\", \"Never\"".to_owned(),
+                    }
                 } else {
-                    Cause::not_supported("spec.template.spec.restartPolicy", &Value::from(policy), &["OnFailure".to_owned(), "Never".to_owned()])
+                    Cause::not_supported(
+                        "spec.template.spec.restartPolicy",
+                        &Value::from(policy),
+                        &["OnFailure".to_owned(), "Never".to_owned()],
+                    )
                 });
             }
             immutable(&mut causes, "/spec/selector");
@@ -120,12 +141,16 @@ pub(super) fn validate(call: &Call<'_>, object: &Value, live: Option<&Value>) ->
         ("", "pods") => containers(object, "/spec", "spec", &mut causes),
         ("", "services") => {
             let ports = object.pointer("/spec/ports").and_then(Value::as_array);
-            let external = meta::text(object, "/spec/type") == "ExternalName" || meta::text(object, "/spec/clusterIP") == "None";
+            let external =
+                meta::text(object, "/spec/type") == "ExternalName" || meta::text(object, "/spec/clusterIP") == "None";
             if ports.is_none_or(Vec::is_empty) && !external {
                 causes.push(Cause::required("spec.ports", ""));
             }
-            if live.is_some_and(|live| !meta::text(live, "/spec/clusterIP").is_empty()) && meta::text(object, "/spec/type") != "ExternalName" {
-                let (before, after) = (live.and_then(|live| live.pointer("/spec/clusterIP")), object.pointer("/spec/clusterIP"));
+            if live.is_some_and(|live| !meta::text(live, "/spec/clusterIP").is_empty())
+                && meta::text(object, "/spec/type") != "ExternalName"
+            {
+                let (before, after) =
+                    (live.and_then(|live| live.pointer("/spec/clusterIP")), object.pointer("/spec/clusterIP"));
                 if before != after {
                     causes.push(Cause::invalid("spec.clusterIPs[0]", &json!([after]), "may not change once set"));
                 }
@@ -162,7 +187,9 @@ pub(super) fn validate(call: &Call<'_>, object: &Value, live: Option<&Value>) ->
                 causes.push(Cause::invalid("roleRef", &object["roleRef"], "cannot change roleRef"));
             }
         }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => causes.extend(crate::crd::validate_definition(object, live)),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            causes.extend(crate::crd::validate_definition(object, live))
+        }
         _ => {}
     }
     causes
@@ -204,20 +231,29 @@ fn pod_spec(spec: &mut Value, restart_policy: &str) {
         put(spec, &["serviceAccountName"], account);
     }
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().filter(|container| container.is_object()) {
+        for container in spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+            .filter(|container| container.is_object())
+        {
             put(container, &["terminationMessagePath"], json!("/dev/termination-log"));
             put(container, &["terminationMessagePolicy"], json!("File"));
             put(container, &["resources"], json!({}));
             let image = meta::text(container, "/image");
             let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
-            let policy = if !image.contains('@') && matches!(tag, None | Some("latest")) { "Always" } else { "IfNotPresent" };
+            let policy =
+                if !image.contains('@') && matches!(tag, None | Some("latest")) { "Always" } else { "IfNotPresent" };
             put(container, &["imagePullPolicy"], json!(policy));
             for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
                 put(port, &["protocol"], json!("TCP"));
             }
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if let Some(probe) = container.get_mut(probe) {
-                    for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+                    for (field, value) in
+                        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+                    {
                         put(probe, &[field], json!(value));
                     }
                     if probe.get("httpGet").is_some() {
@@ -270,10 +306,19 @@ fn pod(object: &mut Value, live: Option<&Value>) {
 
 /// Guaranteed, Burstable or BestEffort, by requests and limits of cpu and memory.
 fn quality_of_service(pod: &Value) -> &'static str {
-    let containers: Vec<&Value> =
-        ["containers", "initContainers"].iter().filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array()).flatten().collect();
-    let quantity = |container: &Value, side: &str, resource: &str| container.pointer(&format!("/resources/{side}/{resource}")).cloned();
-    let any = containers.iter().any(|container| ["requests", "limits"].iter().any(|side| ["cpu", "memory"].iter().any(|resource| quantity(container, side, resource).is_some())));
+    let containers: Vec<&Value> = ["containers", "initContainers"]
+        .iter()
+        .filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array())
+        .flatten()
+        .collect();
+    let quantity = |container: &Value, side: &str, resource: &str| {
+        container.pointer(&format!("/resources/{side}/{resource}")).cloned()
+    };
+    let any = containers.iter().any(|container| {
+        ["requests", "limits"]
+            .iter()
+            .any(|side| ["cpu", "memory"].iter().any(|resource| quantity(container, side, resource).is_some()))
+    });
     if !any {
         return "BestEffort";
     }
@@ -305,7 +350,8 @@ fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
     put(object, &["spec", "ipFamilyPolicy"], json!("SingleStack"));
     put(object, &["spec", "ipFamilies"], json!(["IPv4"]));
     if meta::text(object, "/spec/clusterIP").is_empty() {
-        let address = live.map(|live| meta::text(live, "/spec/clusterIP").to_owned()).filter(|address| !address.is_empty());
+        let address =
+            live.map(|live| meta::text(live, "/spec/clusterIP").to_owned()).filter(|address| !address.is_empty());
         let address = address.unwrap_or_else(|| {
             let number = state.ids.number(60_000) + 257;
             format!("10.96.{}.{}", (number / 250) % 256, number % 250 + 1)
@@ -363,15 +409,29 @@ fn job(object: &mut Value) {
 
 /// The selector of a job is made from its uid, which is drawn after defaulting.
 pub(super) fn job_selector(object: &mut Value) {
-    if object.pointer("/spec/selector").is_some() || object.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+    if object.pointer("/spec/selector").is_some() || object.pointer("/spec/manualSelector") == Some(&Value::Bool(true))
+    {
         return;
     }
     let (uid, name) = (meta::uid(object).to_owned(), meta::name(object).to_owned());
-    let labels = [("batch.kubernetes.io/controller-uid", &uid), ("batch.kubernetes.io/job-name", &name), ("controller-uid", &uid), ("job-name", &name)];
+    let labels = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
     for (label, value) in labels {
-        set_path(object, &["spec", "template", "metadata", "labels", label].map(str::to_owned), Value::from(value.as_str()));
+        set_path(
+            object,
+            &["spec", "template", "metadata", "labels", label].map(str::to_owned),
+            Value::from(value.as_str()),
+        );
     }
-    set_path(object, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"].map(str::to_owned), Value::from(uid));
+    set_path(
+        object,
+        &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"].map(str::to_owned),
+        Value::from(uid),
+    );
 }
 
 /// Selector and template labels of a workload belong together.
@@ -379,11 +439,17 @@ fn workload(object: &Value, causes: &mut Vec<Cause>) {
     match object.pointer("/spec/selector") {
         None => causes.push(Cause::required("spec.selector", "")),
         Some(selector) => match LabelSelector::from_object(selector) {
-            Some(parsed) if parsed.is_empty() => causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment")),
+            Some(parsed) if parsed.is_empty() => {
+                causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"))
+            }
             Some(parsed) => {
                 if !parsed.matches(object.pointer("/spec/template").unwrap_or(&Value::Null)) {
                     let labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-                    causes.push(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"));
+                    causes.push(Cause::invalid(
+                        "spec.template.metadata.labels",
+                        &labels,
+                        "`selector` does not match template `labels`",
+                    ));
                 }
             }
             None => causes.push(Cause::invalid("spec.selector", selector, "invalid label selector")),
@@ -401,7 +467,8 @@ fn containers(object: &Value, pointer: &str, path: &str, causes: &mut Vec<Cause>
         return;
     }
     let mut seen: Vec<&str> = Vec::new();
-    let named = ["initContainers", "containers"].map(|field| (field, spec.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice)));
+    let named = ["initContainers", "containers"]
+        .map(|field| (field, spec.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice)));
     for (field, list) in named {
         for (index, container) in list.iter().enumerate() {
             let at = format!("{path}.{field}[{index}]");

@@ -46,13 +46,22 @@ impl DeleteOptions {
                 Some(grace) => Some(grace),
                 None => query.number("gracePeriodSeconds")?,
             },
-            propagation: text(body.get("propagationPolicy")).or_else(|| query.get("propagationPolicy").map(str::to_owned)),
+            propagation: text(body.get("propagationPolicy"))
+                .or_else(|| query.get("propagationPolicy").map(str::to_owned)),
             uid: text(body.pointer("/preconditions/uid")),
             resource_version: text(body.pointer("/preconditions/resourceVersion")),
-            dry_run: call.dry_run || body.get("dryRun").and_then(Value::as_array).is_some_and(|list| list.iter().any(|item| item == "All")),
+            dry_run: call.dry_run
+                || body
+                    .get("dryRun")
+                    .and_then(Value::as_array)
+                    .is_some_and(|list| list.iter().any(|item| item == "All")),
         };
         if options.propagation.is_none() {
-            options.propagation = match body.get("orphanDependents").and_then(Value::as_bool).or_else(|| query.get("orphanDependents").map(|value| value == "true")) {
+            options.propagation = match body
+                .get("orphanDependents")
+                .and_then(Value::as_bool)
+                .or_else(|| query.get("orphanDependents").map(|value| value == "true"))
+            {
                 Some(true) => Some("Orphan".to_owned()),
                 Some(false) => Some("Background".to_owned()),
                 None => None,
@@ -62,7 +71,12 @@ impl DeleteOptions {
             && !matches!(policy.as_str(), "Orphan" | "Foreground" | "Background")
         {
             let supported = ["Foreground", "Background", "Orphan", "nil"].map(str::to_owned);
-            return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[super::Cause::not_supported("propagationPolicy", &Value::from(policy.as_str()), &supported)]));
+            return Err(ApiError::invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                &[super::Cause::not_supported("propagationPolicy", &Value::from(policy.as_str()), &supported)],
+            ));
         }
         Ok(options)
     }
@@ -77,13 +91,18 @@ impl State {
         let key = ObjectKey::new(call.namespace, call.name_or_empty());
         Ok(match self.delete_one(&call.def, &key, &options, call.now)? {
             Deleted::Pending(object) => Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)),
-            Deleted::Gone(object) if call.def.returns_deleted => Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)),
+            Deleted::Gone(object) if call.def.returns_deleted => {
+                Outcome::Object(200, convert::from_storage(&call.def, call.version, &object))
+            }
             Deleted::Gone(object) => {
                 let mut details = json!({ "name": key.name, "kind": call.def.resource(), "uid": meta::uid(&object) });
                 if !call.def.group().is_empty() {
                     details["group"] = Value::from(call.def.group());
                 }
-                Outcome::Json(200, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }))
+                Outcome::Json(
+                    200,
+                    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }),
+                )
             }
         })
     }
@@ -112,7 +131,13 @@ impl State {
     }
 
     /// Deletes one object, or marks it for deletion.
-    pub(crate) fn delete_one(&mut self, def: &Arc<ResourceDef>, key: &ObjectKey, options: &DeleteOptions, now: jiff::Timestamp) -> Result<Deleted, ApiError> {
+    pub(crate) fn delete_one(
+        &mut self,
+        def: &Arc<ResourceDef>,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+        now: jiff::Timestamp,
+    ) -> Result<Deleted, ApiError> {
         let existing = self.store.read(&def.stored, key).ok_or_else(|| ApiError::not_found(&def.served, &key.name))?;
         check_preconditions(def, key, options, &existing)?;
         if namespaces::is_namespace(def) {
@@ -138,7 +163,8 @@ impl State {
         set_finalizers(&mut object, &finalizers);
         let grace = grace_period(def, &existing, options);
         let deleting = meta::is_deleting(&existing);
-        let pending_grace = existing.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
+        let pending_grace =
+            existing.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
         let remove = finalizers.is_empty() && (grace == 0 || (deleting && pending_grace == 0));
         if remove {
             let event = self.commit(&def.stored, Op::Delete { key: key.clone(), expected: None }, options.dry_run)?;
@@ -156,22 +182,38 @@ impl State {
         if object == *existing {
             return Ok(Deleted::Pending(existing));
         }
-        let event = self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, options.dry_run)?;
+        let event =
+            self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, options.dry_run)?;
         Ok(Deleted::Pending(event.object))
     }
 }
 
-fn check_preconditions(def: &ResourceDef, key: &ObjectKey, options: &DeleteOptions, existing: &Value) -> Result<(), ApiError> {
+fn check_preconditions(
+    def: &ResourceDef,
+    key: &ObjectKey,
+    options: &DeleteOptions,
+    existing: &Value,
+) -> Result<(), ApiError> {
     if let Some(uid) = &options.uid
         && uid != meta::uid(existing)
     {
-        return Err(ApiError::conflict(&def.served, &key.name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(existing))));
+        return Err(ApiError::conflict(
+            &def.served,
+            &key.name,
+            &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(existing)),
+        ));
     }
     if let Some(version) = &options.resource_version
         && version != meta::resource_version(existing)
     {
         let actual = meta::resource_version(existing);
-        return Err(ApiError::conflict(&def.served, &key.name, &format!("Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {actual}")));
+        return Err(ApiError::conflict(
+            &def.served,
+            &key.name,
+            &format!(
+                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {actual}"
+            ),
+        ));
     }
     Ok(())
 }
@@ -179,7 +221,10 @@ fn check_preconditions(def: &ResourceDef, key: &ObjectKey, options: &DeleteOptio
 /// Seconds an object may live on: only pods that sit on a node and still run get any.
 fn grace_period(def: &ResourceDef, existing: &Value, options: &DeleteOptions) -> i64 {
     let is_pod = def.stored.group.is_empty() && def.stored.resource.as_ref() == "pods";
-    if !is_pod || meta::text(existing, "/spec/nodeName").is_empty() || matches!(meta::text(existing, "/status/phase"), "Succeeded" | "Failed") {
+    if !is_pod
+        || meta::text(existing, "/spec/nodeName").is_empty()
+        || matches!(meta::text(existing, "/status/phase"), "Succeeded" | "Failed")
+    {
         return 0;
     }
     match options.grace {

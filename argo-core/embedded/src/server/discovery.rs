@@ -23,33 +23,59 @@ impl Server {
         let found = match segments.as_slice() {
             ["api"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, true))),
             ["apis"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, false))),
-            ["api"] => Some(json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:6443" }] })),
+            ["api"] => Some(
+                json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:6443" }] }),
+            ),
             ["api", "v1"] => Some(resource_list(&registry, "", "v1")),
             ["apis"] => {
-                let groups: Vec<Value> = registry.groups().into_iter().filter(|(group, _)| !group.is_empty()).map(|(group, versions)| group_of(&group, &versions)).collect();
+                let groups: Vec<Value> = registry
+                    .groups()
+                    .into_iter()
+                    .filter(|(group, _)| !group.is_empty())
+                    .map(|(group, versions)| group_of(&group, &versions))
+                    .collect();
                 Some(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }))
             }
             ["apis", group] if registry.serves_group(group) => {
-                let versions = registry.groups().into_iter().find(|(name, _)| name == group).map(|(_, versions)| versions).unwrap_or_default();
+                let versions = registry
+                    .groups()
+                    .into_iter()
+                    .find(|(name, _)| name == group)
+                    .map(|(_, versions)| versions)
+                    .unwrap_or_default();
                 let mut found = group_of(group, &versions);
                 found["kind"] = Value::from("APIGroup");
                 found["apiVersion"] = Value::from("v1");
                 Some(found)
             }
-            ["apis", group, version] if registry.serves_group_version(group, version) => Some(resource_list(&registry, group, version)),
+            ["apis", group, version] if registry.serves_group_version(group, version) => {
+                Some(resource_list(&registry, group, version))
+            }
             ["version"] => Some(json!({
                 "major": VERSION.0, "minor": VERSION.1, "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
                 "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
             })),
             ["healthz" | "livez" | "readyz", ..] => return Ok(Outcome::Text("ok".to_owned())),
-            ["openapi", "v2"] if request.accept.split(',').all(|media| media.contains("protobuf")) && !request.accept.is_empty() => {
-                return Err(ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json"));
+            ["openapi", "v2"]
+                if request.accept.split(',').all(|media| media.contains("protobuf")) && !request.accept.is_empty() =>
+            {
+                return Err(ApiError::new(
+                    406,
+                    "NotAcceptable",
+                    "only the following media types are accepted: application/json",
+                ));
             }
             ["openapi", "v2"] => Some(openapi::v2(&registry)),
             ["openapi", "v3"] => Some(openapi::v3_index(&registry)),
-            ["openapi", "v3", "api", version] if registry.serves_group_version("", version) => Some(openapi::v3(&registry, "", version)),
-            ["openapi", "v3", "apis", group, version] if registry.serves_group_version(group, version) => Some(openapi::v3(&registry, group, version)),
-            [] => Some(json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] })),
+            ["openapi", "v3", "api", version] if registry.serves_group_version("", version) => {
+                Some(openapi::v3(&registry, "", version))
+            }
+            ["openapi", "v3", "apis", group, version] if registry.serves_group_version(group, version) => {
+                Some(openapi::v3(&registry, group, version))
+            }
+            [] => Some(
+                json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
+            ),
             _ => None,
         };
         found.map(|value| Outcome::Json(200, value)).ok_or_else(ApiError::no_such_path)
@@ -61,31 +87,45 @@ fn group_version(group: &str, version: &str) -> String {
 }
 
 fn group_of(group: &str, versions: &[String]) -> Value {
-    let entries: Vec<Value> = versions.iter().map(|version| json!({ "groupVersion": group_version(group, version), "version": version })).collect();
+    let entries: Vec<Value> = versions
+        .iter()
+        .map(|version| json!({ "groupVersion": group_version(group, version), "version": version }))
+        .collect();
     json!({ "name": group, "versions": entries, "preferredVersion": entries.first() })
 }
 
-/// The subresources of a version: name, kind with its group and version, verbs.
-fn subresources(def: &ResourceDef, index: usize) -> Vec<(&'static str, Option<(&'static str, &'static str)>, String, &'static [&'static str])> {
+/// A subresource as discovery shows it.
+struct Subresource {
+    name: &'static str,
+    /// Group and version of its kind, where they are not those of the resource.
+    foreign: Option<(&'static str, &'static str)>,
+    kind: String,
+    verbs: &'static [&'static str],
+}
+
+fn subresources(def: &ResourceDef, index: usize) -> Vec<Subresource> {
     let version = &def.versions[index];
-    let mut found: Vec<(&'static str, Option<(&'static str, &'static str)>, String, &'static [&'static str])> = Vec::new();
+    let mut found = Vec::new();
+    let mut add =
+        |name, foreign, kind: &str, verbs| found.push(Subresource { name, foreign, kind: kind.to_owned(), verbs });
     let is = |group: &str, resource: &str| def.group() == group && def.resource() == resource;
+    const EDIT: &[&str] = &["get", "patch", "update"];
     if is("", "pods") {
-        found.push(("binding", None, "Binding".to_owned(), &["create"]));
-        found.push(("eviction", Some(("policy", "v1")), "Eviction".to_owned(), &["create"]));
-        found.push(("log", None, "Pod".to_owned(), &["get"]));
+        add("binding", None, "Binding", &["create"]);
+        add("eviction", Some(("policy", "v1")), "Eviction", &["create"]);
+        add("log", None, "Pod", &["get"]);
     }
     if is("", "namespaces") {
-        found.push(("finalize", None, "Namespace".to_owned(), &["update"]));
+        add("finalize", None, "Namespace", &["update"]);
     }
     if version.scale.is_some() {
-        found.push(("scale", Some(("autoscaling", "v1")), "Scale".to_owned(), &["get", "patch", "update"]));
+        add("scale", Some(("autoscaling", "v1")), "Scale", EDIT);
     }
     if version.status {
-        found.push(("status", None, def.kind.clone(), &["get", "patch", "update"]));
+        add("status", None, &def.kind, EDIT);
     }
     if is("", "serviceaccounts") {
-        found.push(("token", Some(("authentication.k8s.io", "v1")), "TokenRequest".to_owned(), &["create"]));
+        add("token", Some(("authentication.k8s.io", "v1")), "TokenRequest", &["create"]);
     }
     found
 }
@@ -106,7 +146,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
             entry["categories"] = json!(def.categories);
         }
         resources.push(entry);
-        for (name, foreign, kind, verbs) in subresources(def, index) {
+        for Subresource { name, foreign, kind, verbs } in subresources(def, index) {
             let mut entry = json!({ "name": format!("{}/{name}", def.resource()), "singularName": "", "namespaced": def.namespaced, "kind": kind, "verbs": verbs });
             if let Some((group, version)) = foreign {
                 entry["group"] = Value::from(group);
@@ -155,7 +195,7 @@ fn aggregated_resources(registry: &Registry, group: &str, version: &str) -> Vec<
         }
         let below: Vec<Value> = subresources(def, index)
             .into_iter()
-            .map(|(name, foreign, of, verbs)| {
+            .map(|Subresource { name, foreign, kind: of, verbs }| {
                 let (group, version) = foreign.unwrap_or((group, version));
                 json!({ "subresource": name, "responseKind": kind(group, version, &of), "verbs": verbs })
             })

@@ -14,8 +14,9 @@ use super::read::ListAnswer;
 use super::request::RawRequest;
 use super::status::ApiError;
 use super::watch::{WatchItem, Watcher};
-use super::{Outcome, Server, table};
+use super::{Follow, Outcome, Server, Target, table};
 use crate::resources::ResourceDef;
+use crate::session::Session;
 
 /// The body of an answer: at hand, or a stream.
 pub enum ResponseBody {
@@ -33,8 +34,6 @@ enum Form {
     Table,
     Metadata,
 }
-
-type Target = (Arc<ResourceDef>, usize);
 
 // === impl ResponseBody ===
 
@@ -68,9 +67,13 @@ impl std::fmt::Debug for ResponseBody {
 }
 
 /// Writes an answer. `target` names the resource of objects and lists.
-pub(crate) fn respond(request: &RawRequest, target: Option<&Target>, answer: Result<Outcome, ApiError>, server: Option<&Server>) -> http::Response<ResponseBody> {
-    let warnings = server.map(|server| std::mem::take(&mut server.state.lock().warnings)).unwrap_or_default();
-    let mut response = match answer.and_then(|outcome| write(request, target, outcome, server)) {
+pub(crate) fn respond(
+    request: &RawRequest,
+    target: Option<&Target>,
+    answer: Result<Outcome, ApiError>,
+    now: jiff::Timestamp,
+) -> http::Response<ResponseBody> {
+    match answer.and_then(|outcome| write(request, target, outcome, now)) {
         Ok(response) => response,
         Err(error) => {
             let mut response = full(error.code, "application/json", error.status().to_string());
@@ -79,35 +82,101 @@ pub(crate) fn respond(request: &RawRequest, target: Option<&Target>, answer: Res
             }
             response
         }
-    };
+    }
+}
+
+/// Adds warnings to an answer.
+pub(crate) fn warn(response: &mut http::Response<ResponseBody>, warnings: &[String]) {
     for warning in warnings {
-        if let Ok(value) = http::HeaderValue::from_str(&format!("299 - {:?}", warning)) {
+        if let Ok(value) = http::HeaderValue::from_str(&format!("299 - {warning:?}")) {
             response.headers_mut().append(WARNING, value);
         }
     }
+}
+
+/// Whether any form the client accepts can be served.
+pub(crate) fn acceptable(request: &RawRequest) -> Result<(), ApiError> {
+    Form::of(&request.accept).map(|_| ()).ok_or_else(not_acceptable)
+}
+
+/// The log of a container as it grows, until the pod has ended.
+pub(crate) fn follow(
+    server: Arc<Server>,
+    session: Session,
+    (def, _): Target,
+    log: Follow,
+) -> http::Response<ResponseBody> {
+    let waker = server.state.lock().subscribe(&def.stored);
+    let lines = futures::stream::unfold(
+        (server, session, waker, log, def),
+        |(server, session, mut waker, mut log, def)| async move {
+            loop {
+                session.check().ok()?;
+                waker.borrow_and_update();
+                let (text, running) = {
+                    let state = server.state.lock();
+                    let key = (log.pod.namespace.clone(), log.pod.name.clone(), log.container.clone());
+                    let text =
+                        state.logs.get(&key).and_then(|text| text.get(log.skip..)).unwrap_or_default().to_owned();
+                    let pod = state.store.read(&def.stored, &log.pod);
+                    (
+                        text,
+                        pod.is_some_and(|pod| {
+                            !matches!(super::meta::text(&pod, "/status/phase"), "Succeeded" | "Failed")
+                        }),
+                    )
+                };
+                if !text.is_empty() {
+                    log.skip += text.len();
+                    return Some((Bytes::from(text), (server, session, waker, log, def)));
+                }
+                if !running {
+                    return None;
+                }
+                tokio::select! {
+                    changed = waker.changed() => changed.ok()?,
+                    () = session.cut() => {}
+                }
+            }
+        },
+    );
+    let mut response = http::Response::new(ResponseBody::Stream(Box::pin(lines)));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
     response
 }
 
-fn write(request: &RawRequest, target: Option<&Target>, outcome: Outcome, server: Option<&Server>) -> Result<http::Response<ResponseBody>, ApiError> {
-    let now = server.map_or_else(jiff::Timestamp::now, |server| server.clock.now());
+fn write(
+    request: &RawRequest,
+    target: Option<&Target>,
+    outcome: Outcome,
+    now: jiff::Timestamp,
+) -> Result<http::Response<ResponseBody>, ApiError> {
     let (code, value) = match (outcome, target) {
         (Outcome::Typed(content_type, value), _) => return Ok(full(200, content_type, value.to_string())),
         (Outcome::Text(text), _) => return Ok(full(200, "text/plain", text)),
-        (Outcome::Json(code, value), _) => (code, Form::of(&request.accept).filter(|form| *form == Form::Yaml).map_or(Encoded::Json(value.to_string()), |_| Encoded::Yaml(value))),
-        (Outcome::Object(code, object), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
-            Form::Plain => (code, Encoded::Json(object.to_string())),
-            Form::Yaml => (code, Encoded::Yaml((*object).clone())),
-            Form::Table if table::has_table(&object) => {
-                let answer = ListAnswer { items: vec![object.clone()], revision: 0, continue_token: None, remaining: None };
-                let mut table = table::render(def, *version, &answer, now, include_object(request));
-                table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&object) });
-                (code, Encoded::Json(table.to_string()))
-            }
-            Form::Table => (code, Encoded::Json(object.to_string())),
-            Form::Metadata => (code, Encoded::Json(partial(&object, true).to_string())),
+        (Outcome::Json(code, value), _) => match Form::of(&request.accept) {
+            Some(Form::Yaml) => (code, Encoded::Yaml(value)),
+            _ => (code, Encoded::Json(value.to_string())),
         },
+        (Outcome::Object(code, object), Some((def, version))) => {
+            match Form::of(&request.accept).ok_or_else(not_acceptable)? {
+                Form::Plain => (code, Encoded::Json(object.to_string())),
+                Form::Yaml => (code, Encoded::Yaml((*object).clone())),
+                Form::Table if table::has_table(&object) => {
+                    let answer =
+                        ListAnswer { items: vec![object.clone()], revision: 0, continue_token: None, remaining: None };
+                    let mut table = table::render(def, *version, &answer, now, include_object(request));
+                    table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&object) });
+                    (code, Encoded::Json(table.to_string()))
+                }
+                Form::Table => (code, Encoded::Json(object.to_string())),
+                Form::Metadata => (code, Encoded::Json(partial(&object, true).to_string())),
+            }
+        }
         (Outcome::List(answer), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
-            Form::Table => (200, Encoded::Json(table::render(def, *version, &answer, now, include_object(request)).to_string())),
+            Form::Table => {
+                (200, Encoded::Json(table::render(def, *version, &answer, now, include_object(request)).to_string()))
+            }
             Form::Metadata => {
                 let items = answer.items.iter().map(|object| partial(object, true).to_string()).collect::<Vec<_>>();
                 (200, Encoded::Json(list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, &items)))
@@ -143,7 +212,12 @@ fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, items: &[String
     if let Some(remaining) = answer.remaining {
         metadata["remainingItemCount"] = Value::from(remaining);
     }
-    format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[{}]}}", Value::from(kind), Value::from(api_version), items.join(","))
+    format!(
+        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[{}]}}",
+        Value::from(kind),
+        Value::from(api_version),
+        items.join(",")
+    )
 }
 
 fn partial(object: &Value, typed: bool) -> Value {
@@ -165,7 +239,9 @@ fn include_object(request: &RawRequest) -> table::Include {
 
 /// A watch as newline-delimited JSON.
 pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) -> http::Response<ResponseBody> {
-    let Some(form) = Form::of(&request.accept) else { return respond(request, None, Err(not_acceptable()), None) };
+    let Some(form) = Form::of(&request.accept) else {
+        return respond(request, None, Err(not_acceptable()), watcher.now());
+    };
     let (def, version) = target.clone();
     let include = include_object(request);
     let lines = futures::stream::unfold((watcher, true), move |(mut watcher, first)| {
@@ -182,13 +258,26 @@ pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) ->
     response
 }
 
-fn shape(form: Form, def: &ResourceDef, version: usize, item: &WatchItem, include: table::Include, first: bool, now: jiff::Timestamp) -> String {
+fn shape(
+    form: Form,
+    def: &ResourceDef,
+    version: usize,
+    item: &WatchItem,
+    include: table::Include,
+    first: bool,
+    now: jiff::Timestamp,
+) -> String {
     match form {
         _ if item.kind == "ERROR" => item.object.to_string(),
         Form::Metadata => partial(&item.object, true).to_string(),
         Form::Table => {
             let bookmark = item.kind == "BOOKMARK";
-            let answer = ListAnswer { items: if bookmark { Vec::new() } else { vec![item.object.clone()] }, revision: 0, continue_token: None, remaining: None };
+            let answer = ListAnswer {
+                items: if bookmark { Vec::new() } else { vec![item.object.clone()] },
+                revision: 0,
+                continue_token: None,
+                remaining: None,
+            };
             let mut table = table::render(def, version, &answer, now, include);
             table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&item.object) });
             if !first && let Some(root) = table.as_object_mut() {
@@ -205,7 +294,11 @@ fn shape(form: Form, def: &ResourceDef, version: usize, item: &WatchItem, includ
 }
 
 fn not_acceptable() -> ApiError {
-    ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json, application/yaml, application/json;stream=watch")
+    ApiError::new(
+        406,
+        "NotAcceptable",
+        "only the following media types are accepted: application/json, application/yaml, application/json;stream=watch",
+    )
 }
 
 fn full(code: u16, content_type: &'static str, text: String) -> http::Response<ResponseBody> {
@@ -226,7 +319,8 @@ impl Form {
         accept.split(',').find_map(|item| {
             let mut parts = item.split(';').map(str::trim);
             let media = parts.next()?;
-            let parameter = |name: &str| item.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+            let parameter =
+                |name: &str| item.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
             let base = match media {
                 "application/json" | "*/*" | "application/*" => Self::Plain,
                 "application/yaml" => Self::Yaml,
@@ -235,7 +329,11 @@ impl Form {
             match (parameter("as"), parameter("g")) {
                 (None, _) => Some(base),
                 (Some("Table"), Some("meta.k8s.io")) if parameter("v") == Some("v1") => Some(Self::Table),
-                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io")) if parameter("v") == Some("v1") => Some(Self::Metadata),
+                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"))
+                    if parameter("v") == Some("v1") =>
+                {
+                    Some(Self::Metadata)
+                }
                 _ => None,
             }
         })

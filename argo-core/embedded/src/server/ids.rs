@@ -49,6 +49,7 @@ impl Ids {
     /// A number below `bound`.
     pub(crate) fn number(&mut self, bound: u64) -> u64 {
         let bytes = self.draw();
-        u64::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]) % bound.max(1)
+        u64::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
+            % bound.max(1)
     }
 }

@@ -36,17 +36,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-pub(crate) use authorization::{Attributes, MASTERS, service_account_groups};
-pub(crate) use ids::Ids;
-pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
-pub(crate) use delete::{DeleteOptions, Deleted};
-pub(crate) use encode::respond;
 pub use admission::{Admission, AdmissionRequest};
+pub(crate) use authorization::{Attributes, MASTERS, service_account_groups};
+pub(crate) use delete::{DeleteOptions, Deleted};
 pub use encode::ResponseBody;
+pub(crate) use encode::respond;
+pub(crate) use ids::Ids;
 pub(crate) use meta::timestamp_text;
+pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
 pub(crate) use read::ListAnswer;
-pub(crate) use request::{Path, Query, RawRequest};
 pub use request::{Caller, Verb};
+pub(crate) use request::{Path, Query, RawRequest};
 pub(crate) use state::State;
 pub use status::{ApiError, Cause};
 pub(crate) use watch::{WatchItem, WatchSpec, Watcher};
@@ -56,6 +56,7 @@ use crate::faults::{Faults, Verdict};
 use crate::journal::{Entry, Journal};
 use crate::resources::ResourceDef;
 use crate::session::Session;
+use crate::store::ObjectKey;
 
 /// The largest request body taken, as of kube-apiserver.
 pub(crate) const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -99,6 +100,19 @@ pub(crate) enum Outcome {
     Typed(&'static str, Value),
     /// Plain text.
     Text(String),
+    /// The log of a container, to be followed.
+    Follow(Follow),
+}
+
+/// A resource at one of its versions.
+pub(crate) type Target = (Arc<ResourceDef>, usize);
+
+/// What became of a request.
+struct Performed {
+    result: Result<(Target, Outcome), ApiError>,
+    /// The revision of the change it made, if any.
+    changed: Option<u64>,
+    warnings: Vec<String>,
 }
 
 /// The connection broke: no answer at all. Seen by clients as a transport error.
@@ -109,11 +123,24 @@ pub struct Disconnected {
     pub client: String,
 }
 
+/// Which log is followed, and what was sent already.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    pub(crate) pod: ObjectKey,
+    pub(crate) container: String,
+    /// Bytes of the log that need not be sent.
+    pub(crate) skip: usize,
+}
+
 // === impl Server ===
 
 impl Server {
     /// Answers a request. An error means that the client gets no answer.
-    pub(crate) async fn handle(self: &Arc<Self>, request: RawRequest, session: &Session) -> Result<http::Response<ResponseBody>, Disconnected> {
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        request: RawRequest,
+        session: &Session,
+    ) -> Result<http::Response<ResponseBody>, Disconnected> {
         session.check()?;
         let parsed = self.parse(&request);
         let verdict = match &parsed {
@@ -128,34 +155,40 @@ impl Server {
             session.check()?;
         }
         let Some((path, verb)) = parsed else {
-            let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD { self.non_resource(&request) } else { Err(ApiError::no_such_path()) };
-            return Ok(encode::respond(&request, None, answer, None));
+            let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD {
+                self.non_resource(&request)
+            } else {
+                Err(ApiError::no_such_path())
+            };
+            return Ok(encode::respond(&request, None, answer, self.clock.now()));
         };
         if verb.is_write() {
             session.begin_write()?;
         }
         let started = self.clock.now();
-        let (outcome, changed) = match verdict.error {
-            Some(error) => (Err(error), None),
-            None => self.perform(&request, &path, verb, &verdict),
+        let Performed { result: outcome, changed, warnings } = match verdict.error.clone() {
+            Some(error) => Performed { result: Err(error), changed: None, warnings: Vec::new() },
+            None => match encode::acceptable(&request) {
+                Ok(()) => self.perform(&request, &path, verb, &verdict),
+                Err(error) => Performed { result: Err(error), changed: None, warnings: Vec::new() },
+            },
         };
-        let code = match &outcome {
-            Ok((_, Outcome::Object(code, _) | Outcome::Json(code, _))) => *code,
-            Ok(_) => 200,
-            Err(error) => error.code,
-        };
+        let code = code_of(&outcome);
         self.journal.record(Entry::new(started, &request.caller, verb, &path, code, changed));
         if changed.is_some() && !session.finish_write() {
             return Err(session.disconnected());
         }
-        Ok(match outcome {
-            Ok((call, Outcome::Watch(spec))) => {
+        let mut response = match outcome {
+            Ok((target, Outcome::Watch(spec))) => {
                 let watcher = Watcher::start(self.clone(), *spec, session.clone());
-                encode::stream(&request, &call, watcher)
+                encode::stream(&request, &target, watcher)
             }
-            Ok((call, outcome)) => encode::respond(&request, Some(&call), Ok(outcome), Some(self)),
-            Err(error) => encode::respond(&request, None, Err(error), None),
-        })
+            Ok((target, Outcome::Follow(log))) => encode::follow(self.clone(), session.clone(), target, log),
+            Ok((target, outcome)) => encode::respond(&request, Some(&target), Ok(outcome), self.clock.now()),
+            Err(error) => encode::respond(&request, None, Err(error), started),
+        };
+        encode::warn(&mut response, &warnings);
+        Ok(response)
     }
 
     /// Path and verb of a request about resources.
@@ -166,15 +199,10 @@ impl Server {
         Some((path, verb))
     }
 
-    /// Carries out a request; the second part is the revision of the change it made, if any.
-    fn perform(
-        &self,
-        request: &RawRequest,
-        path: &Path,
-        verb: Verb,
-        verdict: &Verdict,
-    ) -> (Result<((Arc<ResourceDef>, usize), Outcome), ApiError>, Option<u64>) {
+    /// Carries out a request.
+    fn perform(&self, request: &RawRequest, path: &Path, verb: Verb, verdict: &Verdict) -> Performed {
         let mut state = self.state.lock();
+        state.warnings.clear();
         let before = state.store.revision();
         let result = self.resolve(&state, request, path, verb).and_then(|call| {
             let target = (call.def.clone(), call.version);
@@ -182,22 +210,35 @@ impl Server {
             Ok((target, outcome))
         });
         let after = state.store.revision();
-        (result, (after > before).then_some(after))
+        let warnings = std::mem::take(&mut state.warnings);
+        Performed { result, changed: (after > before).then_some(after), warnings }
     }
 
-    fn resolve<'a>(&self, state: &State, request: &'a RawRequest, path: &'a Path, verb: Verb) -> Result<Call<'a>, ApiError> {
-        let (def, version) = state.registry.find(&path.group, &path.version, &path.resource).ok_or_else(ApiError::no_such_path)?;
+    fn resolve<'a>(
+        &self,
+        state: &State,
+        request: &'a RawRequest,
+        path: &'a Path,
+        verb: Verb,
+    ) -> Result<Call<'a>, ApiError> {
+        let (def, version) =
+            state.registry.find(&path.group, &path.version, &path.resource).ok_or_else(ApiError::no_such_path)?;
         if path.namespace.is_some() && !def.namespaced {
             return Err(ApiError::no_such_path());
         }
-        if path.namespace.is_none() && def.namespaced && (path.name.is_some() || (verb == Verb::Create && !def.review)) {
+        if path.namespace.is_none() && def.namespaced && (path.name.is_some() || (verb == Verb::Create && !def.review))
+        {
             return Err(if path.name.is_some() { ApiError::no_such_path() } else { ApiError::method_not_allowed() });
         }
         if def.review && verb != Verb::Create {
             return Err(ApiError::method_not_allowed());
         }
         if request.body.len() > BODY_LIMIT {
-            return Err(ApiError::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {BODY_LIMIT}")));
+            return Err(ApiError::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity too large: limit is {BODY_LIMIT}"),
+            ));
         }
         let call = Call {
             verb,
@@ -228,7 +269,7 @@ impl Server {
     /// Starts a watch in process, past all faces.
     pub(crate) fn watch(self: &Arc<Self>, request: &RawRequest, session: Session) -> Result<Watcher, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
-        match self.perform(request, &path, Verb::Watch, &Verdict::default()).0? {
+        match self.perform(request, &path, Verb::Watch, &Verdict::default()).result? {
             (_, Outcome::Watch(spec)) => Ok(Watcher::start(self.clone(), *spec, session)),
             _ => Err(ApiError::internal("not a watch")),
         }
@@ -238,10 +279,18 @@ impl Server {
     pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
         let verb = Verb::of(&request.method, path.name.is_some(), false).ok_or_else(ApiError::method_not_allowed)?;
-        let (result, changed) = self.perform(request, &path, verb, &Verdict::default());
-        let code = result.as_ref().map_or_else(|error| error.code, |(_, outcome)| if let Outcome::Object(code, _) = outcome { *code } else { 200 });
+        let Performed { result, changed, .. } = self.perform(request, &path, verb, &Verdict::default());
+        let code = code_of(&result);
         self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed));
         result.map(|(_, outcome)| outcome)
+    }
+}
+
+fn code_of(result: &Result<(Target, Outcome), ApiError>) -> u16 {
+    match result {
+        Ok((_, Outcome::Object(code, _) | Outcome::Json(code, _))) => *code,
+        Ok(_) => 200,
+        Err(error) => error.code,
     }
 }
 
@@ -250,8 +299,15 @@ fn forbidden(call: &Call<'_>, caller: &Caller) -> ApiError {
         Some(subresource) => format!("{}/{subresource}", call.def.resource()),
         None => call.def.resource().to_owned(),
     };
-    let place = call.namespace.map_or_else(|| "at the cluster scope".to_owned(), |namespace| format!("in the namespace {namespace:?}"));
-    let why = format!("User {:?} cannot {} resource {resource:?} in API group {:?} {place}", caller.user, call.verb, call.def.group());
+    let place = call
+        .namespace
+        .map_or_else(|| "at the cluster scope".to_owned(), |namespace| format!("in the namespace {namespace:?}"));
+    let why = format!(
+        "User {:?} cannot {} resource {resource:?} in API group {:?} {place}",
+        caller.user,
+        call.verb,
+        call.def.group()
+    );
     ApiError::forbidden(&call.def.served, call.name_or_empty(), &why)
 }
 
@@ -289,9 +345,11 @@ impl Call<'_> {
 pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, ApiError> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     match media {
-        "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "" | "application/json" | "*/*" => serde_json::from_slice(body)
+            .map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
         "application/yaml" | "application/x-yaml" => yaml(body),
-        "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body).map_err(|why| ApiError::bad_request(format!("couldn't get version/kind; protobuf parse error: {why}"))),
+        "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body)
+            .map_err(|why| ApiError::bad_request(format!("couldn't get version/kind; protobuf parse error: {why}"))),
         other => Err(ApiError::unsupported_media_type(format!(
             "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf; got {other}"
         ))),
@@ -300,10 +358,13 @@ pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, Api
 
 /// One YAML (or JSON) document.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, ApiError> {
-    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("error converting YAML to JSON: yaml: invalid UTF-8"))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::bad_request("error converting YAML to JSON: yaml: invalid UTF-8"))?;
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")));
+        return serde_json::from_str(text)
+            .map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")));
     }
-    let documents = crate::yaml::documents(text).map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))?;
+    let documents = crate::yaml::documents(text)
+        .map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))?;
     documents.into_iter().next().ok_or_else(|| ApiError::bad_request("error decoding YAML: no document"))
 }

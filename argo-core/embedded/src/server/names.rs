@@ -56,13 +56,27 @@ pub(crate) fn metadata_causes(def: &ResourceDef, object: &Value) -> Vec<Cause> {
     for (index, owner) in metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
-                causes.push(Cause::invalid(format!("metadata.ownerReferences[{index}].{field}"), &Value::from(""), &format!("{} must not be empty", if field == "apiVersion" { "version" } else { field })));
+                causes.push(Cause::invalid(
+                    format!("metadata.ownerReferences[{index}].{field}"),
+                    &Value::from(""),
+                    &format!("{} must not be empty", if field == "apiVersion" { "version" } else { field }),
+                ));
             }
         }
     }
-    let controllers = metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten().filter(|owner| owner.get("controller") == Some(&Value::Bool(true))).count();
+    let controllers = metadata
+        .get("ownerReferences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|owner| owner.get("controller") == Some(&Value::Bool(true)))
+        .count();
     if controllers > 1 {
-        causes.push(Cause::invalid("metadata.ownerReferences", &metadata["ownerReferences"], "Only one reference can have Controller set to true"));
+        causes.push(Cause::invalid(
+            "metadata.ownerReferences",
+            &metadata["ownerReferences"],
+            "Only one reference can have Controller set to true",
+        ));
     }
     causes
 }
@@ -75,7 +89,9 @@ fn name_problem(rule: NameRule, name: &str) -> Option<String> {
         NameRule::Label if name.len() > 63 => Some(too_long(63)),
         NameRule::Label => (!is_label(name)).then(|| LABEL.to_owned()),
         NameRule::Label1035 if name.len() > 63 => Some(too_long(63)),
-        NameRule::Label1035 => (!(is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase()))).then(|| LABEL_1035.to_owned()),
+        NameRule::Label1035 => {
+            (!(is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase()))).then(|| LABEL_1035.to_owned())
+        }
         NameRule::PathSegment => match name {
             "." | ".." => Some(format!("may not be '{name}'")),
             name if name.contains('/') => Some("may not contain '/'".to_owned()),
@@ -88,14 +104,21 @@ fn name_problem(rule: NameRule, name: &str) -> Option<String> {
 pub(crate) fn is_label(text: &str) -> bool {
     let edge = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let bytes = text.as_bytes();
-    !bytes.is_empty() && bytes.len() <= 63 && edge(bytes[0]) && edge(bytes[bytes.len() - 1]) && bytes.iter().all(|&c| edge(c) || c == b'-')
+    !bytes.is_empty()
+        && bytes.len() <= 63
+        && edge(bytes[0])
+        && edge(bytes[bytes.len() - 1])
+        && bytes.iter().all(|&c| edge(c) || c == b'-')
 }
 
 pub(crate) fn is_subdomain(text: &str) -> bool {
     let part = |part: &str| {
         let edge = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let bytes = part.as_bytes();
-        !bytes.is_empty() && edge(bytes[0]) && edge(bytes[bytes.len() - 1]) && bytes.iter().all(|&c| edge(c) || c == b'-')
+        !bytes.is_empty()
+            && edge(bytes[0])
+            && edge(bytes[bytes.len() - 1])
+            && bytes.iter().all(|&c| edge(c) || c == b'-')
     };
     text.len() <= 253 && text.split('.').all(part)
 }
@@ -107,7 +130,11 @@ pub(crate) fn is_label_value(text: &str) -> bool {
 fn is_name_part(text: &str) -> bool {
     let edge = |c: u8| c.is_ascii_alphanumeric();
     let bytes = text.as_bytes();
-    !bytes.is_empty() && bytes.len() <= 63 && edge(bytes[0]) && edge(bytes[bytes.len() - 1]) && bytes.iter().all(|&c| edge(c) || matches!(c, b'-' | b'_' | b'.'))
+    !bytes.is_empty()
+        && bytes.len() <= 63
+        && edge(bytes[0])
+        && edge(bytes[bytes.len() - 1])
+        && bytes.iter().all(|&c| edge(c) || matches!(c, b'-' | b'_' | b'.'))
 }
 
 /// `[prefix/]name`

@@ -33,10 +33,17 @@ impl State {
             return Ok(());
         }
         let namespaces = GroupResource::new("", "namespaces");
-        let found = self.store.read(&namespaces, &ObjectKey::new(None, namespace)).ok_or_else(|| ApiError::not_found(&namespaces, namespace))?;
+        let found = self
+            .store
+            .read(&namespaces, &ObjectKey::new(None, namespace))
+            .ok_or_else(|| ApiError::not_found(&namespaces, namespace))?;
         if meta::is_deleting(&found) {
             let name = meta::name(object);
-            let mut error = ApiError::forbidden(&call.def.served, name, &format!("unable to create new content in namespace {namespace} because it is being terminated"));
+            let mut error = ApiError::forbidden(
+                &call.def.served,
+                name,
+                &format!("unable to create new content in namespace {namespace} because it is being terminated"),
+            );
             if let Some(details) = &mut error.details {
                 details["causes"] = json!([{ "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace" }]);
             }
@@ -45,7 +52,14 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn delete_namespace(&mut self, def: &Arc<ResourceDef>, key: &ObjectKey, existing: &Arc<Value>, options: &DeleteOptions, now: jiff::Timestamp) -> Result<Deleted, ApiError> {
+    pub(super) fn delete_namespace(
+        &mut self,
+        def: &Arc<ResourceDef>,
+        key: &ObjectKey,
+        existing: &Arc<Value>,
+        options: &DeleteOptions,
+        now: jiff::Timestamp,
+    ) -> Result<Deleted, ApiError> {
         if INITIAL.contains(&key.name.as_str()) && key.name != "kube-node-lease" {
             return Err(ApiError::forbidden(&def.served, &key.name, "this namespace may not be deleted"));
         }
@@ -92,7 +106,10 @@ impl State {
         if !meta::is_deleting(&namespace) || !meta::finalizers(&namespace).is_empty() {
             return;
         }
-        let others = namespace.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|list| list.iter().any(|finalizer| finalizer != "kubernetes"));
+        let others = namespace
+            .pointer("/spec/finalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|list| list.iter().any(|finalizer| finalizer != "kubernetes"));
         let resources: Vec<GroupResource> = self.store.resources().cloned().collect();
         if others || resources.iter().any(|resource| self.store.objects(resource, Some(name)).next().is_some()) {
             return;

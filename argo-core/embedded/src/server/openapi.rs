@@ -47,10 +47,15 @@ struct Document {
 // === impl Document ===
 
 impl Document {
-    fn of(&self, registry: &Registry, wanted: impl Fn(&ResourceDef, &str) -> bool) -> (Map<String, Value>, Map<String, Value>) {
+    fn of(
+        &self,
+        registry: &Registry,
+        wanted: impl Fn(&ResourceDef, &str) -> bool,
+    ) -> (Map<String, Value>, Map<String, Value>) {
         let mut schemas = Map::new();
         let mut paths = Map::new();
-        let mut needed: BTreeSet<String> = BTreeSet::from(["meta.v1.ObjectMeta".to_owned(), "meta.v1.ListMeta".to_owned()]);
+        let mut needed: BTreeSet<String> =
+            BTreeSet::from(["meta.v1.ObjectMeta".to_owned(), "meta.v1.ListMeta".to_owned()]);
         for def in registry.iter() {
             for (index, version) in def.versions.iter().enumerate().filter(|(_, version)| wanted(def, &version.name)) {
                 let kinds = json!([{ "group": def.group(), "version": version.name, "kind": def.kind }]);
@@ -98,7 +103,8 @@ impl Document {
             }
             let Some(def) = types().get(name.as_str()) else { continue };
             let mut schema = json!({ "type": "object", "properties": {} });
-            let required: Vec<&str> = def.fields.iter().filter(|(_, field)| field.required).map(|(name, _)| *name).collect();
+            let required: Vec<&str> =
+                def.fields.iter().filter(|(_, field)| field.required).map(|(name, _)| *name).collect();
             if !required.is_empty() {
                 schema["required"] = json!(required);
             }
@@ -136,7 +142,8 @@ impl Document {
         if field.atomic {
             schema["x-kubernetes-map-type"] = Value::from("atomic");
         }
-        let strategy: Vec<&str> = field.merge_key.map(|_| "merge").into_iter().chain(field.retain_keys.then_some("retainKeys")).collect();
+        let strategy: Vec<&str> =
+            field.merge_key.map(|_| "merge").into_iter().chain(field.retain_keys.then_some("retainKeys")).collect();
         if !strategy.is_empty() {
             schema["x-kubernetes-patch-strategy"] = Value::from(strategy.join(","));
         }
@@ -172,17 +179,27 @@ impl Document {
     /// The operations kubectl looks for: that a kind is known, and which parameters its verbs take.
     fn paths(&self, def: &ResourceDef, index: usize, name: &str, paths: &mut Map<String, Value>) {
         let version = &def.versions[index].name;
-        let base = if def.group().is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", def.group()) };
+        let base =
+            if def.group().is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", def.group()) };
         let scope = if def.namespaced { "/namespaces/{namespace}" } else { "" };
         let collection = format!("{base}{scope}/{}", def.resource());
         let kind = json!({ "group": def.group(), "version": version, "kind": def.kind });
         let answer = |code: &str| json!({ code: { "description": "OK", "content": { "application/json": { "schema": { "$ref": format!("{}{name}", self.prefix) } } } } });
         let query = |name: &str, kind: &str| json!({ "name": name, "in": "query", "schema": { "type": kind }, "type": kind, "uniqueItems": true });
-        let write = json!([query("dryRun", "string"), query("fieldManager", "string"), query("fieldValidation", "string")]);
+        let write =
+            json!([query("dryRun", "string"), query("fieldManager", "string"), query("fieldValidation", "string")]);
         let operation = |action: &str, code: &str, parameters: &Value| json!({ "responses": answer(code), "parameters": parameters, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind });
-        paths.insert(collection.clone(), json!({ "get": operation("list", "200", &json!([])), "post": operation("post", "201", &write) }));
+        paths.insert(
+            collection.clone(),
+            json!({ "get": operation("list", "200", &json!([])), "post": operation("post", "201", &write) }),
+        );
         if !def.review {
-            let patch = json!([query("dryRun", "string"), query("fieldManager", "string"), query("fieldValidation", "string"), query("force", "boolean")]);
+            let patch = json!([
+                query("dryRun", "string"),
+                query("fieldManager", "string"),
+                query("fieldValidation", "string"),
+                query("force", "boolean")
+            ]);
             paths.insert(
                 format!("{collection}/{{name}}"),
                 json!({
@@ -200,7 +217,10 @@ fn builtin_kinds(registry: &Registry) -> BTreeMap<String, Value> {
     let mut kinds = BTreeMap::new();
     for def in registry.iter().filter(|def| def.builtin) {
         for version in &def.versions {
-            kinds.insert(type_name(def.group(), &version.name, &def.kind), json!([{ "group": def.group(), "version": version.name, "kind": def.kind }]));
+            kinds.insert(
+                type_name(def.group(), &version.name, &def.kind),
+                json!([{ "group": def.group(), "version": version.name, "kind": def.kind }]),
+            );
         }
     }
     kinds

@@ -27,7 +27,9 @@ impl State {
             let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
             return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
         }
-        if !matches!(media, JSON_PATCH | MERGE_PATCH | STRATEGIC_PATCH) || (media == STRATEGIC_PATCH && !call.def.builtin) {
+        if !matches!(media, JSON_PATCH | MERGE_PATCH | STRATEGIC_PATCH)
+            || (media == STRATEGIC_PATCH && !call.def.builtin)
+        {
             let mut supported = vec![JSON_PATCH, MERGE_PATCH];
             if call.def.builtin {
                 supported.push(STRATEGIC_PATCH);
@@ -45,7 +47,14 @@ impl State {
         self.finish_patch(call, &existing, patched, part, Change::Update)
     }
 
-    fn finish_patch(&mut self, call: &Call<'_>, existing: &std::sync::Arc<Value>, mut patched: Value, part: Part, change: Change) -> Result<Outcome, ApiError> {
+    fn finish_patch(
+        &mut self,
+        call: &Call<'_>,
+        existing: &std::sync::Arc<Value>,
+        mut patched: Value,
+        part: Part,
+        change: Change,
+    ) -> Result<Outcome, ApiError> {
         let name = call.name_or_empty();
         self.check_type(call, &mut patched)?;
         if meta::name(&patched) != name {
@@ -58,7 +67,9 @@ impl State {
         }
         let namespace = call.namespace.unwrap_or_default();
         if meta::text(&patched, "/metadata/namespace") != namespace {
-            return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         let wanted = meta::resource_version(&patched);
         if !wanted.is_empty() && wanted != "0" && wanted != meta::resource_version(existing) {
@@ -88,7 +99,8 @@ impl State {
                 }));
             }
         }
-        if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty()) {
+        if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty())
+        {
             return Err(ApiError::bad_request("metadata.managedFields must be nil"));
         }
         if meta::name(&config).is_empty() {
@@ -104,10 +116,18 @@ impl State {
             Err(error) if part != Part::Main => Err(error),
             Err(_) => {
                 if !meta::uid(&config).is_empty() {
-                    return Err(ApiError::conflict(&call.def.served, call.name_or_empty(), "uid mismatch: the provided object specified uid, and no existing object was found"));
+                    return Err(ApiError::conflict(
+                        &call.def.served,
+                        call.name_or_empty(),
+                        "uid mismatch: the provided object specified uid, and no existing object was found",
+                    ));
                 }
                 if meta::name(&config) != call.name_or_empty() {
-                    return Err(ApiError::bad_request(format!("the name of the object ({}) does not match the name on the URL ({})", meta::name(&config), call.name_or_empty())));
+                    return Err(ApiError::bad_request(format!(
+                        "the name of the object ({}) does not match the name on the URL ({})",
+                        meta::name(&config),
+                        call.name_or_empty()
+                    )));
                 }
                 let merged = crate::fields::apply(call, part, None, &config, force)?;
                 self.insert(call, merged, Change::Apply).map(|object| Outcome::Object(201, object))
@@ -139,7 +159,8 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
         }
         _ => {
             let schema = Schema::of(call.def.group(), &call.version_def().name, &call.def.kind);
-            object = argo_merge::strategic::apply(live, body, &schema).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            object = argo_merge::strategic::apply(live, body, &schema)
+                .map_err(|error| ApiError::bad_request(error.to_string()))?;
         }
     }
     Ok(object)
@@ -149,7 +170,8 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
 pub(super) fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
     match &call.request.object {
         Some(object) => Ok(object.clone()),
-        None => serde_json::from_slice(&call.request.body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}"))),
+        None => serde_json::from_slice(&call.request.body)
+            .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}"))),
     }
 }
 
@@ -159,6 +181,10 @@ pub(super) fn json_patch_error(error: argo_merge::json_patch::JsonPatchError) ->
     match error {
         JsonPatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
         JsonPatchError::TooLarge(_) => ApiError::new(413, "RequestEntityTooLarge", error.to_string()),
-        other => ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {other}")),
+        other => ApiError::new(
+            422,
+            "Invalid",
+            format!("the server rejected our request due to an error in our request: {other}"),
+        ),
     }
 }

@@ -36,7 +36,11 @@ impl Filter {
         let query = &call.request.query;
         let mut filter = Self {
             labels: LabelSelector::parse(query.get("labelSelector").unwrap_or_default())?,
-            fields: FieldSelector::parse(query.get("fieldSelector").unwrap_or_default(), &call.def, call.version_def())?,
+            fields: FieldSelector::parse(
+                query.get("fieldSelector").unwrap_or_default(),
+                &call.def,
+                call.version_def(),
+            )?,
         };
         if let Some(name) = call.name {
             filter.fields = FieldSelector::parse(&format!("metadata.name={name}"), &call.def, call.version_def())?;
@@ -64,7 +68,12 @@ impl State {
 
     pub(super) fn list(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let filter = Filter::of(call)?;
-        let limit = call.request.query.number("limit")?.filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
+        let limit = call
+            .request
+            .query
+            .number("limit")?
+            .filter(|limit| *limit > 0)
+            .and_then(|limit| usize::try_from(limit).ok());
         let (snapshot, after) = self.snapshot(call)?;
         self.page(call, &filter, snapshot, after, limit).map(Outcome::List)
     }
@@ -74,7 +83,8 @@ impl State {
         if !matches!(call.verb, super::Verb::List | super::Verb::Get) || call.subresource.is_some() {
             return self.dispatch(call);
         }
-        let events = self.store.events_since(&call.def.stored, self.store.revision().saturating_sub(1)).unwrap_or_default();
+        let events =
+            self.store.events_since(&call.def.stored, self.store.revision().saturating_sub(1)).unwrap_or_default();
         let last = events.last().map(|event| event.revision).or_else(|| {
             let mut revision = self.store.revision();
             while revision > 0 {
@@ -87,21 +97,37 @@ impl State {
             None
         });
         let Some(last) = last else { return self.dispatch(call) };
-        let snapshot = self.store.snapshot_at(&call.def.stored, call.namespace, last - 1).map_err(|error| ApiError::from_store(error, &call.def.served))?;
+        let snapshot = self
+            .store
+            .snapshot_at(&call.def.stored, call.namespace, last - 1)
+            .map_err(|error| ApiError::from_store(error, &call.def.served))?;
         match call.name {
             Some(name) => {
                 let key = ObjectKey::new(call.namespace, name);
-                let object = snapshot.items.into_iter().find(|(at, _)| *at == key).ok_or_else(|| ApiError::not_found(&call.def.served, name))?.1;
+                let object = snapshot
+                    .items
+                    .into_iter()
+                    .find(|(at, _)| *at == key)
+                    .ok_or_else(|| ApiError::not_found(&call.def.served, name))?
+                    .1;
                 Ok(Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)))
             }
             None => self.page(call, &Filter::of(call)?, snapshot, None, None).map(Outcome::List),
         }
     }
 
-    fn page(&self, call: &Call<'_>, filter: &Filter, snapshot: Snapshot, after: Option<ObjectKey>, limit: Option<usize>) -> Result<ListAnswer, ApiError> {
+    fn page(
+        &self,
+        call: &Call<'_>,
+        filter: &Filter,
+        snapshot: Snapshot,
+        after: Option<ObjectKey>,
+        limit: Option<usize>,
+    ) -> Result<ListAnswer, ApiError> {
         let mut items = Vec::new();
         let mut last = None;
-        let mut rest = snapshot.items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after)).peekable();
+        let mut rest =
+            snapshot.items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after)).peekable();
         while limit.is_none_or(|limit| items.len() < limit) {
             let Some((key, object)) = rest.next() else { break };
             let object = convert::from_storage(&call.def, call.version, &object);
@@ -125,11 +151,20 @@ impl State {
         let version = query.get("resourceVersion");
         let matching = query.get("resourceVersionMatch");
         let invalid = |message: &str| {
-            ApiError::invalid("meta.k8s.io", "ListOptions", "", &[super::Cause::forbidden("resourceVersionMatch", message)])
+            ApiError::invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                &[super::Cause::forbidden("resourceVersionMatch", message)],
+            )
         };
         let now = || Snapshot {
             revision: self.store.revision(),
-            items: self.store.objects(&call.def.stored, call.namespace).map(|(key, object)| (key.clone(), object.clone())).collect(),
+            items: self
+                .store
+                .objects(&call.def.stored, call.namespace)
+                .map(|(key, object)| (key.clone(), object.clone()))
+                .collect(),
         };
         if let Some(token) = query.get("continue") {
             if matching.is_some() {
@@ -138,7 +173,8 @@ impl State {
             if version.is_some_and(|version| version != "0") {
                 return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
             }
-            let (revision, after) = decode_token(token).ok_or_else(|| ApiError::bad_request("continue key is not valid: illegal base64 data"))?;
+            let (revision, after) = decode_token(token)
+                .ok_or_else(|| ApiError::bad_request("continue key is not valid: illegal base64 data"))?;
             let Some(revision) = revision else { return Ok((now(), Some(after))) };
             let snapshot = self.store.snapshot_at(&call.def.stored, call.namespace, revision).map_err(|_| {
                 let mut error = ApiError::expired(
@@ -155,14 +191,21 @@ impl State {
             }
             return Ok((now(), None));
         };
-        let revision: u64 = version.parse().map_err(|_| ApiError::bad_request(format!("Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")))?;
+        let revision: u64 = version.parse().map_err(|_| {
+            ApiError::bad_request(format!(
+                "Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            ))
+        })?;
         self.check_not_future(call)?;
         match matching {
-            Some("Exact") if revision == 0 => Err(invalid("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")),
+            Some("Exact") if revision == 0 => {
+                Err(invalid("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
+            }
             Some("Exact") => {
-                let snapshot = self.store.snapshot_at(&call.def.stored, call.namespace, revision).map_err(|_| {
-                    ApiError::expired("The resourceVersion for the provided list is too old.")
-                })?;
+                let snapshot = self
+                    .store
+                    .snapshot_at(&call.def.stored, call.namespace, revision)
+                    .map_err(|_| ApiError::expired("The resourceVersion for the provided list is too old."))?;
                 Ok((snapshot, None))
             }
             None | Some("NotOlderThan") => Ok((now(), None)),
@@ -170,7 +213,11 @@ impl State {
                 "meta.k8s.io",
                 "ListOptions",
                 "",
-                &[super::Cause::not_supported("resourceVersionMatch", &Value::from(other), &["Exact".to_owned(), "NotOlderThan".to_owned(), String::new()])],
+                &[super::Cause::not_supported(
+                    "resourceVersionMatch",
+                    &Value::from(other),
+                    &["Exact".to_owned(), "NotOlderThan".to_owned(), String::new()],
+                )],
             )),
         }
     }
@@ -181,7 +228,8 @@ impl State {
         let current = self.store.revision();
         match version.parse::<u64>() {
             Ok(wanted) if wanted > current => {
-                let mut error = ApiError::new(504, "Timeout", format!("Too large resource version: {wanted}, current: {current}"));
+                let mut error =
+                    ApiError::new(504, "Timeout", format!("Too large resource version: {wanted}, current: {current}"));
                 error.details = Some(Box::new(json!({
                     "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
                     "retryAfterSeconds": 1,
@@ -194,11 +242,16 @@ impl State {
 }
 
 fn encode_token(revision: u64, key: &ObjectKey) -> String {
-    URL_SAFE_NO_PAD.encode(json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": format!("{}/{}", key.namespace, key.name) }).to_string())
+    URL_SAFE_NO_PAD.encode(
+        json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": format!("{}/{}", key.namespace, key.name) })
+            .to_string(),
+    )
 }
 
 fn encode_inconsistent(key: &ObjectKey) -> String {
-    URL_SAFE_NO_PAD.encode(json!({ "v": "meta.k8s.io/v1", "rv": -1, "start": format!("{}/{}", key.namespace, key.name) }).to_string())
+    URL_SAFE_NO_PAD.encode(
+        json!({ "v": "meta.k8s.io/v1", "rv": -1, "start": format!("{}/{}", key.namespace, key.name) }).to_string(),
+    )
 }
 
 fn decode_token(token: &str) -> Option<(Option<u64>, ObjectKey)> {

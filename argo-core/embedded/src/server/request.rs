@@ -143,7 +143,11 @@ impl Query {
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, ApiError> {
         self.get(key)
-            .map(|value| value.parse().map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))))
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax")))
+            })
             .transpose()
     }
 
@@ -166,8 +170,11 @@ impl Query {
 impl Path {
     /// Takes a resource path apart; `None` if it is not one.
     pub(crate) fn parse(path: &str) -> Option<Self> {
-        let segments: Vec<String> =
-            path.split('/').filter(|segment| !segment.is_empty()).map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect();
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let (group, version, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -213,11 +220,20 @@ mod tests {
     #[test]
     fn paths_are_taken_apart() {
         let pod = path("/api/v1/namespaces/a/pods/b/log");
-        assert_eq!((pod.namespace.as_deref(), pod.resource.as_str(), pod.name.as_deref(), pod.subresource.as_deref()), (Some("a"), "pods", Some("b"), Some("log")));
+        assert_eq!(
+            (pod.namespace.as_deref(), pod.resource.as_str(), pod.name.as_deref(), pod.subresource.as_deref()),
+            (Some("a"), "pods", Some("b"), Some("log"))
+        );
         let namespace = path("/api/v1/namespaces/a/finalize");
-        assert_eq!((namespace.namespace, namespace.name.as_deref(), namespace.subresource.as_deref()), (None, Some("a"), Some("finalize")));
+        assert_eq!(
+            (namespace.namespace, namespace.name.as_deref(), namespace.subresource.as_deref()),
+            (None, Some("a"), Some("finalize"))
+        );
         let list = path("/apis/apps/v1/deployments");
-        assert_eq!((list.group.as_str(), list.version.as_str(), list.resource.as_str(), list.name), ("apps", "v1", "deployments", None));
+        assert_eq!(
+            (list.group.as_str(), list.version.as_str(), list.resource.as_str(), list.name),
+            ("apps", "v1", "deployments", None)
+        );
         assert_eq!(Path::parse("/version"), None);
     }
 

@@ -39,7 +39,9 @@ impl LabelSelector {
         for part in split_top_level(text) {
             let part = part.trim();
             if part.is_empty() {
-                if text.trim().is_empty() { continue; }
+                if text.trim().is_empty() {
+                    continue;
+                }
                 return Err(bad("found ',', expected: identifier after ','"));
             }
             requirements.push(requirement(part).map_err(|why| bad(&why))?);
@@ -51,7 +53,8 @@ impl LabelSelector {
     pub(crate) fn from_object(selector: &Value) -> Option<Self> {
         let mut requirements = Vec::new();
         let object = selector.as_object()?;
-        let structured = object.contains_key("matchLabels") || object.contains_key("matchExpressions") || object.is_empty();
+        let structured =
+            object.contains_key("matchLabels") || object.contains_key("matchExpressions") || object.is_empty();
         let labels = if structured { object.get("matchLabels").and_then(Value::as_object) } else { Some(object) };
         for (key, value) in labels.into_iter().flatten() {
             requirements.push(Requirement::In(key.clone(), vec![value.as_str()?.to_owned()]));
@@ -59,8 +62,14 @@ impl LabelSelector {
         if structured {
             for expression in object.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
                 let key = expression.get("key")?.as_str()?.to_owned();
-                let values: Vec<String> =
-                    expression.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+                let values: Vec<String> = expression
+                    .get("values")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect();
                 requirements.push(match expression.get("operator")?.as_str()? {
                     "In" => Requirement::In(key, values),
                     "NotIn" => Requirement::NotIn(key, values),
@@ -85,11 +94,17 @@ impl LabelSelector {
         let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
         self.0.iter().all(|requirement| match requirement {
             Requirement::In(key, values) => label(key).is_some_and(|value| values.iter().any(|wanted| wanted == value)),
-            Requirement::NotIn(key, values) => label(key).is_none_or(|value| values.iter().all(|unwanted| unwanted != value)),
+            Requirement::NotIn(key, values) => {
+                label(key).is_none_or(|value| values.iter().all(|unwanted| unwanted != value))
+            }
             Requirement::Exists(key) => label(key).is_some(),
             Requirement::Absent(key) => label(key).is_none(),
-            Requirement::Greater(key, bound) => label(key).and_then(|value| value.parse::<i64>().ok()).is_some_and(|value| value > *bound),
-            Requirement::Less(key, bound) => label(key).and_then(|value| value.parse::<i64>().ok()).is_some_and(|value| value < *bound),
+            Requirement::Greater(key, bound) => {
+                label(key).and_then(|value| value.parse::<i64>().ok()).is_some_and(|value| value > *bound)
+            }
+            Requirement::Less(key, bound) => {
+                label(key).and_then(|value| value.parse::<i64>().ok()).is_some_and(|value| value < *bound)
+            }
         })
     }
 
@@ -129,7 +144,9 @@ impl FieldSelector {
             } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
                 (path, value, true)
             } else {
-                return Err(ApiError::bad_request(format!("invalid field selector: '{part}'; can't understand '{part}'")));
+                return Err(ApiError::bad_request(format!(
+                    "invalid field selector: '{part}'; can't understand '{part}'"
+                )));
             };
             if !supported(path, def, version) {
                 return Err(ApiError::bad_request(if def.builtin && extra_fields(def).is_empty() {
@@ -138,7 +155,11 @@ impl FieldSelector {
                     format!("field label not supported: {path}")
                 }));
             }
-            terms.push(FieldTerm { path: path.trim_start_matches('.').to_owned(), value: value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\"), equal });
+            terms.push(FieldTerm {
+                path: path.trim_start_matches('.').to_owned(),
+                value: value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\"),
+                equal,
+            });
         }
         Ok(Self(terms))
     }
@@ -179,18 +200,36 @@ fn missing_default(path: &str) -> String {
 fn supported(path: &str, def: &ResourceDef, version: &VersionDef) -> bool {
     matches!(path, "metadata.name" | "metadata.namespace")
         || extra_fields(def).contains(&path)
-        || version.custom.as_ref().is_some_and(|custom| custom.selectable_fields.iter().any(|field| field.trim_start_matches('.') == path))
+        || version
+            .custom
+            .as_ref()
+            .is_some_and(|custom| custom.selectable_fields.iter().any(|field| field.trim_start_matches('.') == path))
 }
 
 fn extra_fields(def: &ResourceDef) -> &'static [&'static str] {
     match (def.served.group.as_ref(), def.served.resource.as_ref()) {
         ("", "pods") => &[
-            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP",
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
             "status.nominatedNodeName",
         ],
         ("", "events") => &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
-            "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
         ],
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
@@ -228,13 +267,18 @@ fn requirement(part: &str) -> Result<Requirement, String> {
     };
     let value_of = |value: &str| -> Result<String, String> {
         let value = value.trim();
-        if super::names::is_label_value(value) { Ok(value.to_owned()) } else { Err(super::names::bad_label_value(value)) }
+        if super::names::is_label_value(value) {
+            Ok(value.to_owned())
+        } else {
+            Err(super::names::bad_label_value(value))
+        }
     };
     if let Some(key) = part.strip_prefix('!') {
         return Ok(Requirement::Absent(checked(key)?));
     }
     if let Some(open) = part.find('(') {
-        let values = part[open + 1..].strip_suffix(')').ok_or_else(|| format!("found '{part}', expected: ',' or ')'"))?;
+        let values =
+            part[open + 1..].strip_suffix(')').ok_or_else(|| format!("found '{part}', expected: ',' or ')'"))?;
         let values = values.split(',').map(value_of).collect::<Result<Vec<_>, _>>()?;
         let words: Vec<&str> = part[..open].split_whitespace().collect();
         return match words[..] {
@@ -249,7 +293,12 @@ fn requirement(part: &str) -> Result<Requirement, String> {
     if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
         return Ok(Requirement::In(checked(key)?, vec![value_of(value)?]));
     }
-    let number = |value: &str| value.trim().parse::<i64>().map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {value}"));
+    let number = |value: &str| {
+        value
+            .trim()
+            .parse::<i64>()
+            .map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {value}"))
+    };
     if let Some((key, value)) = part.split_once('>') {
         return Ok(Requirement::Greater(checked(key)?, number(value)?));
     }

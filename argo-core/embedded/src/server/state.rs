@@ -42,7 +42,20 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(store: Store, ids: Ids, disk: Option<Disk>) -> Self {
-        Self { store, registry: Arc::new(Registry::new()), ids, disk, logs: BTreeMap::new(), tokens: BTreeMap::new(), admission: Vec::new(), rbac: false, warnings: Vec::new(), broken: None, wakers: BTreeMap::new(), any: watch::Sender::new(0) }
+        Self {
+            store,
+            registry: Arc::new(Registry::new()),
+            ids,
+            disk,
+            logs: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            admission: Vec::new(),
+            rbac: false,
+            warnings: Vec::new(),
+            broken: None,
+            wakers: BTreeMap::new(),
+            any: watch::Sender::new(0),
+        }
     }
 
     pub(crate) fn dispatch(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -78,6 +91,13 @@ impl State {
     /// Wakes every watch, so that each looks again (after a compaction, at a cut).
     pub(crate) fn wake_all(&self) {
         for sender in self.wakers.values() {
+            sender.send_modify(|_| {});
+        }
+    }
+
+    /// Wakes the watches of a resource without a change: its logs have grown.
+    pub(crate) fn wake(&self, resource: &GroupResource) {
+        if let Some(sender) = self.wakers.get(resource) {
             sender.send_modify(|_| {});
         }
     }
@@ -124,6 +144,8 @@ impl State {
     /// The object a call is about, as stored.
     pub(crate) fn current(&self, call: &Call<'_>) -> Result<Arc<Value>, ApiError> {
         let key = ObjectKey::new(call.namespace, call.name_or_empty());
-        self.store.read(&call.def.stored, &key).ok_or_else(|| ApiError::not_found(&call.def.served, call.name_or_empty()))
+        self.store
+            .read(&call.def.stored, &key)
+            .ok_or_else(|| ApiError::not_found(&call.def.served, call.name_or_empty()))
     }
 }

@@ -52,7 +52,10 @@ impl ApiError {
 
     /// 404 for a path that is not served.
     pub fn no_such_path() -> Self {
-        Self { details: Some(Box::new(json!({}))), ..Self::new(404, "NotFound", "the server could not find the requested resource") }
+        Self {
+            details: Some(Box::new(json!({}))),
+            ..Self::new(404, "NotFound", "the server could not find the requested resource")
+        }
     }
 
     /// 409 for a create.
@@ -67,12 +70,17 @@ impl ApiError {
 
     /// 409 with the usual words about a stale resourceVersion.
     pub fn stale(gr: &GroupResource, name: &str) -> Self {
-        Self::conflict(gr, name, "the object has been modified; please apply your changes to the latest version and try again")
+        Self::conflict(
+            gr,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
     }
 
     /// 403.
     pub fn forbidden(gr: &GroupResource, name: &str, why: &str) -> Self {
-        let subject = if name.is_empty() { format!("{gr} is forbidden") } else { format!("{gr} \"{name}\" is forbidden") };
+        let subject =
+            if name.is_empty() { format!("{gr} is forbidden") } else { format!("{gr} \"{name}\" is forbidden") };
         Self::about(403, "Forbidden", format!("{subject}: {why}"), gr, name)
     }
 
@@ -97,7 +105,12 @@ impl ApiError {
         if !group.is_empty() {
             details["group"] = Value::from(group);
         }
-        Self { code: 422, reason: "Invalid".to_owned(), message: format!("{group_kind} \"{name}\" is invalid: {list}"), details: Some(Box::new(details)) }
+        Self {
+            code: 422,
+            reason: "Invalid".to_owned(),
+            message: format!("{group_kind} \"{name}\" is invalid: {list}"),
+            details: Some(Box::new(details)),
+        }
     }
 
     /// 400.
@@ -189,7 +202,9 @@ impl ApiError {
             StoreError::Exists(key) => Self::already_exists(gr, &key.name),
             StoreError::Missing(key) => Self::not_found(gr, &key.name),
             StoreError::Stale { key, .. } => Self::stale(gr, &key.name),
-            StoreError::Compacted { requested, oldest } => Self::expired(format!("too old resource version: {requested} ({oldest})")),
+            StoreError::Compacted { requested, oldest } => {
+                Self::expired(format!("too old resource version: {requested} ({oldest})"))
+            }
         }
     }
 }
@@ -199,18 +214,27 @@ impl ApiError {
 impl Cause {
     /// `Required value: …`
     pub fn required(field: impl Into<String>, message: &str) -> Self {
-        let message = if message.is_empty() { "Required value".to_owned() } else { format!("Required value: {message}") };
+        let message =
+            if message.is_empty() { "Required value".to_owned() } else { format!("Required value: {message}") };
         Self { reason: "FieldValueRequired", field: field.into(), message }
     }
 
     /// `Invalid value: <value>: …`; the value is shown as Go's `%#v`-like form of field errors.
     pub fn invalid(field: impl Into<String>, value: &Value, message: &str) -> Self {
-        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {}: {message}", shown(value)) }
+        Self {
+            reason: "FieldValueInvalid",
+            field: field.into(),
+            message: format!("Invalid value: {}: {message}", shown(value)),
+        }
     }
 
     /// As [`Cause::invalid`] with the kind of value named instead of shown (`"string"`, `"object"`), as type errors of custom resources do.
     pub fn type_invalid(field: impl Into<String>, shown: &str, message: &str) -> Self {
-        Self { reason: "FieldValueTypeInvalid", field: field.into(), message: format!("Invalid value: {shown}: {message}") }
+        Self {
+            reason: "FieldValueTypeInvalid",
+            field: field.into(),
+            message: format!("Invalid value: {shown}: {message}"),
+        }
     }
 
     /// `Forbidden: …`
@@ -230,7 +254,11 @@ impl Cause {
 
     /// `Duplicate value: …`
     pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueDuplicate", field: field.into(), message: format!("Duplicate value: {}", shown(value)) }
+        Self {
+            reason: "FieldValueDuplicate",
+            field: field.into(),
+            message: format!("Duplicate value: {}", shown(value)),
+        }
     }
 }
 

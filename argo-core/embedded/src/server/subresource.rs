@@ -13,7 +13,7 @@ use super::selector::LabelSelector;
 use super::state::State;
 use super::status::{ApiError, Cause};
 use super::write::Part;
-use super::{Call, Outcome, convert};
+use super::{Call, Follow, Outcome, convert};
 use crate::fields::Change;
 use crate::resources::ScalePaths;
 use crate::store::{GroupResource, ObjectKey, Op};
@@ -39,7 +39,9 @@ impl State {
             ("log", Verb::Get) if resource == ("", "pods") => self.log(call),
             ("eviction", Verb::Create) if resource == ("", "pods") => self.evict(call),
             ("binding", Verb::Create) if resource == ("", "pods") => self.bind(call),
-            ("ephemeralcontainers" | "resize", Verb::Update) if resource == ("", "pods") => self.update(call, Part::Main),
+            ("ephemeralcontainers" | "resize", Verb::Update) if resource == ("", "pods") => {
+                self.update(call, Part::Main)
+            }
             ("ephemeralcontainers" | "resize", Verb::Patch) if resource == ("", "pods") => self.patch(call, Part::Main),
             ("ephemeralcontainers" | "resize", Verb::Get) if resource == ("", "pods") => self.get(call),
             ("token", Verb::Create) if resource == ("", "serviceaccounts") => self.token(call),
@@ -94,17 +96,28 @@ impl State {
             .flatten()
             .map(|container| meta::text(container, "/name"))
             .collect();
-        let regular: Vec<&str> = pod.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten().map(|container| meta::text(container, "/name")).collect();
+        let regular: Vec<&str> = pod
+            .pointer("/spec/containers")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|container| meta::text(container, "/name"))
+            .collect();
         let pod_name = call.name_or_empty();
         let container = match call.request.query.get("container") {
             Some(container) if names.contains(&container) => container,
-            Some(container) => return Err(ApiError::bad_request(format!("container {container} is not valid for pod {pod_name}"))),
+            Some(container) => {
+                return Err(ApiError::bad_request(format!("container {container} is not valid for pod {pod_name}")));
+            }
             None => match regular[..] {
                 [only] => only,
                 _ => {
                     let default = meta::text(&pod, "/metadata/annotations/kubectl.kubernetes.io~1default-container");
                     if default.is_empty() {
-                        return Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", names.join(" "))));
+                        return Err(ApiError::bad_request(format!(
+                            "a container name must be specified for pod {pod_name}, choose one of: [{}]",
+                            names.join(" ")
+                        )));
                     }
                     default
                 }
@@ -114,10 +127,13 @@ impl State {
         let text = match self.logs.get(&key) {
             Some(text) => text.clone(),
             None if meta::text(&pod, "/status/phase") == "Pending" => {
-                return Err(ApiError::bad_request(format!("container \"{container}\" in pod \"{pod_name}\" is waiting to start: ContainerCreating")));
+                return Err(ApiError::bad_request(format!(
+                    "container \"{container}\" in pod \"{pod_name}\" is waiting to start: ContainerCreating"
+                )));
             }
             None => String::new(),
         };
+        let whole = text.len();
         let text = match call.request.query.number("tailLines")? {
             Some(count) => {
                 let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -125,8 +141,18 @@ impl State {
             }
             None => text,
         };
+        if call.request.query.flag("follow") {
+            let pod = ObjectKey::new(call.namespace, pod_name);
+            return Ok(Outcome::Follow(Follow { pod, container: key.2, skip: whole - text.len() }));
+        }
         let text = match call.request.query.number("limitBytes")?.and_then(|limit| usize::try_from(limit).ok()) {
-            Some(limit) => text.chars().scan(0, |used, c| { *used += c.len_utf8(); (*used <= limit).then_some(c) }).collect(),
+            Some(limit) => text
+                .chars()
+                .scan(0, |used, c| {
+                    *used += c.len_utf8();
+                    (*used <= limit).then_some(c)
+                })
+                .collect(),
             None => text,
         };
         Ok(Outcome::Text(text))
@@ -136,24 +162,38 @@ impl State {
     fn evict(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let pod = self.current(call)?;
         let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
-        let terminal = matches!(meta::text(&pod, "/status/phase"), "Succeeded" | "Failed" | "Pending") || meta::is_deleting(&pod);
+        let terminal =
+            matches!(meta::text(&pod, "/status/phase"), "Succeeded" | "Failed" | "Pending") || meta::is_deleting(&pod);
         if !terminal {
             let budgets = GroupResource::new("policy", "poddisruptionbudgets");
             let matching: Vec<(ObjectKey, Arc<Value>)> = self
                 .store
                 .objects(&budgets, call.namespace)
-                .filter(|(_, budget)| budget.pointer("/spec/selector").and_then(LabelSelector::from_object).is_some_and(|selector| selector.matches(&pod)))
+                .filter(|(_, budget)| {
+                    budget
+                        .pointer("/spec/selector")
+                        .and_then(LabelSelector::from_object)
+                        .is_some_and(|selector| selector.matches(&pod))
+                })
                 .map(|(key, budget)| (key.clone(), budget.clone()))
                 .collect();
             if matching.len() > 1 {
-                return Err(ApiError::new(500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."));
+                return Err(ApiError::new(
+                    500,
+                    "InternalError",
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+                ));
             }
             if let Some((key, budget)) = matching.into_iter().next() {
                 let allowed = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0);
                 if allowed <= 0 {
                     let needed = budget.pointer("/status/desiredHealthy").and_then(Value::as_i64).unwrap_or(0);
                     let healthy = budget.pointer("/status/currentHealthy").and_then(Value::as_i64).unwrap_or(0);
-                    let mut error = ApiError::new(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+                    let mut error = ApiError::new(
+                        429,
+                        "TooManyRequests",
+                        "Cannot evict pod as it would violate the pod's disruption budget.",
+                    );
                     error.details = Some(Box::new(json!({
                         "causes": [{ "reason": "DisruptionBudget", "message": format!("The disruption budget {} needs {needed} healthy pods and has {healthy} currently", key.name) }],
                     })));
@@ -168,13 +208,19 @@ impl State {
         let options = DeleteOptions {
             grace: body.pointer("/deleteOptions/gracePeriodSeconds").and_then(Value::as_i64),
             uid: body.pointer("/deleteOptions/preconditions/uid").and_then(Value::as_str).map(str::to_owned),
-            resource_version: body.pointer("/deleteOptions/preconditions/resourceVersion").and_then(Value::as_str).map(str::to_owned),
+            resource_version: body
+                .pointer("/deleteOptions/preconditions/resourceVersion")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             dry_run: call.dry_run,
             propagation: None,
         };
         let key = ObjectKey::new(call.namespace, call.name_or_empty());
         let (Deleted::Gone(_) | Deleted::Pending(_)) = self.delete_one(&call.def, &key, &options, call.now)?;
-        Ok(Outcome::Json(201, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 })))
+        Ok(Outcome::Json(
+            201,
+            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
+        ))
     }
 
     /// Puts a pod on a node, as a scheduler does.
@@ -184,7 +230,11 @@ impl State {
         let existing = self.current(call)?;
         let bound = meta::text(&existing, "/spec/nodeName");
         if !bound.is_empty() {
-            return Err(ApiError::conflict(&call.def.served, call.name_or_empty(), &format!("pod {} is already assigned to node {bound:?}", call.name_or_empty())));
+            return Err(ApiError::conflict(
+                &call.def.served,
+                call.name_or_empty(),
+                &format!("pod {} is already assigned to node {bound:?}", call.name_or_empty()),
+            ));
         }
         let mut object = (*existing).clone();
         set_path(&mut object, &["spec".to_owned(), "nodeName".to_owned()], Value::from(node));
@@ -196,15 +246,24 @@ impl State {
             }
             None => set_path(&mut object, &["status".to_owned(), "conditions".to_owned()], json!([condition])),
         }
-        self.commit(&call.def.stored, Op::Update { key: ObjectKey::new(call.namespace, call.name_or_empty()), object, expected: None }, call.dry_run)?;
-        Ok(Outcome::Json(201, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 })))
+        self.commit(
+            &call.def.stored,
+            Op::Update { key: ObjectKey::new(call.namespace, call.name_or_empty()), object, expected: None },
+            call.dry_run,
+        )?;
+        Ok(Outcome::Json(
+            201,
+            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
+        ))
     }
 
     /// Issues a token of a service account: opaque to clients, good for this cluster's HTTPS face only.
     fn token(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         self.current(call)?;
-        let mut review = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
-        let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
+        let mut review =
+            if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
+        let seconds =
+            review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
         let expires = call.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
         let token = secret()?;
         let user = format!("system:serviceaccount:{}:{}", call.namespace.unwrap_or_default(), call.name_or_empty());

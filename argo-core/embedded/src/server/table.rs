@@ -27,22 +27,37 @@ pub(super) fn has_table(object: &Value) -> bool {
 }
 
 /// Renders objects as a `meta.k8s.io/v1` Table.
-pub(super) fn render(def: &ResourceDef, version: usize, answer: &ListAnswer, now: Timestamp, include: Include) -> Value {
-    let (columns, cells): (Vec<Value>, Box<dyn Fn(&Value) -> Vec<Value>>) = match &def.versions[version].custom {
+pub(super) fn render(
+    def: &ResourceDef,
+    version: usize,
+    answer: &ListAnswer,
+    now: Timestamp,
+    include: Include,
+) -> Value {
+    let (columns, cells): (Vec<Value>, RowOf) = match &def.versions[version].custom {
         Some(custom) => {
             let mut columns = vec![column("Name", "string", "name", "Name of the object.", 0)];
-            columns.extend(custom.columns.iter().map(|it| column(&it.name, &it.kind, &it.format, &it.description, it.priority)));
+            columns.extend(
+                custom.columns.iter().map(|it| column(&it.name, &it.kind, &it.format, &it.description, it.priority)),
+            );
             let custom = custom.clone();
             let cells = move |object: &Value| {
                 let mut cells = vec![Value::from(meta::name(object))];
-                cells.extend(custom.columns.iter().map(|column| custom_cell(object, &column.json_path, &column.kind, now)));
+                cells.extend(
+                    custom.columns.iter().map(|column| custom_cell(object, &column.json_path, &column.kind, now)),
+                );
                 cells
             };
             (columns, Box::new(cells))
         }
         None => {
             let (columns, cells) = builtin(def.group(), def.resource());
-            let columns = columns.iter().map(|(name, kind, priority)| column(name, kind, if *name == "Name" { "name" } else { "" }, name, *priority)).collect();
+            let columns = columns
+                .iter()
+                .map(|(name, kind, priority)| {
+                    column(name, kind, if *name == "Name" { "name" } else { "" }, name, *priority)
+                })
+                .collect();
             (columns, Box::new(move |object| cells(object, now)))
         }
     };
@@ -76,10 +91,15 @@ fn column(name: &str, kind: &str, format: &str, description: &str, priority: i64
 }
 
 fn custom_cell(object: &Value, path: &str, kind: &str, now: Timestamp) -> Value {
-    let Some(found) = crate::jsonpath::first(object, path) else { return if kind == "date" { Value::from("<unknown>") } else { Value::Null } };
+    let Some(found) = crate::jsonpath::first(object, path) else {
+        return if kind == "date" { Value::from("<unknown>") } else { Value::Null };
+    };
     match (kind, &found) {
         ("date", Value::String(text)) => Value::from(age_of(text, now)),
-        ("integer", Value::Number(_)) | ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) | (_, Value::String(_)) => found,
+        ("integer", Value::Number(_))
+        | ("number", Value::Number(_))
+        | ("boolean", Value::Bool(_))
+        | (_, Value::String(_)) => found,
         (_, Value::Null) => Value::Null,
         ("string", other) => Value::from(other.to_string()),
         (_, other) => Value::from(other.to_string()),
@@ -96,7 +116,9 @@ pub(super) fn age_of(text: &str, now: Timestamp) -> String {
 
 pub(super) fn human(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let two = |big: i64, unit: &str, rest: i64, small: &str| if rest == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{rest}{small}") };
+    let two = |big: i64, unit: &str, rest: i64, small: &str| {
+        if rest == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{rest}{small}") }
+    };
     match () {
         () if seconds < -1 => "<invalid>".to_owned(),
         () if seconds < 0 => "0s".to_owned(),
@@ -111,6 +133,9 @@ pub(super) fn human(seconds: i64) -> String {
         () => format!("{}y", days / 365),
     }
 }
+
+/// The cells of an object.
+type RowOf = Box<dyn Fn(&Value) -> Vec<Value>>;
 
 type Cells = fn(&Value, Timestamp) -> Vec<Value>;
 
@@ -132,7 +157,9 @@ fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 fn size(object: &Value, pointer: &str) -> usize {
-    object.pointer(pointer).map_or(0, |value| value.as_object().map_or_else(|| value.as_array().map_or(0, Vec::len), serde_json::Map::len))
+    object
+        .pointer(pointer)
+        .map_or(0, |value| value.as_object().map_or_else(|| value.as_array().map_or(0, Vec::len), serde_json::Map::len))
 }
 
 fn name(object: &Value) -> Value {
@@ -144,12 +171,22 @@ fn age(object: &Value, now: Timestamp) -> Value {
 }
 
 fn selector(object: &Value, pointer: &str) -> Value {
-    let text = object.pointer(pointer).and_then(LabelSelector::from_object).map(|selector| selector.text()).unwrap_or_default();
+    let text = object
+        .pointer(pointer)
+        .and_then(LabelSelector::from_object)
+        .map(|selector| selector.text())
+        .unwrap_or_default();
     Value::from(if text.is_empty() { "<none>".to_owned() } else { text })
 }
 
 fn containers(object: &Value, spec: &str) -> [Value; 2] {
-    let join = |field: &str| items(object, &format!("{spec}/containers")).iter().map(|container| meta::text(container, field)).collect::<Vec<_>>().join(",");
+    let join = |field: &str| {
+        items(object, &format!("{spec}/containers"))
+            .iter()
+            .map(|container| meta::text(container, field))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     [Value::from(join("/name")), Value::from(join("/image"))]
 }
 
@@ -173,131 +210,395 @@ fn builtin(group: &str, resource: &str) -> (&'static [Column], Cells) {
     match (group, resource) {
         ("", "pods") => (
             &[
-                NAME, ("Ready", "string", 0), ("Status", "string", 0), ("Restarts", "string", 0), AGE, ("IP", "string", 1), ("Node", "string", 1),
-                ("Nominated Node", "string", 1), ("Readiness Gates", "string", 1),
+                NAME,
+                ("Ready", "string", 0),
+                ("Status", "string", 0),
+                ("Restarts", "string", 0),
+                AGE,
+                ("IP", "string", 1),
+                ("Node", "string", 1),
+                ("Nominated Node", "string", 1),
+                ("Readiness Gates", "string", 1),
             ],
             pod,
         ),
         ("apps", "deployments") => (
-            &[NAME, ("Ready", "string", 0), ("Up-to-date", "string", 0), ("Available", "string", 0), AGE, CONTAINERS, IMAGES, SELECTOR],
+            &[
+                NAME,
+                ("Ready", "string", 0),
+                ("Up-to-date", "string", 0),
+                ("Available", "string", 0),
+                AGE,
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
+            ],
             |o, now| {
                 let [names, images] = containers(o, "/spec/template/spec");
                 let ready = ratio(number(o, "/status/readyReplicas"), number(o, "/spec/replicas"));
-                row([name(o), ready, number(o, "/status/updatedReplicas").into(), number(o, "/status/availableReplicas").into(), age(o, now), names, images, selector(o, "/spec/selector")])
+                row([
+                    name(o),
+                    ready,
+                    number(o, "/status/updatedReplicas").into(),
+                    number(o, "/status/availableReplicas").into(),
+                    age(o, now),
+                    names,
+                    images,
+                    selector(o, "/spec/selector"),
+                ])
             },
         ),
         ("apps", "replicasets") | ("", "replicationcontrollers") => (
-            &[NAME, ("Desired", "integer", 0), ("Current", "integer", 0), ("Ready", "integer", 0), AGE, CONTAINERS, IMAGES, SELECTOR],
+            &[
+                NAME,
+                ("Desired", "integer", 0),
+                ("Current", "integer", 0),
+                ("Ready", "integer", 0),
+                AGE,
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
+            ],
             |o, now| {
                 let [names, images] = containers(o, "/spec/template/spec");
-                row([name(o), number(o, "/spec/replicas").into(), number(o, "/status/replicas").into(), number(o, "/status/readyReplicas").into(), age(o, now), names, images, selector(o, "/spec/selector")])
+                row([
+                    name(o),
+                    number(o, "/spec/replicas").into(),
+                    number(o, "/status/replicas").into(),
+                    number(o, "/status/readyReplicas").into(),
+                    age(o, now),
+                    names,
+                    images,
+                    selector(o, "/spec/selector"),
+                ])
             },
         ),
         ("apps", "statefulsets") => (&[NAME, ("Ready", "string", 0), AGE, CONTAINERS, IMAGES], |o, now| {
             let [names, images] = containers(o, "/spec/template/spec");
-            row([name(o), ratio(number(o, "/status/readyReplicas"), number(o, "/spec/replicas")), age(o, now), names, images])
+            row([
+                name(o),
+                ratio(number(o, "/status/readyReplicas"), number(o, "/spec/replicas")),
+                age(o, now),
+                names,
+                images,
+            ])
         }),
         ("apps", "daemonsets") => (
             &[
-                NAME, ("Desired", "integer", 0), ("Current", "integer", 0), ("Ready", "integer", 0), ("Up-to-date", "integer", 0), ("Available", "integer", 0),
-                ("Node Selector", "string", 0), AGE, CONTAINERS, IMAGES, SELECTOR,
+                NAME,
+                ("Desired", "integer", 0),
+                ("Current", "integer", 0),
+                ("Ready", "integer", 0),
+                ("Up-to-date", "integer", 0),
+                ("Available", "integer", 0),
+                ("Node Selector", "string", 0),
+                AGE,
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
             ],
             |o, now| {
                 let [names, images] = containers(o, "/spec/template/spec");
-                let counts = ["desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable"];
+                let counts = [
+                    "desiredNumberScheduled",
+                    "currentNumberScheduled",
+                    "numberReady",
+                    "updatedNumberScheduled",
+                    "numberAvailable",
+                ];
                 let mut cells = vec![name(o)];
                 cells.extend(counts.iter().map(|field| Value::from(number(o, &format!("/status/{field}")))));
-                cells.extend([selector(o, "/spec/template/spec/nodeSelector"), age(o, now), names, images, selector(o, "/spec/selector")]);
+                cells.extend([
+                    selector(o, "/spec/template/spec/nodeSelector"),
+                    age(o, now),
+                    names,
+                    images,
+                    selector(o, "/spec/selector"),
+                ]);
                 cells
             },
         ),
-        ("apps", "controllerrevisions") => (&[NAME, ("Controller", "string", 0), ("Revision", "string", 0), AGE], |o, now| {
-            let owner = items(o, "/metadata/ownerReferences").iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
-            let owner = owner.map_or_else(|| "<none>".to_owned(), |owner| format!("{}/{}", meta::text(owner, "/kind").to_lowercase(), meta::text(owner, "/name")));
-            row([name(o), owner.into(), number(o, "/revision").into(), age(o, now)])
-        }),
-        ("batch", "jobs") => (&[NAME, ("Status", "string", 0), ("Completions", "string", 0), ("Duration", "string", 0), AGE, CONTAINERS, IMAGES, SELECTOR], job),
+        ("apps", "controllerrevisions") => {
+            (&[NAME, ("Controller", "string", 0), ("Revision", "string", 0), AGE], |o, now| {
+                let owner = items(o, "/metadata/ownerReferences")
+                    .iter()
+                    .find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
+                let owner = owner.map_or_else(
+                    || "<none>".to_owned(),
+                    |owner| format!("{}/{}", meta::text(owner, "/kind").to_lowercase(), meta::text(owner, "/name")),
+                );
+                row([name(o), owner.into(), number(o, "/revision").into(), age(o, now)])
+            })
+        }
+        ("batch", "jobs") => (
+            &[
+                NAME,
+                ("Status", "string", 0),
+                ("Completions", "string", 0),
+                ("Duration", "string", 0),
+                AGE,
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
+            ],
+            job,
+        ),
         ("batch", "cronjobs") => (
-            &[NAME, ("Schedule", "string", 0), ("Timezone", "string", 0), ("Suspend", "boolean", 0), ("Active", "integer", 0), ("Last Schedule", "string", 0), AGE],
+            &[
+                NAME,
+                ("Schedule", "string", 0),
+                ("Timezone", "string", 0),
+                ("Suspend", "boolean", 0),
+                ("Active", "integer", 0),
+                ("Last Schedule", "string", 0),
+                AGE,
+            ],
             |o, now| {
                 let last = meta::text(o, "/status/lastScheduleTime");
                 let last = if last.is_empty() { "<none>".to_owned() } else { age_of(last, now) };
-                row([name(o), text(o, "/spec/schedule").into(), text(o, "/spec/timeZone").into(), text(o, "/spec/suspend").replace("true", "True").replace("false", "False").into(), size(o, "/status/active").into(), last.into(), age(o, now)])
+                row([
+                    name(o),
+                    text(o, "/spec/schedule").into(),
+                    text(o, "/spec/timeZone").into(),
+                    text(o, "/spec/suspend").replace("true", "True").replace("false", "False").into(),
+                    size(o, "/status/active").into(),
+                    last.into(),
+                    age(o, now),
+                ])
             },
         ),
-        ("", "services") => (&[NAME, ("Type", "string", 0), ("Cluster-IP", "string", 0), ("External-IP", "string", 0), ("Port(s)", "string", 0), AGE, SELECTOR], service),
-        ("", "configmaps") => (&[NAME, ("Data", "string", 0), AGE], |o, now| row([name(o), (size(o, "/data") + size(o, "/binaryData")).into(), age(o, now)])),
-        ("", "secrets") => (&[NAME, ("Type", "string", 0), ("Data", "string", 0), AGE], |o, now| row([name(o), text(o, "/type").into(), size(o, "/data").into(), age(o, now)])),
-        ("", "namespaces") => (&[NAME, ("Status", "string", 0), AGE], |o, now| row([name(o), text(o, "/status/phase").into(), age(o, now)])),
-        ("", "serviceaccounts") => (&[NAME, ("Secrets", "string", 0), AGE], |o, now| row([name(o), size(o, "/secrets").into(), age(o, now)])),
+        ("", "services") => (
+            &[
+                NAME,
+                ("Type", "string", 0),
+                ("Cluster-IP", "string", 0),
+                ("External-IP", "string", 0),
+                ("Port(s)", "string", 0),
+                AGE,
+                SELECTOR,
+            ],
+            service,
+        ),
+        ("", "configmaps") => (&[NAME, ("Data", "string", 0), AGE], |o, now| {
+            row([name(o), (size(o, "/data") + size(o, "/binaryData")).into(), age(o, now)])
+        }),
+        ("", "secrets") => (&[NAME, ("Type", "string", 0), ("Data", "string", 0), AGE], |o, now| {
+            row([name(o), text(o, "/type").into(), size(o, "/data").into(), age(o, now)])
+        }),
+        ("", "namespaces") => (&[NAME, ("Status", "string", 0), AGE], |o, now| {
+            row([name(o), text(o, "/status/phase").into(), age(o, now)])
+        }),
+        ("", "serviceaccounts") => {
+            (&[NAME, ("Secrets", "string", 0), AGE], |o, now| row([name(o), size(o, "/secrets").into(), age(o, now)]))
+        }
         ("", "events") => (
-            &[("Last Seen", "string", 0), ("Type", "string", 0), ("Reason", "string", 0), ("Object", "string", 0), ("Message", "string", 0), ("Count", "integer", 1), ("Name", "string", 1)],
+            &[
+                ("Last Seen", "string", 0),
+                ("Type", "string", 0),
+                ("Reason", "string", 0),
+                ("Object", "string", 0),
+                ("Message", "string", 0),
+                ("Count", "integer", 1),
+                ("Name", "string", 1),
+            ],
             event,
         ),
         ("events.k8s.io", "events") => (
-            &[("Last Seen", "string", 0), ("Type", "string", 0), ("Reason", "string", 0), ("Object", "string", 0), ("Message", "string", 0), ("Count", "integer", 1), ("Name", "string", 1)],
+            &[
+                ("Last Seen", "string", 0),
+                ("Type", "string", 0),
+                ("Reason", "string", 0),
+                ("Object", "string", 0),
+                ("Message", "string", 0),
+                ("Count", "integer", 1),
+                ("Name", "string", 1),
+            ],
             event,
         ),
-        ("", "nodes") => (&[NAME, ("Status", "string", 0), ("Roles", "string", 0), AGE, ("Version", "string", 0)], |o, now| {
-            let ready = items(o, "/status/conditions").iter().any(|condition| meta::text(condition, "/type") == "Ready" && meta::text(condition, "/status") == "True");
-            row([name(o), if ready { "Ready" } else { "NotReady" }.into(), "<none>".into(), age(o, now), text(o, "/status/nodeInfo/kubeletVersion").into()])
-        }),
+        ("", "nodes") => {
+            (&[NAME, ("Status", "string", 0), ("Roles", "string", 0), AGE, ("Version", "string", 0)], |o, now| {
+                let ready = items(o, "/status/conditions").iter().any(|condition| {
+                    meta::text(condition, "/type") == "Ready" && meta::text(condition, "/status") == "True"
+                });
+                row([
+                    name(o),
+                    if ready { "Ready" } else { "NotReady" }.into(),
+                    "<none>".into(),
+                    age(o, now),
+                    text(o, "/status/nodeInfo/kubeletVersion").into(),
+                ])
+            })
+        }
         ("", "persistentvolumeclaims") => (
-            &[NAME, ("Status", "string", 0), ("Volume", "string", 0), ("Capacity", "string", 0), ("Access Modes", "string", 0), ("StorageClass", "string", 0), AGE],
+            &[
+                NAME,
+                ("Status", "string", 0),
+                ("Volume", "string", 0),
+                ("Capacity", "string", 0),
+                ("Access Modes", "string", 0),
+                ("StorageClass", "string", 0),
+                AGE,
+            ],
             |o, now| {
                 let blank = |pointer: &str| Value::from(meta::text(o, pointer));
-                row([name(o), text(o, "/status/phase").into(), blank("/spec/volumeName"), blank("/status/capacity/storage"), "".into(), blank("/spec/storageClassName"), age(o, now)])
+                row([
+                    name(o),
+                    text(o, "/status/phase").into(),
+                    blank("/spec/volumeName"),
+                    blank("/status/capacity/storage"),
+                    "".into(),
+                    blank("/spec/storageClassName"),
+                    age(o, now),
+                ])
             },
         ),
         ("", "endpoints") => (&[NAME, ("Endpoints", "string", 0), AGE], |o, now| {
             let addresses: Vec<String> = items(o, "/subsets")
                 .iter()
-                .flat_map(|subset| items(subset, "/addresses").iter().flat_map(move |address| items(subset, "/ports").iter().map(move |port| format!("{}:{}", meta::text(address, "/ip"), number(port, "/port")))))
+                .flat_map(|subset| {
+                    items(subset, "/addresses").iter().flat_map(move |address| {
+                        items(subset, "/ports")
+                            .iter()
+                            .map(move |port| format!("{}:{}", meta::text(address, "/ip"), number(port, "/port")))
+                    })
+                })
                 .collect();
-            row([name(o), if addresses.is_empty() { "<none>".to_owned() } else { addresses.join(",") }.into(), age(o, now)])
+            row([
+                name(o),
+                if addresses.is_empty() { "<none>".to_owned() } else { addresses.join(",") }.into(),
+                age(o, now),
+            ])
         }),
-        ("discovery.k8s.io", "endpointslices") => (&[NAME, ("AddressType", "string", 0), ("Ports", "string", 0), ("Endpoints", "string", 0), AGE], |o, now| {
-            let join = |list: Vec<String>| if list.is_empty() { "<unset>".to_owned() } else { list.join(",") };
-            let ports = join(items(o, "/ports").iter().map(|port| text(port, "/port")).collect());
-            let addresses = join(items(o, "/endpoints").iter().flat_map(|endpoint| items(endpoint, "/addresses")).filter_map(Value::as_str).map(str::to_owned).collect());
-            row([name(o), text(o, "/addressType").into(), ports.into(), addresses.into(), age(o, now)])
+        ("discovery.k8s.io", "endpointslices") => (
+            &[NAME, ("AddressType", "string", 0), ("Ports", "string", 0), ("Endpoints", "string", 0), AGE],
+            |o, now| {
+                let join = |list: Vec<String>| if list.is_empty() { "<unset>".to_owned() } else { list.join(",") };
+                let ports = join(items(o, "/ports").iter().map(|port| text(port, "/port")).collect());
+                let addresses = join(
+                    items(o, "/endpoints")
+                        .iter()
+                        .flat_map(|endpoint| items(endpoint, "/addresses"))
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
+                );
+                row([name(o), text(o, "/addressType").into(), ports.into(), addresses.into(), age(o, now)])
+            },
+        ),
+        ("coordination.k8s.io", "leases") => (&[NAME, ("Holder", "string", 0), AGE], |o, now| {
+            row([name(o), Value::from(meta::text(o, "/spec/holderIdentity")), age(o, now)])
         }),
-        ("coordination.k8s.io", "leases") => (&[NAME, ("Holder", "string", 0), AGE], |o, now| row([name(o), Value::from(meta::text(o, "/spec/holderIdentity")), age(o, now)])),
-        ("networking.k8s.io", "ingresses") => (&[NAME, ("Class", "string", 0), ("Hosts", "string", 0), ("Address", "string", 0), ("Ports", "string", 0), AGE], |o, now| {
-            let hosts: Vec<&str> = items(o, "/spec/rules").iter().map(|rule| meta::text(rule, "/host")).filter(|host| !host.is_empty()).collect();
-            let addresses: Vec<&str> = items(o, "/status/loadBalancer/ingress").iter().map(|it| if meta::text(it, "/ip").is_empty() { meta::text(it, "/hostname") } else { meta::text(it, "/ip") }).collect();
-            let ports = if size(o, "/spec/tls") > 0 { "80, 443" } else { "80" };
-            row([name(o), text(o, "/spec/ingressClassName").into(), if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") }.into(), addresses.join(",").into(), ports.into(), age(o, now)])
+        ("networking.k8s.io", "ingresses") => (
+            &[
+                NAME,
+                ("Class", "string", 0),
+                ("Hosts", "string", 0),
+                ("Address", "string", 0),
+                ("Ports", "string", 0),
+                AGE,
+            ],
+            |o, now| {
+                let hosts: Vec<&str> = items(o, "/spec/rules")
+                    .iter()
+                    .map(|rule| meta::text(rule, "/host"))
+                    .filter(|host| !host.is_empty())
+                    .collect();
+                let addresses: Vec<&str> = items(o, "/status/loadBalancer/ingress")
+                    .iter()
+                    .map(|it| {
+                        if meta::text(it, "/ip").is_empty() {
+                            meta::text(it, "/hostname")
+                        } else {
+                            meta::text(it, "/ip")
+                        }
+                    })
+                    .collect();
+                let ports = if size(o, "/spec/tls") > 0 { "80, 443" } else { "80" };
+                row([
+                    name(o),
+                    text(o, "/spec/ingressClassName").into(),
+                    if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") }.into(),
+                    addresses.join(",").into(),
+                    ports.into(),
+                    age(o, now),
+                ])
+            },
+        ),
+        ("networking.k8s.io", "networkpolicies") => (&[NAME, ("Pod-Selector", "string", 0), AGE], |o, now| {
+            row([name(o), selector(o, "/spec/podSelector"), age(o, now)])
         }),
-        ("networking.k8s.io", "networkpolicies") => (&[NAME, ("Pod-Selector", "string", 0), AGE], |o, now| row([name(o), selector(o, "/spec/podSelector"), age(o, now)])),
         ("policy", "poddisruptionbudgets") => (
-            &[NAME, ("Min Available", "string", 0), ("Max Unavailable", "string", 0), ("Allowed Disruptions", "integer", 0), AGE],
+            &[
+                NAME,
+                ("Min Available", "string", 0),
+                ("Max Unavailable", "string", 0),
+                ("Allowed Disruptions", "integer", 0),
+                AGE,
+            ],
             |o, now| {
                 let or_na = |pointer: &str| text(o, pointer).replace("<none>", "N/A");
-                row([name(o), or_na("/spec/minAvailable").into(), or_na("/spec/maxUnavailable").into(), number(o, "/status/disruptionsAllowed").into(), age(o, now)])
+                row([
+                    name(o),
+                    or_na("/spec/minAvailable").into(),
+                    or_na("/spec/maxUnavailable").into(),
+                    number(o, "/status/disruptionsAllowed").into(),
+                    age(o, now),
+                ])
             },
         ),
         ("autoscaling", "horizontalpodautoscalers") => (
-            &[NAME, ("Reference", "string", 0), ("Targets", "string", 0), ("MinPods", "string", 0), ("MaxPods", "string", 0), ("Replicas", "string", 0), AGE],
+            &[
+                NAME,
+                ("Reference", "string", 0),
+                ("Targets", "string", 0),
+                ("MinPods", "string", 0),
+                ("MaxPods", "string", 0),
+                ("Replicas", "string", 0),
+                AGE,
+            ],
             |o, now| {
-                let reference = format!("{}/{}", meta::text(o, "/spec/scaleTargetRef/kind"), meta::text(o, "/spec/scaleTargetRef/name"));
+                let reference = format!(
+                    "{}/{}",
+                    meta::text(o, "/spec/scaleTargetRef/kind"),
+                    meta::text(o, "/spec/scaleTargetRef/name")
+                );
                 let targets: Vec<String> = items(o, "/spec/metrics")
                     .iter()
                     .map(|metric| {
                         let resource = meta::text(metric, "/resource/name");
-                        let current = items(o, "/status/currentMetrics").iter().find(|it| meta::text(it, "/resource/name") == resource);
-                        let current = current.and_then(|it| it.pointer("/resource/current/averageUtilization")?.as_i64()).map_or_else(|| "<unknown>".to_owned(), |it| format!("{it}%"));
+                        let current = items(o, "/status/currentMetrics")
+                            .iter()
+                            .find(|it| meta::text(it, "/resource/name") == resource);
+                        let current = current
+                            .and_then(|it| it.pointer("/resource/current/averageUtilization")?.as_i64())
+                            .map_or_else(|| "<unknown>".to_owned(), |it| format!("{it}%"));
                         format!("{resource}: {current}/{}%", number(metric, "/resource/target/averageUtilization"))
                     })
                     .collect();
-                row([name(o), reference.into(), if targets.is_empty() { "<none>".to_owned() } else { targets.join(", ") }.into(), text(o, "/spec/minReplicas").into(), text(o, "/spec/maxReplicas").into(), number(o, "/status/currentReplicas").into(), age(o, now)])
+                row([
+                    name(o),
+                    reference.into(),
+                    if targets.is_empty() { "<none>".to_owned() } else { targets.join(", ") }.into(),
+                    text(o, "/spec/minReplicas").into(),
+                    text(o, "/spec/maxReplicas").into(),
+                    number(o, "/status/currentReplicas").into(),
+                    age(o, now),
+                ])
             },
         ),
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => (&[NAME, ("Role", "string", 0), AGE], |o, now| {
-            row([name(o), format!("{}/{}", meta::text(o, "/roleRef/kind"), meta::text(o, "/roleRef/name")).into(), age(o, now)])
-        }),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            (&[NAME, ("Role", "string", 0), AGE], |o, now| {
+                row([
+                    name(o),
+                    format!("{}/{}", meta::text(o, "/roleRef/kind"), meta::text(o, "/roleRef/name")).into(),
+                    age(o, now),
+                ])
+            })
+        }
         ("rbac.authorization.k8s.io", _) | ("apiextensions.k8s.io", "customresourcedefinitions") => {
-            (&[NAME, ("Created At", "date", 0)], |o, _| row([name(o), Value::from(meta::text(o, "/metadata/creationTimestamp"))]))
+            (&[NAME, ("Created At", "date", 0)], |o, _| {
+                row([name(o), Value::from(meta::text(o, "/metadata/creationTimestamp"))])
+            })
         }
         _ => (&[NAME, AGE], |o, now| row([name(o), age(o, now)])),
     }
@@ -308,7 +609,11 @@ fn pod(o: &Value, now: Timestamp) -> Vec<Value> {
     let total = items(o, "/spec/containers").len();
     let ready = statuses.iter().filter(|status| status.get("ready") == Some(&Value::Bool(true))).count();
     let restarts: i64 = statuses.iter().map(|status| number(status, "/restartCount")).sum();
-    let last = statuses.iter().map(|status| meta::text(status, "/lastState/terminated/finishedAt")).filter(|at| !at.is_empty()).max();
+    let last = statuses
+        .iter()
+        .map(|status| meta::text(status, "/lastState/terminated/finishedAt"))
+        .filter(|at| !at.is_empty())
+        .max();
     let restarts_text = match last {
         Some(at) if restarts > 0 => format!("{restarts} ({} ago)", age_of(at, now)),
         _ => restarts.to_string(),
@@ -329,7 +634,11 @@ fn pod(o: &Value, now: Timestamp) -> Vec<Value> {
 /// The word in the STATUS column: the phase, or what a container waits for or ended with.
 fn pod_status(o: &Value) -> String {
     let phase = meta::text(o, "/status/phase");
-    let mut reason = if meta::text(o, "/status/reason").is_empty() { phase.to_owned() } else { meta::text(o, "/status/reason").to_owned() };
+    let mut reason = if meta::text(o, "/status/reason").is_empty() {
+        phase.to_owned()
+    } else {
+        meta::text(o, "/status/reason").to_owned()
+    };
     let ended = |status: &Value| {
         let why = meta::text(status, "/state/terminated/reason");
         let signal = number(status, "/state/terminated/signal");
@@ -379,7 +688,11 @@ fn pod_status(o: &Value) -> String {
 }
 
 fn job(o: &Value, now: Timestamp) -> Vec<Value> {
-    let done = |kind: &str| items(o, "/status/conditions").iter().any(|condition| meta::text(condition, "/type") == kind && meta::text(condition, "/status") == "True");
+    let done = |kind: &str| {
+        items(o, "/status/conditions")
+            .iter()
+            .any(|condition| meta::text(condition, "/type") == kind && meta::text(condition, "/status") == "True")
+    };
     let status = match () {
         () if done("Complete") => "Complete",
         () if done("Failed") => "Failed",
@@ -401,7 +714,16 @@ fn job(o: &Value, now: Timestamp) -> Vec<Value> {
     let end = meta::text(o, "/status/completionTime").parse::<Timestamp>().unwrap_or(now);
     let duration = start.map_or_else(String::new, |start| human(end.as_second() - start.as_second()));
     let [names, images] = containers(o, "/spec/template/spec");
-    row([name(o), status.into(), completions.into(), duration.into(), age(o, now), names, images, selector(o, "/spec/selector")])
+    row([
+        name(o),
+        status.into(),
+        completions.into(),
+        duration.into(),
+        age(o, now),
+        names,
+        images,
+        selector(o, "/spec/selector"),
+    ])
 }
 
 fn service(o: &Value, now: Timestamp) -> Vec<Value> {
@@ -415,7 +737,17 @@ fn service(o: &Value, now: Timestamp) -> Vec<Value> {
     let external = match meta::text(o, "/spec/type") {
         "ExternalName" => text(o, "/spec/externalName"),
         "LoadBalancer" => {
-            let addresses: Vec<&str> = items(o, "/status/loadBalancer/ingress").iter().map(|it| if meta::text(it, "/ip").is_empty() { meta::text(it, "/hostname") } else { meta::text(it, "/ip") }).collect();
+            let addresses: Vec<&str> =
+                items(o, "/status/loadBalancer/ingress")
+                    .iter()
+                    .map(|it| {
+                        if meta::text(it, "/ip").is_empty() {
+                            meta::text(it, "/hostname")
+                        } else {
+                            meta::text(it, "/ip")
+                        }
+                    })
+                    .collect();
             if addresses.is_empty() { "<pending>".to_owned() } else { addresses.join(",") }
         }
         _ => "<none>".to_owned(),
@@ -432,11 +764,27 @@ fn service(o: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 fn event(o: &Value, now: Timestamp) -> Vec<Value> {
-    let first = |pointers: &[&str]| pointers.iter().map(|pointer| meta::text(o, pointer)).find(|text| !text.is_empty()).unwrap_or_default().to_owned();
-    let seen = first(&["/series/lastObservedTime", "/lastTimestamp", "/deprecatedLastTimestamp", "/eventTime", "/metadata/creationTimestamp"]);
+    let first = |pointers: &[&str]| {
+        pointers
+            .iter()
+            .map(|pointer| meta::text(o, pointer))
+            .find(|text| !text.is_empty())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let seen = first(&[
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/deprecatedLastTimestamp",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ]);
     let kind = first(&["/involvedObject/kind", "/regarding/kind"]).to_lowercase();
     let object = first(&["/involvedObject/name", "/regarding/name"]);
-    let count = [number(o, "/series/count"), number(o, "/count"), number(o, "/deprecatedCount"), 1].into_iter().find(|count| *count > 0).unwrap_or(1);
+    let count = [number(o, "/series/count"), number(o, "/count"), number(o, "/deprecatedCount"), 1]
+        .into_iter()
+        .find(|count| *count > 0)
+        .unwrap_or(1);
     row([
         age_of(&seen, now).into(),
         text(o, "/type").into(),

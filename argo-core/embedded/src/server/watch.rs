@@ -65,17 +65,38 @@ impl State {
         let filter = Filter::of(call)?;
         let current = self.store.revision();
         let streaming = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
-        let invalid = |field: &str, message: &str| ApiError::invalid("meta.k8s.io", "ListOptions", "", &[Cause::forbidden(field, message)]);
+        let invalid = |field: &str, message: &str| {
+            ApiError::invalid("meta.k8s.io", "ListOptions", "", &[Cause::forbidden(field, message)])
+        };
         match (streaming, query.get("resourceVersionMatch")) {
-            (Some(_), None) => return Err(invalid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")),
+            (Some(_), None) => {
+                return Err(invalid(
+                    "resourceVersionMatch",
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                ));
+            }
             (Some(_), Some("NotOlderThan")) => {}
-            (Some(_), Some(_)) => return Err(invalid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")),
-            (None, Some(_)) => return Err(invalid("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")),
+            (Some(_), Some(_)) => {
+                return Err(invalid(
+                    "resourceVersionMatch",
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
+            }
             (None, None) => {}
         }
         let requested: u64 = match query.get("resourceVersion") {
             None => 0,
-            Some(text) => text.parse().map_err(|_| ApiError::bad_request(format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")))?,
+            Some(text) => text.parse().map_err(|_| {
+                ApiError::bad_request(format!(
+                    "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                ))
+            })?,
         };
         let bookmarks = query.flag("allowWatchBookmarks");
         let initial = match streaming {
@@ -216,7 +237,10 @@ impl WatchSpec {
         match (before, self.filter.matches(&object)) {
             (true, true) => Some(WatchItem { kind: "MODIFIED", object }),
             (false, true) => Some(WatchItem { kind: "ADDED", object }),
-            (true, false) => previous.map(|previous| WatchItem { kind: "DELETED", object: Arc::new(with_revision((*previous).clone(), event.revision)) }),
+            (true, false) => previous.map(|previous| WatchItem {
+                kind: "DELETED",
+                object: Arc::new(with_revision((*previous).clone(), event.revision)),
+            }),
             (false, false) => None,
         }
     }
@@ -226,7 +250,8 @@ impl WatchSpec {
         if initial_end {
             metadata["annotations"] = json!({ INITIAL_EVENTS_END: "true" });
         }
-        let object = json!({ "kind": self.def.kind, "apiVersion": self.def.api_version(self.version), "metadata": metadata });
+        let object =
+            json!({ "kind": self.def.kind, "apiVersion": self.def.api_version(self.version), "metadata": metadata });
         WatchItem { kind: "BOOKMARK", object: Arc::new(object) }
     }
 }

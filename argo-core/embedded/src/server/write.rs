@@ -34,9 +34,14 @@ impl State {
     }
 
     /// Creates an object given in the requested version. Answers in that version too.
-    pub(super) fn insert(&mut self, call: &Call<'_>, mut object: Value, change: Change) -> Result<Arc<Value>, ApiError> {
+    pub(super) fn insert(
+        &mut self,
+        call: &Call<'_>,
+        mut object: Value,
+        change: Change,
+    ) -> Result<Arc<Value>, ApiError> {
         self.check_namespace_field(call, &mut object)?;
-        if meta::resource_version(&object) != "" && meta::resource_version(&object) != "0" {
+        if !matches!(meta::resource_version(&object), "" | "0") {
             return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         meta::tidy_metadata(&mut object);
@@ -108,7 +113,9 @@ impl State {
         match meta::name(&object) {
             "" => set_metadata(&mut object, "name", Some(Value::from(name))),
             other if other != name => {
-                return Err(ApiError::bad_request(format!("the name of the object ({other}) does not match the name on the URL ({name})")));
+                return Err(ApiError::bad_request(format!(
+                    "the name of the object ({other}) does not match the name on the URL ({name})"
+                )));
             }
             _ => {}
         }
@@ -123,7 +130,11 @@ impl State {
             Ok(existing) => {
                 if meta::resource_version(&object).is_empty() {
                     if !call.def.builtin {
-                        let cause = Cause { reason: "FieldValueInvalid", field: "metadata.resourceVersion".to_owned(), message: "Invalid value: 0x0: must be specified for an update".to_owned() };
+                        let cause = Cause {
+                            reason: "FieldValueInvalid",
+                            field: "metadata.resourceVersion".to_owned(),
+                            message: "Invalid value: 0x0: must be specified for an update".to_owned(),
+                        };
                         return Err(ApiError::invalid(call.def.group(), call.def.resource(), name, &[cause]));
                     }
                 } else if meta::resource_version(&object) != meta::resource_version(&existing) {
@@ -135,16 +146,34 @@ impl State {
     }
 
     /// Puts a new form of an object in the place of the stored one. `object` is in the requested version, as is the answer.
-    pub(super) fn replace(&mut self, call: &Call<'_>, existing: &Arc<Value>, mut object: Value, part: Part, change: Change) -> Result<Arc<Value>, ApiError> {
+    pub(super) fn replace(
+        &mut self,
+        call: &Call<'_>,
+        existing: &Arc<Value>,
+        mut object: Value,
+        part: Part,
+        change: Change,
+    ) -> Result<Arc<Value>, ApiError> {
         let live = convert::from_storage(&call.def, call.version, existing);
         let name = call.name_or_empty();
         let (given, actual) = (meta::uid(&object), meta::uid(&live));
         if !given.is_empty() && given != actual {
-            return Err(ApiError::conflict(&call.def.served, name, &format!("Precondition failed: UID in precondition: {given}, UID in object meta: {actual}")));
+            return Err(ApiError::conflict(
+                &call.def.served,
+                name,
+                &format!("Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"),
+            ));
         }
         meta::tidy_metadata(&mut object);
         self.prune(call, &mut object)?;
-        for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"] {
+        for field in [
+            "uid",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "generateName",
+        ] {
             let value = live.pointer(&format!("/metadata/{field}")).cloned();
             if field != "generateName" || value.is_some() {
                 set_metadata(&mut object, field, value);
@@ -204,15 +233,22 @@ impl State {
     pub(super) fn check_type(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
         let wanted = call.def.api_version(call.version);
         let Some(root) = object.as_object_mut() else {
-            return Err(ApiError::bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct"));
+            return Err(ApiError::bad_request(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
+            ));
         };
         let kind = root.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let version = root.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !kind.is_empty() && kind != call.def.kind {
-            return Err(ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: the object provided is of another kind", call.def.kind)));
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {}: the object provided is of another kind",
+                call.def.kind
+            )));
         }
         if !version.is_empty() && version != wanted {
-            return Err(ApiError::bad_request(format!("the API version in the data ({version}) does not match the expected API version ({wanted})")));
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({version}) does not match the expected API version ({wanted})"
+            )));
         }
         root.insert("kind".to_owned(), Value::from(call.def.kind.as_str()));
         root.insert("apiVersion".to_owned(), Value::from(wanted.as_str()));
@@ -221,7 +257,12 @@ impl State {
                 root.insert("metadata".to_owned(), json!({}));
             }
             Some(Value::Object(_)) => {}
-            Some(_) => return Err(ApiError::bad_request(format!("{} in version {wanted:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta", call.def.kind, call.def.kind))),
+            Some(_) => {
+                return Err(ApiError::bad_request(format!(
+                    "{} in version {wanted:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
+                    call.def.kind, call.def.kind
+                )));
+            }
         }
         Ok(())
     }
@@ -229,9 +270,9 @@ impl State {
     fn check_namespace_field(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
         let given = meta::text(object, "/metadata/namespace").to_owned();
         match call.namespace {
-            Some(namespace) if !given.is_empty() && given != namespace => {
-                Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"))
-            }
+            Some(namespace) if !given.is_empty() && given != namespace => Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            )),
             Some(namespace) => {
                 set_metadata(object, "namespace", Some(Value::from(namespace)));
                 Ok(())
@@ -266,8 +307,15 @@ impl State {
     fn prune(&mut self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
         let unknown = match &call.version_def().custom {
             Some(custom) => custom.prune(object),
-            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object)
-                .map_err(|why| ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}", kind = call.def.kind, version = call.version_def().name)))?,
+            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object).map_err(
+                |why| {
+                    ApiError::bad_request(format!(
+                        "{kind} in version {version:?} cannot be handled as a {kind}: {why}",
+                        kind = call.def.kind,
+                        version = call.version_def().name
+                    ))
+                },
+            )?,
         };
         if unknown.is_empty() {
             return Ok(());
@@ -275,7 +323,13 @@ impl State {
         let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         match call.request.query.get("fieldValidation") {
             Some("Strict") => {
-                let message = format!("{} in version {:?} cannot be handled as a {}: strict decoding error: {}", call.def.kind, call.version_def().name, call.def.kind, texts.join(", "));
+                let message = format!(
+                    "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
+                    call.def.kind,
+                    call.version_def().name,
+                    call.def.kind,
+                    texts.join(", ")
+                );
                 Err(ApiError::bad_request(message))
             }
             Some("Ignore") => Ok(()),
@@ -314,14 +368,18 @@ impl State {
             return Ok(());
         }
         let before = meta::finalizers(live);
-        let new: Vec<String> = meta::finalizers(object).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
+        let new: Vec<String> =
+            meta::finalizers(object).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
         if new.is_empty() {
             return Ok(());
         }
         let list: Vec<String> = new.iter().map(|finalizer| format!("{finalizer:?}")).collect();
         let cause = Cause::forbidden(
             "metadata.finalizers",
-            &format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", list.join(", ")),
+            &format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                list.join(", ")
+            ),
         );
         Err(ApiError::invalid(call.def.group(), &call.def.kind, call.name_or_empty(), &[cause]))
     }
@@ -334,7 +392,14 @@ fn spec_changed(call: &Call<'_>, live: &Value, object: &Value) -> bool {
         "status" => !call.version_def().status && !call.def.builtin,
         _ => true,
     };
-    let fields = |value: &Value| value.as_object().map(|root| root.iter().filter(|(field, _)| counted(field)).map(|(field, value)| (field.clone(), value.clone())).collect::<Vec<_>>());
+    let fields = |value: &Value| {
+        value.as_object().map(|root| {
+            root.iter()
+                .filter(|(field, _)| counted(field))
+                .map(|(field, value)| (field.clone(), value.clone()))
+                .collect::<Vec<_>>()
+        })
+    };
     fields(live) != fields(object)
 }
 

@@ -74,6 +74,11 @@ impl EventLog {
         Ok(self.events.range(start..))
     }
 
+    /// The newest event.
+    pub fn last(&self) -> Option<&Event> {
+        self.events.back()
+    }
+
     /// Drops all events up to and including `revision`.
     pub fn compact(&mut self, revision: u64) {
         while self.events.front().is_some_and(|event| event.revision <= revision) {

@@ -173,7 +173,14 @@ impl Store {
                 (EventKind::Deleted, key, (*previous).clone(), Some(previous))
             }
         };
-        Ok(Event { kind, revision, resource: resource.clone(), key, object: Arc::new(with_revision(object, revision)), previous })
+        Ok(Event {
+            kind,
+            revision,
+            resource: resource.clone(),
+            key,
+            object: Arc::new(with_revision(object, revision)),
+            previous,
+        })
     }
 
     /// Takes an event computed by [`Store::preview`] (or read back from disk) into the store.
@@ -226,13 +233,22 @@ impl Store {
     }
 
     /// All objects of a resource, or those of one namespace, in key order.
-    pub fn objects<'a>(&'a self, resource: &GroupResource, namespace: Option<&'a str>) -> Box<dyn Iterator<Item = (&'a ObjectKey, &'a Arc<Value>)> + 'a> {
+    pub fn objects<'a>(
+        &'a self,
+        resource: &GroupResource,
+        namespace: Option<&'a str>,
+    ) -> Box<dyn Iterator<Item = (&'a ObjectKey, &'a Arc<Value>)> + 'a> {
         let Some(table) = self.tables.get(resource) else { return Box::new(std::iter::empty()) };
         match namespace {
             None => Box::new(table.objects.iter()),
             Some(namespace) => {
                 let from = ObjectKey { namespace: namespace.to_owned(), name: String::new() };
-                Box::new(table.objects.range((Bound::Included(from), Bound::Unbounded)).take_while(move |(key, _)| key.namespace == namespace))
+                Box::new(
+                    table
+                        .objects
+                        .range((Bound::Included(from), Bound::Unbounded))
+                        .take_while(move |(key, _)| key.namespace == namespace),
+                )
             }
         }
     }
@@ -241,7 +257,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Compacted`] if the log no longer holds all later events.
-    pub fn snapshot_at(&self, resource: &GroupResource, namespace: Option<&str>, revision: u64) -> Result<Snapshot, StoreError> {
+    pub fn snapshot_at(
+        &self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Snapshot, StoreError> {
         let mut items: BTreeMap<ObjectKey, Arc<Value>> =
             self.objects(resource, namespace).map(|(key, object)| (key.clone(), object.clone())).collect();
         if let Some(table) = self.tables.get(resource) {
@@ -268,6 +289,11 @@ impl Store {
             None if revision < self.floor => Err(StoreError::Compacted { requested: revision, oldest: self.floor }),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The revision of the last logged event of a resource.
+    pub fn last_change(&self, resource: &GroupResource) -> Option<u64> {
+        self.tables.get(resource)?.log.last().map(|event| event.revision)
     }
 
     /// Forgets all logged events up to now: watches from older revisions get "410 Gone".
@@ -300,7 +326,11 @@ impl GroupResource {
 
 impl fmt::Display for GroupResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.group.is_empty() { write!(f, "{}", self.resource) } else { write!(f, "{}.{}", self.resource, self.group) }
+        if self.group.is_empty() {
+            write!(f, "{}", self.resource)
+        } else {
+            write!(f, "{}.{}", self.resource, self.group)
+        }
     }
 }
 
@@ -315,7 +345,11 @@ impl ObjectKey {
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() { write!(f, "{}", self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            write!(f, "{}", self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }
 
