@@ -4,8 +4,23 @@
 //! |---|---|
 //! | [`api`] | wire types: Application, AppProject |
 //! | [`engine`] | decisions, pure: [`engine::pass()`] is one pass over one Application |
+//! | [`sources`] | [`sources::ManifestSource`]: where manifests come from |
+//! | `controller` | the application controller (feature `controller`) |
+//! | `testing` | worlds for users' tests, previews (feature `testing`) |
+//!
+//! # Features
+//! - `controller` (default): the application controller on a Kubernetes API.
+//! - `git` (default): reads repositories through mirrors and the `git` program unless told otherwise.
+//! - `testing`: worlds in memory and plan previews.
 
 pub mod api;
+#[cfg(feature = "controller")]
+pub mod controller;
 pub mod engine;
+pub mod sources;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use api::{AppProject, Application, crds};
+#[cfg(feature = "controller")]
+pub use controller::Controller;

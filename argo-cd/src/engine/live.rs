@@ -10,7 +10,7 @@ use argo_core::{Gvk, Object, ObjectRef};
 use super::tracking;
 
 /// The live objects of the kinds that were observed. Reading it twice in a pass gives the same.
-pub trait LiveView {
+pub trait LiveView: Send + Sync {
     /// One object, in the version asked for.
     fn get(&self, reference: &ObjectRef) -> Option<Arc<Object>>;
 

@@ -315,7 +315,8 @@ fn decide(app: Application, world: &World<'_>, ask: &mut Ask<'_>) -> Option<Pass
         status.reconciled_at = Some(Time::new(now));
     }
     note_changes(&old, &status, &mut pass);
-    if let Some(at) = status.reconciled_at.and_then(|it| refresh::next(&app, world.settings, it.timestamp())) {
+    let seen = Application { status: Some(status.clone()), ..app.clone() };
+    if let Some(at) = status.reconciled_at.and_then(|it| refresh::next(&seen, world.settings, it.timestamp())) {
         pass.plan.wake_at(at);
     }
     if faults.is_empty() {

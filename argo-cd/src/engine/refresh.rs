@@ -6,7 +6,10 @@ use argo_core::{Timestamp, time};
 use sha2::{Digest, Sha256};
 
 use super::settings::Settings;
-use crate::api::{Application, OperationPhase, names};
+use crate::api::{Application, ConditionType, OperationPhase, SyncState, names};
+
+/// Wait after a comparison that failed. Ours: upstream waits for its timers.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// How deep a refresh goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +82,16 @@ pub fn next(app: &Application, settings: &Settings, reconciled: Timestamp) -> Op
     soft.into_iter().chain(hard).min()
 }
 
-/// The end of a revision's time, spread by the Application's identity so that not all ask git at once.
+/// The end of a revision's time, spread by the Application's identity so that not all ask git at once. What could not be
+/// compared at all is tried again sooner.
 fn expiry(app: &Application, settings: &Settings, reconciled: Timestamp) -> Timestamp {
+    let broken = app.status.as_ref().is_some_and(|it| {
+        it.sync_state() == SyncState::Unknown
+            && it.conditions.iter().any(|it| it.kind == ConditionType::ComparisonError)
+    });
+    if broken {
+        return time::after(reconciled, settings.reconciliation.min(AFTER_FAILURE));
+    }
     let mut hash = Sha256::new();
     hash.update(app.metadata.uid.as_deref().unwrap_or_default());
     hash.update(app.metadata.name.as_deref().unwrap_or_default());

@@ -1,0 +1,110 @@
+//! The application controller: watches, observes, lets the engine decide, writes.
+//!
+//! ```text
+//!  Applications, AppProjects, repository Secrets ─┐
+//!  every managed kind (opened when first used) ───┼─> queue ─> engine::pass ─ effects ─> sources, discovery, watches
+//!                                                 │                 └ changes ─> applier ─> finish ─> status
+//!  objects that Applications own, at any depth ───┘
+//! ```
+
+mod builder;
+mod project;
+mod reconcile;
+mod views;
+
+use std::{fmt, sync::Arc};
+
+use argo_core::runtime::{self, Cache, CacheEvent, Context, Query, Shutdown};
+use argo_core::{Gvk, ObjectKey};
+
+pub use builder::{BuildError, Builder};
+
+use crate::{
+    api::{AppProject, Application, names},
+    engine::Settings,
+    sources::ManifestSource,
+};
+use reconcile::Reconciler;
+
+/// Name of the controller in logs and metrics.
+pub const NAME: &str = "argocd-application-controller";
+
+/// Keeps Applications as their sources say.
+///
+/// # Example
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use argo_core::runtime::Shutdown;
+/// # async fn run(client: kube::Client, git: Arc<dyn argo_core::git::GitSource>) -> Result<(), argo_cd::controller::BuildError> {
+/// argo_cd::Controller::builder(client).git(git).build()?.run(Shutdown::new()).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Controller {
+    context: Context,
+    settings: Settings,
+    source: Arc<dyn ManifestSource>,
+    workers: usize,
+}
+
+impl Controller {
+    /// A controller on this client or context.
+    pub fn builder(context: impl Into<Context>) -> Builder {
+        Builder::new(context.into())
+    }
+
+    /// Runs until `shutdown` or the context's: lets passes under way finish.
+    pub async fn run(self, shutdown: Shutdown) {
+        let Self { context, settings, source, workers } = self;
+        let apps = context.cache_of::<Application>();
+        let projects = context.caches().open(Query::resource::<AppProject>(Some(&settings.namespace)));
+        let secrets = context.caches().open(
+            Query::of(Gvk::new("", "v1", "Secret"), Some(&settings.namespace))
+                .labelled(format!("{} in (repository,repo-creds)", names::SECRET_TYPE)),
+        );
+        let stop = shutdown.child_token();
+        let reconciler = Arc::new(Reconciler::new(
+            context.clone(),
+            settings.clone(),
+            source,
+            reconcile::Caches { apps: apps.clone(), projects: projects.clone(), secrets: secrets.clone() },
+            stop.clone(),
+        ));
+        let controller = runtime::Controller::new(NAME, context.clone(), reconciler.clone())
+            .workers(workers)
+            .primary(apps.clone())
+            .watches(projects, users(apps.clone(), settings.namespace.clone()))
+            .watches(secrets, everyone(apps));
+        reconciler.feed(controller.queue());
+        let default_project = project::ensure_default(&context, &settings, &stop);
+        futures::future::join(controller.run(shutdown.clone()), default_project).await;
+        stop.cancel();
+    }
+}
+
+/// A project brings up the Applications that use it.
+fn users(apps: Arc<Cache>, namespace: String) -> impl Fn(&CacheEvent) -> Vec<ObjectKey> + Send + Sync {
+    move |event| {
+        if event.key.namespace() != namespace {
+            return Vec::new();
+        }
+        let uses = |project: &str| {
+            project == event.key.name || (project.is_empty() && event.key.name == names::DEFAULT_PROJECT)
+        };
+        apps.list().iter().filter(|it| uses(it.text("/spec/project"))).map(|it| it.key()).collect()
+    }
+}
+
+/// New credentials may make any Application work that could not be compared.
+fn everyone(apps: Arc<Cache>) -> impl Fn(&CacheEvent) -> Vec<ObjectKey> + Send + Sync {
+    move |_| apps.list().iter().map(|it| it.key()).collect()
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller")
+            .field("settings", &self.settings)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
