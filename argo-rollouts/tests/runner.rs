@@ -1,5 +1,10 @@
 //! Everything that is tested from outside.
 
+mod analysis;
 mod canary;
 #[cfg(feature = "controller")]
 mod embedded;
+#[cfg(feature = "http")]
+mod http;
+mod properties;
+mod replicas;

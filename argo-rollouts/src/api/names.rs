@@ -99,6 +99,8 @@ pub mod reason {
     pub const SKIP_STEPS: &str = "SkipSteps";
     /// A Service points elsewhere now.
     pub const SWITCH_SERVICE: &str = "SwitchService";
+    /// The routers carry other weights now.
+    pub const TRAFFIC_UPDATED: &str = "TrafficWeightUpdated";
     /// A ReplicaSet was scaled.
     pub const SCALING: &str = "ScalingReplicaSet";
     /// The ReplicaSet of the new template was made.

@@ -28,8 +28,9 @@ impl Pass<'_> {
         }
         self.limit_history();
         self.reconcile_services();
+        let old_may_go = self.reconcile_traffic();
         self.reconcile_runs()?;
-        if !self.pauses.has_added() && !self.reconcile_replica_sets() {
+        if old_may_go && !self.pauses.has_added() && !self.reconcile_replica_sets() {
             self.reconcile_pause();
         }
         self.sync_status();
@@ -135,7 +136,8 @@ impl Pass<'_> {
             return Some("Initial deploy".to_owned());
         }
         let enough = self.new_set().is_some_and(|it| it.available >= self.replicas());
-        if self.is_aborted() || !enough {
+        let unrouted = self.next.canary.weights.as_ref().is_some_and(|it| it.verified == Some(false));
+        if self.is_aborted() || !enough || unrouted {
             return None;
         }
         if self.ro.status.promote_full {
@@ -175,8 +177,7 @@ impl Pass<'_> {
             return self.is_at_desired_counts();
         }
         if step.set_weight.is_some() {
-            let verified = self.next.canary.weights.as_ref().and_then(|it| it.verified);
-            return self.is_at_desired_counts() && verified != Some(false);
+            return self.is_at_desired_counts() && self.traffic_is_settled();
         }
         if step.analysis.is_some() {
             return self.step_run.as_ref().is_some_and(|it| it.status.phase == AnalysisPhase::Successful);

@@ -19,6 +19,7 @@ mod pause;
 mod phase;
 mod replica_sets;
 pub mod replicas;
+mod routing;
 mod services;
 pub mod template;
 mod validate;
@@ -77,15 +78,17 @@ pub fn status_change(rollout: &Object, status: &RolloutStatus) -> Option<Change>
     Change::subresource_between(rollout, &next, "status")
 }
 
-/// The traffic that the routers carry by the status; `None` when the Rollout has none.
+/// The traffic that the routers are to be asked about before the next pass: what the status says
+/// they carry, at times when the answer matters.
 #[must_use]
 pub fn carried_traffic(rollout: &Object) -> Option<RouteTraffic> {
     let ro: Rollout = rollout.decode().ok()?;
     let routing = ro.spec.strategy.canary.as_ref()?.traffic_routing.as_ref()?;
-    let weights = ro.status.canary.weights?;
-    Some(RouteTraffic {
-        weight: weights.canary.weight,
-        max_weight: routing.max_traffic_weight.unwrap_or(100),
+    let weights = ro.status.canary.weights.clone()?;
+    let (weight, max_weight) = (weights.canary.weight, routing.max_traffic_weight.unwrap_or(100));
+    routing::should_verify(&ro, weight, max_weight).then_some(RouteTraffic {
+        weight,
+        max_weight,
         canary_hash: weights.canary.pod_template_hash,
         stable_hash: weights.stable.pod_template_hash,
     })

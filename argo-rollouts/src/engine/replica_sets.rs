@@ -10,7 +10,7 @@ use super::{
     replicas::{self, Basic, Count},
     world::ReplicaSet,
 };
-use crate::api::{TrafficWeights, names};
+use crate::api::names;
 use names::reason;
 
 /// Annotations that a ReplicaSet does not take over from its Rollout.
@@ -171,9 +171,7 @@ impl Pass<'_> {
             return true;
         }
         if let Some(stable) = self.stable.filter(|_| self.distinct_stable().is_some()) {
-            // By the weights that routers already carry: traffic leaves before pods do.
-            let persisted = self.ro.status.canary.weights.clone();
-            let (_, count) = self.counts(persisted.as_ref());
+            let (_, count) = self.counts();
             if self.scale(stable, count) {
                 return true;
             }
@@ -198,8 +196,7 @@ impl Pass<'_> {
 
     fn reconcile_new_set(&mut self) -> bool {
         let Some(at) = self.new else { return false };
-        let weights = self.next.canary.weights.clone();
-        let (mut count, _) = self.counts(weights.as_ref());
+        let (mut count, _) = self.counts();
         if self.delays_scale_down_on_abort() {
             let set = &self.sets[at];
             let size = set.spec;
@@ -248,13 +245,7 @@ impl Pass<'_> {
     /// An aborted canary that gets no traffic any more may stay for a while. Without routing it still
     /// gets traffic, so it goes.
     fn delays_scale_down_on_abort(&self) -> bool {
-        let Some(strategy) = self.strategy() else { return false };
-        let explicit = strategy.abort_scale_down_delay_seconds.is_some_and(|it| it != 0);
-        self.is_aborted()
-            && self.stable.is_some()
-            && self.is_routed()
-            && self.abort_delay().is_some()
-            && (!strategy.dynamic_stable_scale || explicit)
+        self.is_aborted() && self.stable.is_some() && self.is_routed() && self.abort_delay().is_some()
     }
 
     /// Takes old ReplicaSets down as far as the pods that are available allow; broken pods first.
@@ -288,9 +279,7 @@ impl Pass<'_> {
                 (size - budget).max(0)
             } else if self.is_referenced(set) {
                 continue;
-            } else if (self.is_fully_promoted() || set.has_deadline)
-                && !self.strategy().is_some_and(|it| it.dynamic_stable_scale)
-            {
+            } else if self.is_fully_promoted() || set.has_deadline {
                 self.delayed(at, &mut delayed)
             } else {
                 0
@@ -396,10 +385,10 @@ impl Pass<'_> {
         Count { spec: set.spec, available: set.available }
     }
 
-    /// Pods for new and stable, by replicas or beside a router that carries `weights`.
-    pub(crate) fn counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
+    /// Pods for new and stable: by their ratio, or beside a router.
+    pub(crate) fn counts(&self) -> (i64, i64) {
         if self.is_routed() {
-            return self.routed_counts(weights);
+            return self.routed_counts();
         }
         replicas::basic(&Basic {
             replicas: self.replicas(),
@@ -413,35 +402,24 @@ impl Pass<'_> {
         })
     }
 
-    fn routed_counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
-        let (replicas, max) = (self.replicas(), self.max_weight());
-        let Some(strategy) = self.strategy() else { return (replicas, 0) };
-        let least = strategy.min_pods_per_replica_set.unwrap_or_default().min(replicas);
-        let at_least = |count: i64| if count == 0 { 0 } else { count.max(least) };
-        let weight = self.canary_weight();
+    /// Beside a router stable stays whole and the canary has pods for its share.
+    fn routed_counts(&self) -> (i64, i64) {
+        let replicas = self.replicas();
         let explicit = self.canary_scale().and_then(|it| it.replicas);
-        let mut canary = explicit.unwrap_or_else(|| at_least(replicas::of_weight(replicas, weight, max)));
-        if !strategy.dynamic_stable_scale {
-            return (canary, replicas);
-        }
-        let mut stable = replicas::of_weight(replicas, max - weight, max);
-        if let Some(weights) = weights {
-            stable = stable.max(replicas::of_weight(replicas, weights.stable.weight, max));
-            if self.ro.status.abort {
-                canary = canary.max(replicas::of_weight(replicas, weights.canary.weight, max));
-            }
-        }
-        (at_least(canary), at_least(stable))
+        let canary = explicit.unwrap_or_else(|| {
+            let count = replicas::of_weight(replicas, self.canary_weight(), self.max_weight());
+            let least = self.strategy().and_then(|it| it.min_pods_per_replica_set).unwrap_or_default();
+            if count == 0 { 0 } else { count.max(least.min(replicas)) }
+        });
+        (canary, replicas)
     }
 
     /// Whether new and stable are as large as the weight wants, available, and nobody else serves.
     pub(crate) fn is_at_desired_counts(&self) -> bool {
-        let weights = self.next.canary.weights.as_ref();
-        let (new, stable) = self.counts(weights);
+        let (new, stable) = self.counts();
         let new_there = self.new_set().is_some_and(|it| it.spec == new && it.available == new);
         let stable_there = self.stable_set().is_some_and(|it| it.spec == stable && it.replicas == stable);
-        let dynamic = self.is_routed() && self.strategy().is_some_and(|it| it.dynamic_stable_scale);
         let others_gone = self.is_routed() || self.others().map(|it| it.available).sum::<i64>() == 0;
-        new_there && (dynamic || stable_there) && others_gone
+        new_there && stable_there && others_gone
     }
 }

@@ -119,9 +119,25 @@ fn canary_strategy(canary: &CanaryStrategy, world: &World) -> Result<(), Invalid
             return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
         }
     }
-    if canary.dynamic_stable_scale && canary.scale_down_delay_seconds.is_some() {
-        let text = "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds";
+    if canary.dynamic_stable_scale {
+        let text = "dynamicStableScale is not supported by this controller";
         return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
+    }
+    for unsupported in ["pingPong", "replicaProgressThreshold"] {
+        if let Some(value) = canary.extra.get(unsupported).filter(|it| !it.is_null()) {
+            let text = format!("{unsupported} is not supported by this controller");
+            return Err(Invalid::value(&path(unsupported), value, text));
+        }
+    }
+    for (field, value) in [("canaryMetadata", &canary.canary_metadata), ("stableMetadata", &canary.stable_metadata)] {
+        if value.is_some() {
+            let text = format!("{field} is not supported by this controller");
+            return Err(Invalid::value(&path(field), value, text));
+        }
+    }
+    if canary.anti_affinity.is_some() {
+        let text = "antiAffinity is not supported by this controller";
+        return Err(Invalid::value(&path("antiAffinity"), &canary.anti_affinity, text));
     }
     for (field, value) in [("maxSurge", &canary.max_surge), ("maxUnavailable", &canary.max_unavailable)] {
         if let Some(value) = value.as_ref().filter(|it| it.of(100, true).is_none_or(|it| it < 0)) {

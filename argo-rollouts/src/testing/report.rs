@@ -14,6 +14,8 @@ pub struct Report {
     pub(super) took: Duration,
     pub(super) objects: Vec<Object>,
     pub(super) steps: usize,
+    pub(super) writes: u64,
+    pub(super) least_available: i64,
 }
 
 /// A line of the report.
@@ -29,7 +31,7 @@ pub struct Entry {
     /// Available pods of the template that was stable before the change.
     pub old: i64,
     /// Available pods of other templates.
-    pub canary: i64,
+    pub new: i64,
     /// The phase.
     pub phase: String,
     /// One word, as events have it.
@@ -69,6 +71,18 @@ impl Report {
         self.entries.iter().map(|it| it.canary_percent).max().unwrap_or_default()
     }
 
+    /// The fewest pods that were available at any time.
+    #[must_use]
+    pub fn least_available(&self) -> i64 {
+        self.least_available
+    }
+
+    /// How many writes the controller made.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes
+    }
+
     /// The lines, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -100,8 +114,8 @@ impl fmt::Display for Report {
         for it in &self.entries {
             let time = clock(it.at);
             let (step, steps) = (it.step, self.steps);
-            let (percent, old, canary) = (it.canary_percent, it.old, it.canary);
-            writeln!(f, "{time:>8}  {step}/{steps:<2}  {percent:>5}%  {old:>3}  {canary:>3}  {}", it.message)?;
+            let (percent, old, new) = (it.canary_percent, it.old, it.new);
+            writeln!(f, "{time:>8}  {step}/{steps:<2}  {percent:>5}%  {old:>3}  {new:>3}  {}", it.message)?;
         }
         write!(f, "{} after {}", self.status.phase, clock(self.took))?;
         if !self.status.message.is_empty() {

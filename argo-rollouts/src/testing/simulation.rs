@@ -190,6 +190,7 @@ impl Simulation {
             writes: 0,
             wake: None,
             baseline: String::new(),
+            least: i64::MAX,
         };
         run.until_rest(&mut Vec::new())?;
         let status = run.status();
@@ -201,6 +202,7 @@ impl Simulation {
         (run.now, run.begin, run.writes) = (start, start, 0);
         run.entries.clear();
         run.baseline = status.stable_rs;
+        run.least = i64::MAX;
         run.simulation.killed_at = killed_at;
         acts.sort_by_key(|it| it.0);
         if let Some(image) = run.simulation.image.clone() {
@@ -242,6 +244,8 @@ struct Run {
     wake: Option<Timestamp>,
     /// Hash of what was stable before the change.
     baseline: String,
+    /// The fewest pods available at any time since the change.
+    least: i64,
 }
 
 impl Run {
@@ -267,6 +271,8 @@ impl Run {
         for _ in 0..PASSES {
             self.wake = None;
             let mut changed = self.simulation.cluster.settle(self.now);
+            let available = |it: &Arc<Object>| it.integer("/status/availableReplicas").unwrap_or_default();
+            self.least = self.least.min(self.simulation.cluster.of_kind("ReplicaSet").iter().map(available).sum());
             changed |= self.pass();
             for run in self.simulation.cluster.of_kind("AnalysisRun") {
                 changed |= self.measure(&run);
@@ -383,22 +389,22 @@ impl Run {
 
     fn record(&mut self, note: &Note) {
         let status = self.status();
-        let (mut old, mut canary) = (0, 0);
+        let (mut old, mut new) = (0, 0);
         for set in self.simulation.cluster.of_kind("ReplicaSet") {
             let available = set.integer("/status/availableReplicas").unwrap_or_default();
             if self.baseline.is_empty() || set.label(names::POD_TEMPLATE_HASH) == Some(&self.baseline) {
                 old += available;
             } else {
-                canary += available;
+                new += available;
             }
         }
-        let total = old + canary;
+        let total = old + new;
         self.entries.push(Entry {
             at: time::between(self.begin, self.now),
             step: status.current_step_index.unwrap_or_default(),
-            canary_percent: if total == 0 { 0 } else { canary * 100 / total },
+            canary_percent: if total == 0 { 0 } else { new * 100 / total },
             old,
-            canary,
+            new,
             phase: status.phase,
             reason: note.reason.clone(),
             message: note.message.clone(),
@@ -412,7 +418,15 @@ impl Run {
         let kinds = ["AnalysisRun", "ReplicaSet", "Rollout", "Service"];
         let objects = kinds.iter().flat_map(|it| self.simulation.cluster.of_kind(it)).map(|it| (*it).clone()).collect();
         let took = self.entries.last().map_or(Duration::ZERO, |it| it.at);
-        Report { entries: self.entries, status, took, objects, steps: steps.unwrap_or_default() }
+        Report {
+            entries: self.entries,
+            status,
+            took,
+            objects,
+            steps: steps.unwrap_or_default(),
+            writes: self.writes,
+            least_available: self.least,
+        }
     }
 }
 
