@@ -25,6 +25,7 @@ mod fields;
 pub mod journal;
 mod jsonpath;
 mod persist;
+pub mod process;
 mod resources;
 mod schema;
 mod server;

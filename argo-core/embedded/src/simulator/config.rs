@@ -1,6 +1,7 @@
 //! What is simulated, and with what.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub struct SimulatorConfig {
     /// How long containers run that are to come to an end (Jobs, pods that are not always restarted) and that no rule gives an exit.
     /// Default: one second.
     pub run_time: Duration,
+    /// Where the containers that are processes have their directories. Default: a temporary directory, removed with the cluster.
+    pub process_directory: Option<PathBuf>,
     /// Whether pods are scheduled and lived out. Default: yes. Without, they stay pending, or somebody else runs them.
     pub pods: bool,
     /// Whether Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs, Services, autoscalers and disruption budgets are acted on.
@@ -106,6 +109,7 @@ impl Default for SimulatorConfig {
             script: PodScript::new(),
             default: Behaviour::running(),
             run_time: Duration::from_secs(1),
+            process_directory: None,
             pods: true,
             workloads: true,
             garbage_collection: true,

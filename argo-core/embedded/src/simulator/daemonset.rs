@@ -85,13 +85,11 @@ pub(super) fn pass(world: &World, set: &Value, now: Timestamp) -> Pass {
             pass.write(Write::delete(&PODS, pod));
         }
         if text(set, "/spec/updateStrategy/type") != "OnDelete" {
-            let may = portion(
-                set.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable").or(Some(&json!(1))),
-                desired,
-                true,
-            )
-            .unwrap_or(1)
-            .max(1);
+            let one = json!(1);
+            let may =
+                portion(set.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable").or(Some(&one)), desired, true)
+                    .unwrap_or(1)
+                    .max(1);
             let mut room = may - (desired - available);
             // Those that do not serve anyway go first and take no room.
             old.sort_by_key(|pod| (is_ready(pod), name(pod).to_owned()));

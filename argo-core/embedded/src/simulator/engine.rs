@@ -18,6 +18,7 @@ use super::read::{controller_of, is_deleting, list, namespace, text, uid};
 use super::script::PodScript;
 use super::world::{Place, World};
 use super::{budget, cronjob, daemonset, deployment, garbage, job, pods, replicaset, service, statefulset};
+use crate::process::Exited;
 
 /// A controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,6 +188,13 @@ impl Engine {
         }
     }
 
+    /// The process of a container ended.
+    pub(super) fn exited(&mut self, exited: Exited, now: Timestamp) {
+        let place = self.world.by_uid(&exited.uid).map(|(place, _)| place.clone());
+        self.kubelet.exited(exited, now);
+        place.into_iter().for_each(|place| self.enqueue(Role::Kubelet, place));
+    }
+
     /// Takes new metrics; every autoscaler looks at them at its next turn.
     pub(super) fn set_metrics(&mut self, metrics: Metrics) {
         self.metrics = metrics;
@@ -346,7 +354,7 @@ impl Engine {
             Role::CronJob => cronjob::pass(world, &object, now),
             Role::Claim => statefulset::claim_pass(&object),
             Role::Scheduler => pods::schedule(world, &object, now),
-            Role::Kubelet => self.kubelet.pass(&object, &self.script, &self.config, now),
+            Role::Kubelet => self.kubelet.pass(world, &object, &self.script, &self.config, now),
             Role::Service => service::pass(world, &task.place),
             Role::Budget => budget::pass(world, &object, now),
             Role::Autoscaler => self.autoscaler.pass(world, &object, &self.metrics, now),

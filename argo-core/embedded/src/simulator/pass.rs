@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::kinds::Kind;
 use super::read::{name, namespace, uid};
 use super::world::Place;
+use crate::process::Launch;
 
 /// A change a controller wants.
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub(super) enum Write {
     Bind { pod: Place, node: String },
     /// Sets the replicas of anything that has them, through its scale subresource.
     Scale { place: Place, api_version: String, replicas: i64 },
+    /// Starts a container as a process.
+    Start { pod: Place, uid: String, container: String, attempt: u32, launch: Box<Launch> },
+    /// Tells a container's process to stop, or kills it.
+    Stop { uid: String, container: String, kill: bool },
     /// Adds to what a container printed.
     Log { pod: Place, container: String, text: String },
 }

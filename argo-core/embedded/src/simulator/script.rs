@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::read::{label, name, namespace, text};
+use crate::process::LocalImage;
 
 /// Which containers a rule is about. Every part that is set must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,9 @@ pub struct Behaviour {
     pub logs: Vec<String>,
     /// What it leaves in its termination message.
     pub message: String,
+    /// It runs as a process of this machine: output, exit code and message are its own, and `exit`, `stop`, `logs` and `message` do not
+    /// apply.
+    pub process: Option<LocalImage>,
 }
 
 /// The rules of a cluster.
@@ -165,7 +169,13 @@ impl Behaviour {
             stop: Duration::ZERO,
             logs: Vec::new(),
             message: String::new(),
+            process: None,
         }
+    }
+
+    /// Runs the container's command as a process of this machine.
+    pub fn process(image: LocalImage) -> Self {
+        Self { process: Some(image), ..Self::running() }
     }
 
     /// Ends by itself, at every start: a crash for any code but zero.

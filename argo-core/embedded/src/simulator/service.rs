@@ -179,19 +179,26 @@ fn slices(world: &World, service: &Value, pods: &[&Arc<Value>], pass: &mut Pass)
 }
 
 fn legacy(world: &World, service: &Value, pods: &[&Arc<Value>], pass: &mut Pass) {
-    let mut groups: BTreeMap<String, (Vec<Value>, Vec<Value>, Vec<Value>)> = BTreeMap::new();
+    #[derive(Default)]
+    struct Subset {
+        ports: Vec<Value>,
+        ready: Vec<Value>,
+        not_ready: Vec<Value>,
+    }
+    let mut groups: BTreeMap<String, Subset> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !is_deleting(pod)) {
         let ports = ports(service, Some(pod));
         let mut address = json!({"ip": text(pod, "/status/podIP"), "targetRef": target(pod)});
         if !text(pod, "/spec/nodeName").is_empty() {
             address["nodeName"] = json!(text(pod, "/spec/nodeName"));
         }
-        let group = groups.entry(json!(ports).to_string()).or_insert_with(|| (ports, Vec::new(), Vec::new()));
-        if serves(service, pod) { group.1.push(address) } else { group.2.push(address) }
+        let group = groups.entry(json!(ports).to_string()).or_default();
+        group.ports = ports;
+        if serves(service, pod) { group.ready.push(address) } else { group.not_ready.push(address) }
     }
     let subsets: Vec<Value> = groups
         .into_values()
-        .map(|(ports, ready, not_ready)| {
+        .map(|Subset { ports, ready, not_ready }| {
             let mut subset = json!({"ports": ports});
             for port in subset["ports"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
                 if port.get("name").is_some_and(|it| it == "") {

@@ -8,17 +8,18 @@ use argo_core::time::{Timestamp, after, rfc3339};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::autoscaler::{MetricValue, Metrics};
 use super::config::SimulatorConfig;
 use super::engine::{Engine, Task};
-use super::kinds::Kind;
+use super::kinds::{Kind, PODS};
 use super::pass::Write;
 use super::read::{name, namespace, text};
 use super::script::{Behaviour, PodRule, PodScript};
 use super::world::Place;
 use crate::Cluster;
+use crate::process::{Exited, Identity, Processes};
 use crate::server::{ApiError, Caller, Outcome, Query, RawRequest, Server};
 use crate::store::EventKind;
 
@@ -72,7 +73,8 @@ impl Simulator {
             scripted: watch::Sender::new(0),
             settled: watch::Sender::new(None),
         });
-        let task = tokio::spawn(run(Shell::new(shared.clone(), config)));
+        let (ended, exits) = mpsc::unbounded_channel();
+        let task = tokio::spawn(run(Shell::new(shared.clone(), config, ended), exits));
         Self { shared, _task: Arc::new(Running(task.abort_handle())) }
     }
 
@@ -131,9 +133,19 @@ struct Shell {
     engine: Engine,
     revision: u64,
     retries: BTreeMap<Task, u32>,
+    /// Made with the first process.
+    processes: Option<Local>,
+    ended: mpsc::UnboundedSender<Exited>,
 }
 
-async fn run(mut shell: Shell) {
+/// The processes and where they live.
+struct Local {
+    processes: Processes,
+    /// Removed with it.
+    _directory: Option<tempfile::TempDir>,
+}
+
+async fn run(mut shell: Shell, mut exits: mpsc::UnboundedReceiver<Exited>) {
     let shared = shell.shared.clone();
     let clock = shared.server.clock.clone();
     let mut changes = shared.server.state.lock().subscribe_all();
@@ -165,14 +177,15 @@ async fn run(mut shell: Shell) {
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             changed = scripted.changed() => if changed.is_err() { return },
+            Some(exited) = exits.recv() => shell.engine.exited(exited, clock.now()),
             () = sleep => {}
         }
     }
 }
 
 impl Shell {
-    fn new(shared: Arc<Shared>, config: SimulatorConfig) -> Self {
-        Self { shared, engine: Engine::new(config), revision: 0, retries: BTreeMap::new() }
+    fn new(shared: Arc<Shared>, config: SimulatorConfig, ended: mpsc::UnboundedSender<Exited>) -> Self {
+        Self { shared, engine: Engine::new(config), revision: 0, retries: BTreeMap::new(), processes: None, ended }
     }
 
     /// Reads everything there is, and puts the nodes up.
@@ -227,6 +240,12 @@ impl Shell {
             self.revision = self.revision.max(event.revision);
             let place = Place { resource: event.resource, key: event.key };
             if event.kind == EventKind::Deleted {
+                if place.resource == PODS.resource
+                    && let Some(local) = &mut self.processes
+                {
+                    let (uid, key) = (text(&event.object, "/metadata/uid"), &place.key);
+                    local.processes.forget(uid, &format!("{}_{}_{uid}", key.namespace, key.name));
+                }
                 self.engine.remove(&place);
             } else {
                 self.engine.put(&place, event.object);
@@ -289,28 +308,15 @@ impl Shell {
         self.engine.set_alarm(task, Some(pass.wake.map_or(at, |wake| wake.min(at))));
     }
 
-    fn carry_out(&self, task: &Task, write: Write, versions: &mut BTreeMap<Place, String>) -> Result<(), ApiError> {
+    fn carry_out(&mut self, task: &Task, write: Write, versions: &mut BTreeMap<Place, String>) -> Result<(), ApiError> {
         let client = task.role.client();
-        let mut put = |kind: &Kind, mut object: Value, suffix: &str| {
-            let place = Place::of(kind, namespace(&object), name(&object));
-            // A write after another of the same pass goes against what that one made.
-            if let Some(version) = versions.get(&place) {
-                object["metadata"]["resourceVersion"] = json!(version);
-            }
-            let path = format!("{}{suffix}", path(&place, kind.api_version));
-            let written = self.call(http::Method::PUT, &path, object, "", client)?;
-            if let Some(written) = written {
-                versions.insert(place, text(&written, "/metadata/resourceVersion").to_owned());
-            }
-            Ok(())
-        };
         match write {
             Write::Create { kind, object } => {
                 let path = collection(kind, kind.api_version, namespace(&object));
                 self.call(http::Method::POST, &path, object, "", client).map(drop)
             }
-            Write::Update { kind, object } => put(kind, object, ""),
-            Write::Status { kind, object } => put(kind, object, "/status"),
+            Write::Update { kind, object } => self.put(kind, object, "", client, versions),
+            Write::Status { kind, object } => self.put(kind, object, "/status", client, versions),
             Write::Patch { place, api_version, patch } => self
                 .call(http::Method::PATCH, &path(&place, &api_version), patch, "application/merge-patch+json", client)
                 .map(drop),
@@ -337,12 +343,59 @@ impl Shell {
                 let patch = json!({"spec": {"replicas": replicas}});
                 self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client).map(drop)
             }
+            Write::Start { pod, uid, container, attempt, launch } => {
+                let server = self.shared.server.clone();
+                let identity = Identity { uid, namespace: pod.key.namespace, pod: pod.key.name, container, attempt };
+                self.local()?.start(server, identity, *launch);
+                Ok(())
+            }
+            Write::Stop { uid, container, kill } => {
+                self.local()?.stop(&uid, &container, kill);
+                Ok(())
+            }
             Write::Log { pod, container, text } => {
                 let mut state = self.shared.server.state.lock();
                 state.logs.entry((pod.key.namespace, pod.key.name, container)).or_default().push_str(&text);
                 Ok(())
             }
         }
+    }
+
+    /// PUTs an object; after another write of the same pass, against what that one made.
+    fn put(
+        &self,
+        kind: &Kind,
+        mut object: Value,
+        suffix: &str,
+        client: &str,
+        versions: &mut BTreeMap<Place, String>,
+    ) -> Result<(), ApiError> {
+        let place = Place::of(kind, namespace(&object), name(&object));
+        if let Some(version) = versions.get(&place) {
+            object["metadata"]["resourceVersion"] = json!(version);
+        }
+        let path = format!("{}{suffix}", path(&place, kind.api_version));
+        if let Some(written) = self.call(http::Method::PUT, &path, object, "", client)? {
+            versions.insert(place, text(&written, "/metadata/resourceVersion").to_owned());
+        }
+        Ok(())
+    }
+
+    /// The processes, with a directory of their own unless the configuration names one.
+    fn local(&mut self) -> Result<&mut Processes, ApiError> {
+        if self.processes.is_none() {
+            let (root, directory) = match &self.engine.config.process_directory {
+                Some(root) => (root.clone(), None),
+                None => {
+                    let directory = tempfile::tempdir()
+                        .map_err(|error| ApiError::internal(&format!("no directory for processes: {error}")))?;
+                    (directory.path().to_owned(), Some(directory))
+                }
+            };
+            let processes = Processes::new(root, self.ended.clone());
+            self.processes = Some(Local { processes, _directory: directory });
+        }
+        self.processes.as_mut().map(|local| &mut local.processes).ok_or_else(|| ApiError::internal("no processes"))
     }
 
     fn call(

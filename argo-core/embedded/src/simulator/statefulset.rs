@@ -159,7 +159,7 @@ impl Set<'_> {
         let set = self.set;
         let rolling = text(set, "/spec/updateStrategy/type") != "OnDelete";
         let before = int(set, "/spec/updateStrategy/rollingUpdate/partition")
-            .map_or_else(|| count(set, "/status/currentReplicas"), |it| it);
+            .unwrap_or_else(|| count(set, "/status/currentReplicas"));
         let keeps = rolling && self.current != self.history.update && ordinal < self.start + before;
         let revision = if keeps { &self.current } else { &self.history.update };
         let template = self.history.template(set, revision);

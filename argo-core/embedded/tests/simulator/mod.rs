@@ -6,6 +6,7 @@ mod garbage;
 mod jobs;
 mod lasting;
 mod pods;
+mod processes;
 mod rollouts;
 mod services;
 mod sets;

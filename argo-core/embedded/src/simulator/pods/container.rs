@@ -24,6 +24,8 @@ pub(super) enum Stage {
     Creating { until: Timestamp },
     /// The image cannot be had; tried again then.
     PullFailed { backed_off: bool, until: Timestamp },
+    /// Its configuration is incomplete; tried again then.
+    Misconfigured { message: String, until: Timestamp },
     /// It runs.
     Running { since: Timestamp },
     /// It crashed and starts again then.
@@ -53,6 +55,22 @@ pub(super) struct Container {
     /// Crashes in a row, for the back-off.
     crashes: u32,
     pull_tries: u32,
+    process: Process,
+}
+
+/// The process of a container that has one.
+#[derive(Clone, Debug, PartialEq)]
+enum Process {
+    /// None of this program's making.
+    Unknown,
+    /// To be started.
+    Wanted,
+    Running,
+    Exited {
+        code: i32,
+        message: String,
+        at: Timestamp,
+    },
 }
 
 /// Which ends lead to a new start.
@@ -91,6 +109,7 @@ impl Container {
             ready: false,
             crashes: 0,
             pull_tries: 0,
+            process: Process::Unknown,
         }
     }
 
@@ -166,16 +185,19 @@ impl Container {
         loop {
             match self.stage.clone() {
                 Stage::Idle | Stage::Done => return (printed, None),
-                Stage::Creating { until } | Stage::CrashLoop { until } => {
+                Stage::Creating { until } | Stage::CrashLoop { until } | Stage::Misconfigured { until, .. } => {
                     if until > now {
                         return (printed, Some(until));
                     }
+                    self.process = Process::Wanted;
                     if matches!(self.stage, Stage::CrashLoop { .. }) {
                         self.restarts += 1;
                     }
                     self.stage = Stage::Running { since: until };
                     self.ready = false;
-                    printed.extend(behaviour.logs.iter().cloned());
+                    if behaviour.process.is_none() {
+                        printed.extend(behaviour.logs.iter().cloned());
+                    }
                 }
                 Stage::PullFailed { backed_off, until } => {
                     if behaviour.pull_error.is_none() {
@@ -208,6 +230,21 @@ impl Container {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, ()> {
+        if behaviour.process.is_some() {
+            match self.process.clone() {
+                Process::Exited { code, message, at } => {
+                    self.end(code, if code == 0 { "Completed" } else { "Error" }, &message, since, at, restart);
+                    return Err(());
+                }
+                // It ran in a process of a program that is no more.
+                Process::Unknown => {
+                    let message = "The container could not be located when the pod was terminated";
+                    self.end(137, "ContainerStatusUnknown", message, since, now, restart);
+                    return Err(());
+                }
+                Process::Wanted | Process::Running => {}
+            }
+        }
         let exit = behaviour.exit.as_ref().filter(|exit| exit.times.is_none_or(|times| self.restarts < times));
         let ends = exit.map(|exit| after(since, exit.after));
         let killed = behaviour.unhealthy_after.map(|delay| after(since, delay));
@@ -253,12 +290,44 @@ impl Container {
         self.crashes += 1;
     }
 
+    /// Whether a process is to be started now; it counts as running from here on.
+    pub(super) fn take_start(&mut self) -> bool {
+        let wanted = self.is_running() && self.process == Process::Wanted;
+        if wanted {
+            self.process = Process::Running;
+        }
+        wanted
+    }
+
+    /// It cannot be started as it is configured.
+    pub(super) fn misconfigured(&mut self, message: String, now: Timestamp) -> Timestamp {
+        let until = after(now, FIRST_BACK_OFF);
+        self.stage = Stage::Misconfigured { message, until };
+        self.ready = false;
+        until
+    }
+
+    /// Its process ended.
+    pub(super) fn exited(&mut self, attempt: u32, code: i32, message: String, at: Timestamp) {
+        if self.is_running() && self.restarts == attempt && self.process == Process::Running {
+            self.process = Process::Exited { code, message, at };
+        }
+    }
+
+    /// Whether its process is still to be waited for.
+    pub(super) fn has_process(&self, behaviour: &Behaviour) -> bool {
+        behaviour.process.is_some() && self.is_running() && self.process == Process::Running
+    }
+
     /// Stops it for good: with the pod, or because the pod failed as a whole.
     pub(super) fn stop(&mut self, now: Timestamp, code: i32) {
         if let Stage::Running { since } = self.stage {
+            let (code, message, finished) = match &self.process {
+                Process::Exited { code, message, at } => (*code, message.clone(), *at),
+                _ => (code, String::new(), now),
+            };
             let reason = if code == 0 { "Completed" } else { "Error" };
-            self.ended =
-                Some(Ended { code, reason: reason.to_owned(), message: String::new(), started: since, finished: now });
+            self.ended = Some(Ended { code, reason: reason.to_owned(), message, started: since, finished });
         }
         self.ready = false;
         self.stage = Stage::Done;
@@ -286,6 +355,7 @@ impl Container {
         let state = match &self.stage {
             Stage::Idle => waiting(creating, None),
             Stage::Creating { .. } => waiting("ContainerCreating", None),
+            Stage::Misconfigured { message, .. } => waiting("CreateContainerConfigError", Some(message.clone())),
             Stage::PullFailed { backed_off: true, .. } => {
                 waiting("ImagePullBackOff", Some(format!("Back-off pulling image {image:?}")))
             }

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::container::{Container, Restart, containers};
 use super::status;
+use crate::process::{Exited, Launch};
 use crate::simulator::SimulatorConfig;
 use crate::simulator::kinds::PODS;
 use crate::simulator::pass::{Pass, Write};
 use crate::simulator::read::{controller_of, int, is_deleting, list, name, namespace, phase, text, time, uid};
 use crate::simulator::script::{Behaviour, Exit, PodScript};
-use crate::simulator::world::Place;
+use crate::simulator::world::{Place, World};
 
 /// All nodes' containers.
 #[derive(Debug, Default)]
@@ -31,6 +32,9 @@ pub(super) struct Sandbox {
     pub(super) main: Vec<Container>,
     /// When the containers told to stop will have.
     stopping: Option<Timestamp>,
+    /// Whether processes were told to stop, and killed.
+    told: bool,
+    killed: bool,
     /// Why the pod as a whole failed.
     pub(super) failed: Option<(&'static str, String)>,
 }
@@ -45,9 +49,19 @@ impl Kubelet {
         }
     }
 
+    /// The process of a container ended.
+    pub(in crate::simulator) fn exited(&mut self, exited: Exited, now: Timestamp) {
+        let Some(sandbox) = self.pods.get_mut(&exited.uid) else { return };
+        let mut containers = sandbox.main.iter_mut().chain(&mut sandbox.init);
+        if let Some(container) = containers.find(|container| container.name() == exited.container) {
+            container.exited(exited.attempt, exited.code, exited.message, now);
+        }
+    }
+
     /// Moves a pod that is on a node on to `now`.
     pub(in crate::simulator) fn pass(
         &mut self,
+        world: &World,
         pod: &Value,
         script: &PodScript,
         config: &SimulatorConfig,
@@ -81,7 +95,7 @@ impl Kubelet {
             }
             return pass;
         }
-        sandbox.advance(pod, &plays, now, &mut pass);
+        sandbox.advance(world, pod, &plays, now, &mut pass);
         let status = status::of(pod, sandbox, &plays, now);
         pass.status(&PODS, pod, status);
         pass
@@ -107,17 +121,27 @@ impl Sandbox {
             init: build("/spec/initContainers", "/status/initContainerStatuses"),
             main: build("/spec/containers", "/status/containerStatuses"),
             stopping: None,
+            told: false,
+            killed: false,
             failed: None,
         }
     }
 
-    fn advance(&mut self, pod: &Value, plays: &impl Fn(&Value) -> Behaviour, now: Timestamp, pass: &mut Pass) {
+    fn advance(
+        &mut self,
+        world: &World,
+        pod: &Value,
+        plays: &impl Fn(&Value) -> Behaviour,
+        now: Timestamp,
+        pass: &mut Pass,
+    ) {
         if self.failed.is_some() {
             return;
         }
         if let Some(seconds) = int(pod, "/spec/activeDeadlineSeconds") {
             let deadline = after(self.started, Duration::from_secs(seconds.unsigned_abs()));
             if deadline <= now {
+                self.kill(pod, plays, pass);
                 self.fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline", now);
                 return;
             }
@@ -135,7 +159,7 @@ impl Sandbox {
                 Restart::OnFailure
             };
             if go_on {
-                step(pod, container, &plays(&container.spec), restart, now, pass);
+                step(world, pod, container, &plays(&container.spec), restart, now, pass);
             }
             go_on = go_on && if sidecar { container.is_running() && container.ready } else { container.succeeded() };
         }
@@ -147,7 +171,7 @@ impl Sandbox {
             return;
         }
         for container in &mut self.main {
-            step(pod, container, &plays(&container.spec), policy, now, pass);
+            step(world, pod, container, &plays(&container.spec), policy, now, pass);
         }
         if self.main.iter().all(Container::is_done) {
             for container in self.init.iter_mut().filter(|container| is_sidecar(&container.spec)) {
@@ -161,6 +185,20 @@ impl Sandbox {
             container.stop(now, 137);
         }
         self.failed = Some((reason, message.to_owned()));
+    }
+
+    fn signal(&self, pod: &Value, kill: bool, plays: &impl Fn(&Value) -> Behaviour, pass: &mut Pass) {
+        let all = self.main.iter().chain(&self.init);
+        for container in all.filter(|container| container.has_process(&plays(&container.spec))) {
+            let container = container.name().to_owned();
+            pass.write(Write::Stop { uid: uid(pod).to_owned(), container, kill });
+        }
+    }
+
+    fn kill(&mut self, pod: &Value, plays: &impl Fn(&Value) -> Behaviour, pass: &mut Pass) {
+        if !std::mem::replace(&mut self.killed, true) {
+            self.signal(pod, true, plays, pass);
+        }
     }
 
     /// Stops the containers of a pod that is being deleted; whether they have.
@@ -185,6 +223,19 @@ impl Sandbox {
             .max()
             .unwrap_or_default();
         let begun = *self.stopping.get_or_insert(now);
+        if self.main.iter().chain(&self.init).any(|container| container.has_process(&plays(&container.spec))) {
+            let killed_at = after(told, grace).max(begun);
+            if killed_at <= now {
+                self.kill(pod, plays, pass);
+            } else {
+                if !std::mem::replace(&mut self.told, true) {
+                    self.signal(pod, false, plays, pass);
+                }
+                pass.wake_at(killed_at);
+            }
+            // Its end leads back here.
+            return false;
+        }
         let done = after(begun, longest).min(after(told, grace).max(begun));
         if done > now {
             pass.wake_at(done);
@@ -198,7 +249,9 @@ impl Sandbox {
     }
 }
 
+#[allow(clippy::too_many_arguments)] // One turn of one container.
 fn step(
+    world: &World,
     pod: &Value,
     container: &mut Container,
     behaviour: &Behaviour,
@@ -209,7 +262,22 @@ fn step(
     if container.stage == super::container::Stage::Idle {
         container.begin(behaviour, now);
     }
-    let (printed, next) = container.advance(behaviour, restart, now);
+    let (printed, mut next) = container.advance(behaviour, restart, now);
+    if let Some(image) = &behaviour.process
+        && container.take_start()
+    {
+        let find = |kind: &str, name: &str| world.named("v1", kind, namespace(pod), name).map(|(_, object)| object);
+        match Launch::of(pod, &container.spec, image, &find) {
+            Ok(launch) => pass.write(Write::Start {
+                pod: Place::of(&PODS, namespace(pod), name(pod)),
+                uid: uid(pod).to_owned(),
+                container: container.name().to_owned(),
+                attempt: container.restarts,
+                launch: Box::new(launch),
+            }),
+            Err(message) => next = Some(container.misconfigured(message, now)),
+        }
+    }
     if !printed.is_empty() {
         let text = printed.iter().map(|line| format!("{line}\n")).collect();
         pass.write(Write::Log {
@@ -237,7 +305,7 @@ fn behaviour(pod: &Value, container: &Value, script: &PodScript, config: &Simula
         !matches!(text(pod, "/spec/restartPolicy"), "" | "Always")
             || controller_of(pod).is_some_and(|owner| text(owner, "/kind") == "Job")
     };
-    if behaviour.exit.is_none() && ends {
+    if behaviour.exit.is_none() && behaviour.process.is_none() && ends {
         let after = if is_init { Duration::ZERO } else { config.run_time };
         behaviour.exit = Some(Exit { after, code: 0, reason: String::new(), times: None });
     }
