@@ -3,7 +3,9 @@
 //! A script sees the global `obj` and the libraries `string`, `table` and `math`; no files, no modules, no other code.
 //! Memory and instructions are bounded.
 
-use mlua::{HookTriggers, Lua, LuaOptions, LuaSerdeExt, SerializeOptions, StdLib, VmState};
+use mlua::{
+    HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, VmState, chunk::ChunkMode, serde::ser::Options as SerializeOptions,
+};
 use serde_json::Value;
 
 /// Bounds of one run.
@@ -87,7 +89,7 @@ fn execute(script: &str, object: &Value, limits: &Limits) -> mlua::Result<Value>
         }
         Ok(VmState::Continue)
     })?;
-    let value: mlua::Value = lua.load(script).set_name("=script").set_mode(mlua::ChunkMode::Text).eval()?;
+    let value: mlua::Value = lua.load(script).set_name("=script").set_mode(ChunkMode::Text).eval()?;
     lua.remove_hook();
     to_json(&value, 0)
 }
