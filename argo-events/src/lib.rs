@@ -26,6 +26,7 @@
 //! - `controller` (default): the controllers on a Kubernetes API.
 //! - `webhook`, `github`, `calendar`, `resource` (default): one event source type each.
 //! - `http` (default): the `http` trigger.
+//! - `lua` (default): scripts in filters and transformations; needs a C compiler.
 //! - `run`: buses and runners; the features above turn it on.
 //! - `testing`: scripted sources, buses and triggers.
 

@@ -158,7 +158,7 @@ impl Subscription for Member {
         self.shared.check(&self.group, self.epoch)?;
         let record = Record::Commit { group: self.group.clone(), sequence, state: state.clone() };
         send(&self.journal, Work::Record(record)).await?;
-        self.state = state.or(self.state.take());
+        self.state = state.or_else(|| self.state.take());
         Ok(())
     }
 }
@@ -377,7 +377,7 @@ impl Journal {
 }
 
 fn sync_parent(path: &Path) -> Result<(), std::io::Error> {
-    let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(parent)?.sync_all()
 }
 

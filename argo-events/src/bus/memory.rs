@@ -156,7 +156,7 @@ impl Subscription for Member {
     async fn commit(&mut self, sequence: Option<u64>, state: Option<Value>) -> Result<(), BusError> {
         self.shared.check(&self.group, self.epoch)?;
         self.shared.apply(Record::Commit { group: self.group.clone(), sequence, state: state.clone() });
-        self.state = state.or(self.state.take());
+        self.state = state.or_else(|| self.state.take());
         Ok(())
     }
 }

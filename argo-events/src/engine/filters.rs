@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     json_path::{self, Found},
-    text,
+    script, text,
 };
 use crate::api::{DataFilter, Dependency, Event, EventContext, ExprFilter, TimeFilter};
 
@@ -49,6 +49,7 @@ pub struct Filters {
     data_operator: Operator,
     context: Option<EventContext>,
     time: Option<Window>,
+    script: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,8 +82,8 @@ impl Filters {
     pub fn compile(dependency: &Dependency) -> Result<Self, FilterError> {
         let fail = |message: String| FilterError { dependency: dependency.name.clone(), message };
         let filters = dependency.filters.clone().unwrap_or_default();
-        if !filters.script.is_empty() {
-            return Err(fail("script filters are not supported yet".to_owned()));
+        if !filters.script.is_empty() && !script::is_available() {
+            return Err(fail("this program was built without Lua".to_owned()));
         }
         let exprs = filters.exprs.iter().map(Expr::compile).collect::<Result<_, _>>().map_err(fail)?;
         let data = filters.data.iter().map(Data::compile).collect::<Result<_, _>>().map_err(fail)?;
@@ -95,6 +96,7 @@ impl Filters {
             data_operator: operator(&filters.data_logical_operator).map_err(fail)?,
             context: filters.context,
             time,
+            script: (!filters.script.is_empty()).then_some(filters.script),
         })
     }
 
@@ -105,11 +107,12 @@ impl Filters {
         let json = json.map_err(|it| it.to_string());
         let mut answers: Vec<Answer> = Vec::new();
         let mut any = false;
-        let kinds: [(bool, &dyn Fn() -> Answer); 4] = [
+        let kinds: [(bool, &dyn Fn() -> Answer); 5] = [
             (!self.exprs.is_empty(), &|| self.exprs(json.as_deref().map_err(Clone::clone)?)),
             (!self.data.is_empty(), &|| self.data(json.as_deref().map_err(Clone::clone)?, event)),
             (self.context.is_some(), &|| Ok(self.context.as_ref().is_none_or(|it| context_matches(it, event)))),
             (self.time.is_some(), &|| Ok(self.time.as_ref().is_none_or(|it| it.contains(event)))),
+            (self.script.is_some(), &|| self.script(event)),
         ];
         for (present, ask) in kinds {
             if present {
@@ -148,6 +151,11 @@ impl Filters {
             return Ok(true);
         }
         combine(self.data_operator, self.data.iter().map(|it| it.judge(json, event)), "data")
+    }
+
+    fn script(&self, event: &Event) -> Answer {
+        let Some(script) = &self.script else { return Ok(true) };
+        script::passes(script, &event.payload()).map_err(|it| format!("script filter error ({it})"))
     }
 }
 
@@ -410,6 +418,15 @@ mod tests {
         assert_eq!(window("21:00:00", "21:30:00", ""), Verdict::Reject);
         assert_eq!(window("22:00:00", "21:31:00", ""), Verdict::Pass);
         assert_eq!(window("22:00:00", "23:00:00", "Europe/Berlin"), Verdict::Pass);
+    }
+
+    #[cfg(feature = "lua")]
+    #[test]
+    fn scripts_are_asked_too() {
+        let filter = json!({"name": "d", "filters": {"script": "return event.x > 1"}});
+        assert_eq!(judge(filter.clone(), json!({"x": 2})), Verdict::Pass);
+        assert_eq!(judge(filter.clone(), json!({"x": 1})), Verdict::Reject);
+        assert!(matches!(judge(filter, json!({})), Verdict::Error(_)));
     }
 
     #[test]

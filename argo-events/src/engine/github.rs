@@ -45,7 +45,7 @@ pub enum DeliveryError {
 /// Upstream's words for what is missing.
 pub fn validate(config: &GithubConfig) -> Result<(), String> {
     let repositories = !config.repositories.is_empty() || (!config.owner.is_empty() && !config.repository.is_empty());
-    if repositories == !config.organizations.is_empty() {
+    if repositories != config.organizations.is_empty() {
         return Err("either repositories or organizations is required".to_owned());
     }
     if (config.api_token.is_some() || config.github_app.is_some()) && config.events.is_empty() {

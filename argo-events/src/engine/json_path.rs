@@ -1,11 +1,11 @@
 //! Reading by gjson paths and writing by sjson paths.
 
-use gjson::Kind;
-use serde_json::{Map, Value};
+use ::gjson::Kind;
+use argo_lang::gjson;
+use serde_json::Value;
 
-/// Longest path, and largest array that a write may make.
+/// Longest path.
 const MAX_PATH: usize = 4096;
-const MAX_INDEX: usize = 10_000;
 
 /// What a gjson path found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +29,12 @@ pub enum PathError {
     /// Longer than 4096 bytes.
     #[error("the path is longer than {MAX_PATH} bytes")]
     TooLong,
-    /// Nothing to write to.
-    #[error("the path is empty")]
-    Empty,
     /// The path makes no sense to the query engine.
     #[error("the path {0:?} can not be evaluated")]
     Unusable(String),
-    /// A write into an array beyond all measure.
-    #[error("array index {0} is above {MAX_INDEX}")]
-    Index(usize),
-    /// A write into an array by a name.
-    #[error("cannot set array element for non-numeric key '{0}'")]
-    NotAnIndex(String),
+    /// It can not be written.
+    #[error(transparent)]
+    Set(#[from] gjson::SetError),
 }
 
 /// Looks a gjson path up in JSON text. `None` when there is nothing.
@@ -53,7 +47,7 @@ pub fn get(json: &str, path: &str) -> Result<Option<Found>, PathError> {
     }
     // The path is a user's: whatever it makes of the query engine concerns his trigger alone.
     let found = std::panic::catch_unwind(|| {
-        let value = gjson::get(json, path);
+        let value = ::gjson::get(json, path);
         value.exists().then(|| (value.kind(), value.json().to_owned()))
     });
     let Some((kind, raw)) = found.map_err(|_| PathError::Unusable(path.to_owned()))? else {
@@ -125,86 +119,16 @@ fn number_text(raw: &str) -> String {
     raw.parse().map_or_else(|_| raw.to_owned(), |it: f64| argo_lang::gofloat::format_f(it, None))
 }
 
-/// One step of an sjson path.
-#[derive(Debug, PartialEq, Eq)]
-struct Step {
-    key: String,
-    /// `:n`: a key even if it is a number.
-    forced: bool,
-}
-
-impl Step {
-    fn index(&self) -> Option<usize> {
-        (!self.forced && !self.key.is_empty() && self.key.bytes().all(|it| it.is_ascii_digit()))
-            .then(|| self.key.parse().unwrap_or(usize::MAX))
-    }
-
-    fn is_append(&self) -> bool {
-        !self.forced && self.key == "-1"
-    }
-}
-
-fn steps(path: &str) -> Result<Vec<Step>, PathError> {
-    if path.is_empty() {
-        return Err(PathError::Empty);
-    }
-    if path.len() > MAX_PATH {
-        return Err(PathError::TooLong);
-    }
-    let mut steps = Vec::new();
-    let mut step = Step { key: String::new(), forced: false };
-    let mut chars = path.chars();
-    let mut first = true;
-    while let Some(char) = chars.next() {
-        match char {
-            '.' => {
-                steps.push(std::mem::replace(&mut step, Step { key: String::new(), forced: false }));
-                first = true;
-                continue;
-            }
-            ':' if first => step.forced = true,
-            '\\' => step.key.extend(chars.next()),
-            other => step.key.push(other),
-        }
-        first = false;
-    }
-    steps.push(step);
-    Ok(steps)
-}
-
 /// Sets a value by an sjson path: parents are made, `-1` appends to an array, a number indexes an
 /// array, `:n` is a key even if it is a number, `\` takes the next character as it is.
 ///
 /// # Errors
-/// When the path is empty or too long, or does not fit an array on the way.
+/// When the path is empty or too long, or does not fit what is on the way.
 pub fn set(target: &mut Value, path: &str, value: Value) -> Result<(), PathError> {
-    let mut at = target;
-    for step in &steps(path)? {
-        if !at.is_object() && !at.is_array() {
-            let array = step.index().is_some() || step.is_append();
-            *at = if array { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
-        }
-        at = match at {
-            Value::Array(list) => {
-                let index = match step.index() {
-                    Some(index) => index,
-                    None if step.is_append() => list.len(),
-                    None => return Err(PathError::NotAnIndex(step.key.clone())),
-                };
-                if index >= MAX_INDEX {
-                    return Err(PathError::Index(index));
-                }
-                if index >= list.len() {
-                    list.resize(index + 1, Value::Null);
-                }
-                &mut list[index]
-            }
-            Value::Object(map) => map.entry(step.key.clone()).or_insert(Value::Null),
-            _ => return Err(PathError::Unusable(path.to_owned())),
-        };
+    if path.len() > MAX_PATH {
+        return Err(PathError::TooLong);
     }
-    *at = value;
-    Ok(())
+    Ok(gjson::set(target, path, value)?)
 }
 
 #[cfg(test)]
@@ -254,9 +178,9 @@ mod tests {
     #[test]
     fn writes_that_make_no_sense_are_errors() {
         let mut value = json!({"list": []});
-        assert_eq!(set(&mut value, "list.name", json!(1)), Err(PathError::NotAnIndex("name".into())));
-        assert_eq!(set(&mut value, "list.99999999", json!(1)), Err(PathError::Index(99_999_999)));
-        assert_eq!(set(&mut value, "", json!(1)), Err(PathError::Empty));
+        for path in ["list.name", "list.99999999", "", "list.#", &"x".repeat(5000)] {
+            assert!(set(&mut value, path, json!(1)).is_err(), "{path}");
+        }
         assert_eq!(value, json!({"list": []}));
     }
 

@@ -22,6 +22,7 @@ pub mod json_path;
 pub mod objects;
 pub mod parameters;
 pub mod resource;
+pub mod script;
 pub mod sensor;
 pub mod source_filter;
 pub mod text;

@@ -6,7 +6,7 @@
 //!                                                    in every case: Ack, with the state as it then is
 //! ```
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use argo_core::{Plan, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
     conditions::Expression,
     filters::{Filters, Verdict},
     firing::{Events, Firing},
+    script,
 };
 use crate::api::{Dependency, Event, Sensor, Trigger};
 
@@ -51,6 +52,7 @@ pub struct Machine {
 struct Wanted {
     source: String,
     event: String,
+    transform: Option<String>,
     filters: Filters,
     fingerprint: String,
 }
@@ -84,7 +86,7 @@ pub enum Effect {
     Fire(Firing),
     /// The event is dealt with; with `atLeastOnce`, once the firings before it have ended.
     Ack,
-    /// An event was dropped because a filter could not be evaluated.
+    /// An event was dropped because its transformation or a filter could not be evaluated.
     Dropped {
         /// The dependency.
         dependency: String,
@@ -198,7 +200,14 @@ impl Machine {
         let matching =
             self.dependencies.iter().filter(|(_, it)| it.source == event.source && it.event == event.subject);
         for (name, wanted) in matching {
-            match wanted.filters.judge(event) {
+            let event = match wanted.transformed(event) {
+                Ok(event) => event,
+                Err(error) => {
+                    plan.effect(Effect::Dropped { dependency: name.clone(), reason: error.to_string() });
+                    continue;
+                }
+            };
+            match wanted.filters.judge(&event) {
                 Verdict::Pass => {}
                 Verdict::Reject => continue,
                 Verdict::Error(reason) => {
@@ -207,14 +216,14 @@ impl Machine {
                 }
             }
             if !self.waits {
-                plan.effect(Effect::Fire(self.firing(Events::from([(name.clone(), event.clone())]))));
+                plan.effect(Effect::Fire(self.firing(Events::from([(name.clone(), event.into_owned())]))));
             } else if self.expression.holds(&|it| it == name || next.saved.contains_key(it)) {
                 let mut events: Events =
                     std::mem::take(&mut next.saved).into_iter().map(|(name, it)| (name, it.event)).collect();
-                events.insert(name.clone(), event.clone());
+                events.insert(name.clone(), event.into_owned());
                 plan.effect(Effect::Fire(self.firing(events)));
             } else {
-                next.saved.insert(name.clone(), Saved { event: event.clone(), at: now });
+                next.saved.insert(name.clone(), Saved { event: event.into_owned(), at: now });
             }
         }
         plan.effect(Effect::Ack);
@@ -259,14 +268,26 @@ impl Machine {
 }
 
 impl Wanted {
+    /// The event with the payload that the dependency's script makes of it.
+    fn transformed<'a>(&self, event: &'a Event) -> Result<Cow<'a, Event>, script::ScriptError> {
+        let Some(script) = &self.transform else { return Ok(Cow::Borrowed(event)) };
+        let payload = script::transform(script, &event.payload())?;
+        Ok(Cow::Owned(Event { data: payload.to_string().into_bytes(), ..event.clone() }))
+    }
+
     fn compile(dependency: &Dependency) -> Result<Self, String> {
-        if dependency.transform.is_some() {
-            return Err(format!("dependency {:?}: transform is not supported yet", dependency.name));
+        let transform = dependency.transform.clone().unwrap_or_default();
+        if !transform.jq.is_empty() {
+            return Err(format!("dependency {:?}: transform.jq is not supported yet, use script", dependency.name));
+        }
+        if !transform.script.is_empty() && !script::is_available() {
+            return Err(format!("dependency {:?}: this program was built without Lua", dependency.name));
         }
         let json = serde_json::to_vec(dependency).map_err(|it| it.to_string())?;
         Ok(Self {
             source: dependency.event_source_name.clone(),
             event: dependency.event_name.clone(),
+            transform: (!transform.script.is_empty()).then_some(transform.script),
             filters: Filters::compile(dependency).map_err(|it| it.to_string())?,
             fingerprint: hex::encode(&Sha256::digest(json)[..8]),
         })
@@ -369,6 +390,29 @@ mod tests {
         let plan = machine.reset(&state, "2026-01-02T04:00:00Z".parse().unwrap());
         assert!(plan.status.unwrap().saved.is_empty());
         assert_eq!(plan.wake, Some("2026-01-02T05:00:00Z".parse().unwrap()));
+    }
+
+    #[cfg(feature = "lua")]
+    #[test]
+    fn a_transformation_comes_before_the_filters() {
+        let sensor: Sensor = serde_json::from_value(json!({
+            "metadata": {"name": "x"},
+            "spec": {"dependencies": [{"name": "a", "eventSourceName": "s", "eventName": "a",
+                "transform": {"script": "return {upper = string.upper(event.id)}"},
+                "filters": {"data": [{"path": "upper", "type": "string", "value": ["^B"]}]}}],
+                "triggers": [{"template": {"name": "t", "log": {}}}]},
+        }))
+        .unwrap();
+        let machine = Compiled::new(&sensor).triggers.remove(0);
+        let plan = machine.step(&TriggerState::default(), &event("a", "bc"), now());
+        let Some(Effect::Fire(firing)) = plan.effects().next() else { panic!("{plan}") };
+        assert_eq!(firing.events["a"].payload(), json!({"upper": "BC"}));
+        let plan = machine.step(&TriggerState::default(), &event("a", "x"), now());
+        assert_eq!(plan.effects().count(), 1, "only the acknowledgement");
+        let mut bare = event("a", "x");
+        bare.data = b"[1]".to_vec();
+        let plan = machine.step(&TriggerState::default(), &bare, now());
+        assert!(matches!(plan.effects().next(), Some(Effect::Dropped { .. })));
     }
 
     #[test]
