@@ -1,0 +1,304 @@
+//! The controller: watches workflows, asks the engine, writes what it changes, and hands steps to the
+//! executor, whose outcomes bring the workflow up again.
+//!
+//! ```text
+//! Workflow ──watch──> queue ─> engine::reconcile ─> 1. status (one merge patch, guarded by version)
+//! Executor ──wake───────┘                           2. start / stop steps   3. deletes   4. events
+//! ```
+
+mod memo;
+mod references;
+
+use std::{fmt, sync::Arc};
+
+use argo_core::{
+    Action, Category, Change, Failure, Gvk, Object, ObjectKey,
+    error::BoxFailure,
+    runtime::{Cache, Context, Outcome, Query, Reconcile, ReconcileResult, Shutdown},
+};
+use serde_json::json;
+
+use self::{memo::Memo, references::ClusterReferences};
+use crate::{
+    api::{
+        ClusterWorkflowTemplate, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID, LABEL_PHASE,
+        Workflow, WorkflowPhase, WorkflowTemplate,
+    },
+    engine::{Effect, WorkflowPlan, World, reconcile, refuse},
+    executor::{Executor, WorkflowId},
+};
+
+/// Name of the controller in logs and metrics.
+const NAME: &str = "workflows";
+
+/// Runs Workflows.
+///
+/// # Example
+/// ```no_run
+/// # async fn run(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use argo_core::runtime::Shutdown;
+/// use argo_workflows::{controller::Controller, executor::ProcessExecutor};
+///
+/// let executor = ProcessExecutor::open("/var/lib/steps")?;
+/// Controller::builder(client).executor(Arc::new(executor)).build()?.run(Shutdown::new()).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Controller {
+    context: Context,
+    executor: Arc<dyn Executor>,
+    workers: usize,
+    instance_id: Option<String>,
+}
+
+/// Builds a [`Controller`].
+#[must_use]
+pub struct Builder {
+    context: Context,
+    executor: Option<Arc<dyn Executor>>,
+    workers: usize,
+    instance_id: Option<String>,
+}
+
+/// Why a controller could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nobody is there to carry out steps.
+    #[error("an executor is required: Controller::builder(client).executor(...)")]
+    NoExecutor,
+}
+
+impl Builder {
+    /// Who carries out the steps. Required.
+    pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
+        self.executor = Some(executor);
+        self
+    }
+
+    /// How many workflows are worked on at once; 8 by default.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Runs only workflows labelled with this instance id; by default only those without one.
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = Some(id.into());
+        self
+    }
+
+    /// The controller.
+    ///
+    /// # Errors
+    /// Without an executor.
+    pub fn build(self) -> Result<Controller, BuildError> {
+        let executor = self.executor.ok_or(BuildError::NoExecutor)?;
+        Ok(Controller { context: self.context, executor, workers: self.workers, instance_id: self.instance_id })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("executor", &self.executor).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller").field("executor", &self.executor).finish_non_exhaustive()
+    }
+}
+
+impl Controller {
+    /// On a client, or on a context shared with other controllers.
+    pub fn builder(context: impl Into<Context>) -> Builder {
+        Builder { context: context.into(), executor: None, workers: 8, instance_id: None }
+    }
+
+    /// Runs until `shutdown`, or that of the context; then ends what must not outlive it.
+    pub async fn run(self, shutdown: Shutdown) {
+        let context = self.context.clone();
+        let workflows = context.cache_of::<Workflow>();
+        let parameters = Query::of(Gvk::new("", "v1", "ConfigMap"), context.namespace())
+            .labelled(format!("{LABEL_CONFIGMAP_TYPE}=Parameter"));
+        let references = Arc::new(ClusterReferences {
+            templates: context.cache_of::<WorkflowTemplate>(),
+            cluster_templates: context.cache_of::<ClusterWorkflowTemplate>(),
+            config_maps: context.caches().open(parameters),
+        });
+        let reconciler = Arc::new(Reconciler {
+            context: context.clone(),
+            workflows: workflows.clone(),
+            references: references.clone(),
+            executor: self.executor.clone(),
+            memo: Memo::default(),
+            instance_id: self.instance_id,
+        });
+        let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
+        let controller = argo_core::runtime::Controller::new(NAME, context, reconciler)
+            .workers(self.workers)
+            .primary(workflows)
+            // Not that their changes matter: a workflow must not start before they are known.
+            .watches(references.templates.clone(), none)
+            .watches(references.cluster_templates.clone(), none)
+            .watches(references.config_maps.clone(), none);
+        let queue = controller.queue();
+        self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
+        controller.run(shutdown).await;
+        self.executor.shutdown().await;
+    }
+}
+
+struct Reconciler {
+    context: Context,
+    workflows: Arc<Cache>,
+    references: Arc<ClusterReferences>,
+    executor: Arc<dyn Executor>,
+    memo: Memo,
+    instance_id: Option<String>,
+}
+
+/// A status that has no JSON form.
+#[derive(Debug, thiserror::Error)]
+#[error("the status can not be written: {0}")]
+struct Unwritable(#[from] serde_json::Error);
+
+impl Failure for Unwritable {
+    fn category(&self) -> Category {
+        Category::Internal
+    }
+}
+
+#[async_trait::async_trait]
+impl Reconcile for Reconciler {
+    async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
+        let object = self.workflows.get(key);
+        let uid = object.as_ref().map(|it| it.uid().to_owned()).unwrap_or_default();
+        // Steps of a workflow that is gone, or of an earlier one of this name.
+        for other in self.executor.workflows(key).into_iter().filter(|it| it.uid != uid) {
+            self.abandon(&other).await?;
+        }
+        let Some(object) = object else {
+            self.memo.forget(key);
+            return Ok(Outcome::DONE);
+        };
+        if object.label(LABEL_CONTROLLER_INSTANCE_ID) != self.instance_id.as_deref() {
+            return Ok(Outcome::DONE);
+        }
+        let id = WorkflowId { key: key.clone(), uid };
+        if object.is_deleting() {
+            self.abandon(&id).await?;
+            return Ok(Outcome::DONE);
+        }
+        let steps = self.executor.observe(&id);
+        let settled = object.label(LABEL_COMPLETED) == Some("true") && steps.is_empty();
+        if settled
+            && object.pointer("/spec/ttlStrategy").is_none()
+            && object.pointer("/spec/workflowTemplateRef").is_none()
+        {
+            self.memo.forget(key);
+            return Ok(Outcome::DONE);
+        }
+        let workflow: Workflow = match object.decode() {
+            Ok(workflow) => workflow,
+            Err(error) => {
+                let message = format!("cannot unmarshall spec: {error}");
+                self.end(&object, WorkflowPhase::Failed, &message).await?;
+                return Ok(Outcome::DONE);
+            }
+        };
+        let references = self.references.within(key.namespace());
+        let world = World { workflow: &workflow, steps: &steps, references: &references };
+        let now = self.context.now();
+        let plan = match self.memo.compiled(key, &object, &workflow, &references) {
+            Ok(compiled) => reconcile(&world, &compiled, now),
+            Err(error) => refuse(&world, &error, now),
+        };
+        let change = match &plan.status {
+            Some(status) => Some(status.change(&object, &workflow).map_err(Unwritable)?),
+            None => None,
+        };
+        self.carry_out(&id, &object, plan, change).await
+    }
+
+    async fn failed(&self, key: &ObjectKey, message: &str) {
+        tracing::warn!(%key, message, "the workflow can not be worked on");
+        let Some(object) = self.workflows.get(key) else { return };
+        if let Err(error) = self.end(&object, WorkflowPhase::Error, message).await {
+            tracing::warn!(%key, %error, "the failure could not be written");
+        }
+    }
+}
+
+impl Reconciler {
+    async fn carry_out(
+        &self,
+        id: &WorkflowId,
+        object: &Object,
+        plan: WorkflowPlan,
+        change: Option<Change>,
+    ) -> ReconcileResult {
+        if let Some(change) = &change {
+            // First: what is written is found again after a crash, and effects are repeated until seen.
+            self.context.apply(NAME, &id.key, change).await?;
+        }
+        for action in &plan.actions {
+            match action {
+                Action::Effect(Effect::Start(step)) => self.executor.start(step, self.context.now()).await?,
+                Action::Effect(Effect::Stop { node_id }) => self.executor.stop(id, node_id).await?,
+                Action::Effect(Effect::Release) => self.executor.release(id).await?,
+                Action::Change(change) => {
+                    self.context.apply(NAME, &id.key, change).await?;
+                }
+            }
+        }
+        for note in &plan.notes {
+            self.context.note(object, note).await;
+        }
+        Ok(plan.wake.into())
+    }
+
+    /// Stops the steps of a workflow that nobody waits for, then forgets them.
+    async fn abandon(&self, id: &WorkflowId) -> Result<(), BoxFailure> {
+        let steps = self.executor.observe(id);
+        let mut active = false;
+        for (node, _) in steps.iter().filter(|(_, it)| it.is_active()) {
+            active = true;
+            self.executor.stop(id, node).await?;
+        }
+        // The end of the last step brings the key back.
+        if !active {
+            self.executor.release(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a workflow that the engine can not work on.
+    async fn end(&self, object: &Object, phase: WorkflowPhase, message: &str) -> Result<(), BoxFailure> {
+        let now = self.context.now();
+        let is = object.text("/status/phase");
+        if matches!(is, "Succeeded" | "Failed" | "Error") {
+            return Ok(());
+        }
+        let mut to = object.clone();
+        to.set_label(LABEL_PHASE, phase.as_str());
+        to.set_label(LABEL_COMPLETED, "true");
+        to.set(&["status", "phase"], phase.as_str());
+        to.set(&["status", "message"], message);
+        to.set(&["status", "finishedAt"], argo_core::time::rfc3339(now));
+        if object.pointer("/status/startedAt").is_none() {
+            to.set(&["status", "startedAt"], argo_core::time::rfc3339(now));
+        }
+        let mut conditions =
+            object.pointer("/status/conditions").and_then(|it| it.as_array()).cloned().unwrap_or_default();
+        conditions.retain(|it| it["type"] != crate::api::CONDITION_COMPLETED);
+        conditions.push(json!({"type": crate::api::CONDITION_COMPLETED, "status": "True"}));
+        to.set(&["status", "conditions"], conditions);
+        if let Some(change) = Change::merge_between(object, &to) {
+            self.context.apply(NAME, &object.key(), &change).await?;
+        }
+        Ok(())
+    }
+}

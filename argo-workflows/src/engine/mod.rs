@@ -1,0 +1,38 @@
+//! Decisions, and nothing else: [`reconcile`] takes a workflow, what the executor knows of its steps,
+//! and the time, and returns a plan.
+//!
+//! ```text
+//! spec ── Compiled::new ──> Compiled ┐
+//! Workflow (spec, status) ───────────┼─ reconcile(world, now) ─> Plan { StatusChange, Effects, wake }
+//! steps by node id (executor) ───────┘        observe → walk templates → phase
+//! ```
+//!
+//! All memory is in `status.nodes`: nodes are found by names that follow from their place in the
+//! templates, those whose conditions are met are made, and steps start by effects that are repeated
+//! until the executor knows the node.
+
+mod compile;
+mod dag;
+mod depends;
+mod graph;
+mod hooks;
+mod leaf;
+mod loops;
+mod names;
+mod observe;
+mod pass;
+mod retry;
+mod scope;
+mod step;
+mod steps;
+mod template;
+mod validate;
+mod vars;
+mod workflow;
+mod world;
+
+pub use compile::{Catalog, CompileError, Compiled, References};
+pub use names::{display_name, node_id, pod_name};
+pub use step::{Effect, PodNameFormat, StepRequest, StepResult, StepState};
+pub use workflow::{WorkflowPlan, reconcile, reconcile_fresh, refuse, refuse_as};
+pub use world::{StatusChange, World};

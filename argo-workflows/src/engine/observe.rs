@@ -1,0 +1,236 @@
+//! What the executor reports becomes part of the graph; what nobody waits for is stopped.
+
+use std::sync::Arc;
+
+use argo_core::Time;
+
+use super::{
+    compile::CompiledTemplate,
+    leaf::DEADLINE_EXCEEDED,
+    pass::{Halt, Origin, Pass},
+    step::{Effect, StepResult, StepState},
+    template::{Call, Ready},
+    vars::Scope,
+};
+use crate::api::{AnyString, NodePhase, NodeStatus, NodeType, Outputs, TemplateRef, TemplateType, WorkflowStep};
+
+impl Pass<'_> {
+    /// Brings the nodes up to what the executor knows, then applies deadlines and shutdown.
+    pub(crate) fn observe(&mut self) {
+        let steps = self.world.steps;
+        for (id, state) in steps {
+            let Some(node) = self.nodes.get(id) else { continue };
+            if node.phase().is_fulfilled() {
+                if state.is_active() {
+                    self.effects.push(Effect::Stop { node_id: id.clone() });
+                }
+                continue;
+            }
+            match state {
+                StepState::Pending(message) => self.say(id, message),
+                StepState::Running => {
+                    if node.phase() == NodePhase::Pending {
+                        self.say(id, "");
+                        self.mark(id, NodePhase::Running, "");
+                    }
+                }
+                StepState::Finished(result) => self.finish(id, result),
+                StepState::Lost(message) => self.mark(id, NodePhase::Error, message),
+            }
+        }
+        self.limit();
+    }
+
+    /// Fails nodes that are out of time or may not go on.
+    fn limit(&mut self) {
+        let open: Vec<NodeStatus> = self
+            .nodes
+            .iter()
+            .filter(|it| {
+                matches!(it.kind, NodeType::Pod | NodeType::HTTP | NodeType::Plugin) && !it.phase().is_fulfilled()
+            })
+            .cloned()
+            .collect();
+        for node in open {
+            let on_exit = is_on_exit(&node.name);
+            let started = self.world.steps.contains_key(&node.id);
+            if !started {
+                // The walk makes it again, or fails it.
+                continue;
+            }
+            let message = if self.may_execute(on_exit) {
+                match self.deadline_of(&node, on_exit) {
+                    Some(at) if self.now >= at => DEADLINE_EXCEEDED.to_owned(),
+                    Some(at) => {
+                        self.wake_at(at);
+                        continue;
+                    }
+                    None => continue,
+                }
+            } else {
+                format!("workflow shutdown with strategy:  {}", self.shutdown().unwrap_or_default())
+            };
+            self.mark(&node.id, NodePhase::Failed, &message);
+            self.effects.push(Effect::Stop { node_id: node.id.clone() });
+        }
+    }
+
+    fn deadline_of(&mut self, node: &NodeStatus, on_exit: bool) -> Option<argo_core::Timestamp> {
+        let workflow = self.deadline.filter(|_| !on_exit);
+        let Ok((origin, template)) = self.template_of(node) else { return workflow };
+        if template.template.timeout.is_none() && template.template.active_deadline_seconds.is_none() {
+            return workflow;
+        }
+        let started = node.started_at.map_or(self.now, Time::timestamp);
+        let processed = self.processed(node, origin, template).ok()?;
+        self.node_deadline(&processed, started, on_exit).ok()?
+    }
+
+    fn finish(&mut self, id: &str, result: &StepResult) {
+        let Some(node) = self.nodes.get(id).cloned() else { return };
+        let declared = self
+            .template_of(&node)
+            .and_then(|(origin, template)| {
+                if template.template.outputs.is_none() {
+                    return Ok(None);
+                }
+                self.processed(&node, origin, template).map(|it| it.outputs)
+            })
+            .unwrap_or_default();
+        let mut outputs = declared.unwrap_or_default();
+        for it in &mut outputs.parameters {
+            let given = result.parameters.get(&it.name).map(|it| AnyString(it.clone()));
+            let default = it.value_from.as_ref().and_then(|it| it.default.clone());
+            let default = default.filter(|_| result.phase == NodePhase::Succeeded);
+            it.value = given.or(default).or(it.value.take());
+        }
+        let mut artifacts: Vec<_> = Vec::new();
+        for it in std::mem::take(&mut outputs.artifacts) {
+            let given = result.artifacts.iter().find(|given| given.name == it.name);
+            match given {
+                Some(given) => {
+                    let mut artifact = given.clone();
+                    artifact.path = artifact.path.or(it.path);
+                    artifact.optional = it.optional;
+                    artifact.global_name = it.global_name;
+                    artifacts.push(artifact);
+                }
+                None if it.has_location() => artifacts.push(it),
+                None => {}
+            }
+        }
+        let extra = result.artifacts.iter().filter(|given| !artifacts.iter().any(|it| it.name == given.name));
+        let extra: Vec<_> = extra.cloned().collect();
+        artifacts.extend(extra);
+        outputs.artifacts = artifacts;
+        outputs.result.clone_from(&result.result);
+        outputs.exit_code = result.exit_code.map(|it| it.to_string());
+        self.publish(&outputs);
+        if let Some(node) = self.nodes.edit(id) {
+            node.outputs = Some(outputs).filter(|it: &Outputs| !it.is_empty());
+            node.host_node_name = result.host.clone().or(node.host_node_name.take());
+            // What it waited for is past.
+            node.message = None;
+        }
+        let phase = if result.phase.is_completed() { result.phase } else { NodePhase::Error };
+        self.mark(id, phase, &result.message);
+        if let (Some(at), Some(node)) = (result.finished_at, self.nodes.edit(id)) {
+            let at = Time::new(at);
+            node.finished_at = Some(node.started_at.map_or(at, |start| at.max(start)));
+        }
+    }
+
+    /// The template that a node runs, from what the node itself says.
+    pub(crate) fn template_of(&mut self, node: &NodeStatus) -> Result<(Origin, Arc<CompiledTemplate>), String> {
+        let origin = node.template_scope.as_deref().map_or(Origin::Local, Origin::parse);
+        let named = node.template_name.is_some() || node.template_ref.is_some();
+        if named {
+            let step = holder(node.template_name.clone(), node.template_ref.clone());
+            return self.resolve(&origin, &step);
+        }
+        // An inline template: the enclosing template knows it by the name of the step.
+        let boundary = node.boundary_id.as_deref().and_then(|it| self.nodes.get(it)).cloned();
+        let boundary = boundary.ok_or_else(|| format!("node {} has no template", node.name))?;
+        let (_, outer) = self.template_of(&boundary)?;
+        let name = node.display_name.split('(').next().unwrap_or_default();
+        let inline = outer.steps.iter().flatten().map(|it| &it.source).find(|it| it.name == name).cloned();
+        let inline = inline.or_else(|| {
+            let Some(Ok(plan)) = &outer.dag else { return None };
+            plan.find(name).map(|it| plan.tasks[it].source.step.clone())
+        });
+        let step = inline.ok_or_else(|| format!("node {} has no template", node.name))?;
+        self.resolve(&origin, &step)
+    }
+
+    /// The template of a node with its tags resolved.
+    fn processed(
+        &self,
+        node: &NodeStatus,
+        origin: Origin,
+        template: Arc<CompiledTemplate>,
+    ) -> Result<crate::api::Template, String> {
+        let step = holder(node.template_name.clone(), node.template_ref.clone());
+        let call = Call {
+            name: node.name.clone(),
+            step: &step,
+            arguments: None,
+            absent: &[],
+            boundary: None,
+            origin: origin.clone(),
+            on_exit: is_on_exit(&node.name),
+            flag: None,
+            step_variable: None,
+        };
+        let ready = Ready { template, origin, inputs: node.inputs.clone() };
+        self.process(&call, &ready, &node.name, &Scope::default())
+    }
+
+    /// Refuses to make new nodes where a limit is reached.
+    pub(crate) fn check_parallelism(&mut self, call: &Call<'_>, ready: &Ready, id: &str) -> Result<(), Halt> {
+        if !self.compiled.has_parallelism {
+            return Ok(());
+        }
+        self.count_active();
+        let Some(active) = &self.active else { return Ok(()) };
+        let exists = self.nodes.get(id).is_some();
+        let of = |map: &std::collections::BTreeMap<String, i64>, id: &str| map.get(id).copied().unwrap_or_default();
+        let is_group = matches!(ready.template.kind, Some(TemplateType::Steps | TemplateType::Dag));
+        if exists && is_group {
+            if ready.template.template.fail_fast == Some(true) && of(&active.failed, id) > 0 {
+                if of(&active.boundary_pods, id) == 0 {
+                    let inner: Vec<String> = self.nodes.get(id).map(|it| it.children.clone()).unwrap_or_default();
+                    if ready.template.kind == Some(TemplateType::Steps) {
+                        self.set_outbound(id, &inner);
+                    }
+                    self.mark(id, NodePhase::Failed, "template has failed or errored children and failFast enabled");
+                }
+                return Err(Halt::Parallelism);
+            }
+            return Ok(());
+        }
+        if exists {
+            return Ok(());
+        }
+        if self.compiled.spec.parallelism.is_some_and(|it| it > 0 && active.pods >= it) {
+            return Err(Halt::Parallelism);
+        }
+        let Some(boundary) = call.boundary else { return Ok(()) };
+        let template = &boundary.template.template;
+        if template.parallelism.is_some_and(|it| it > 0 && of(&active.children, &boundary.id) >= it) {
+            return Err(Halt::Parallelism);
+        }
+        Ok(())
+    }
+}
+
+fn holder(template: Option<String>, reference: Option<TemplateRef>) -> WorkflowStep {
+    WorkflowStep { template, template_ref: reference, ..WorkflowStep::default() }
+}
+
+/// Whether a node belongs to an exit handler: its name has one in it.
+pub(crate) fn is_on_exit(name: &str) -> bool {
+    name.match_indices(".onExit").any(|(at, it)| {
+        let after = name[at + it.len()..].chars().next();
+        after.is_none_or(|it| matches!(it, '.' | '[' | '('))
+    })
+}

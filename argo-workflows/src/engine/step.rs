@@ -1,0 +1,157 @@
+//! What passes between the engine and an executor: requests, what was observed, results.
+
+use std::{collections::BTreeMap, fmt};
+
+use argo_core::{ObjectKey, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Artifact, NodePhase, Template};
+
+/// How pods are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodNameFormat {
+    /// The node id.
+    V1,
+    /// Workflow, template and hash.
+    #[default]
+    V2,
+}
+
+/// One step to carry out: a node with everything an executor needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRequest {
+    /// The workflow.
+    pub workflow: ObjectKey,
+    /// Its uid.
+    pub workflow_uid: String,
+    /// Id of the node; starting the same id twice is starting it once.
+    pub node_id: String,
+    /// Name of the node.
+    pub node_name: String,
+    /// Name for its pod.
+    pub pod_name: String,
+    /// The template, every tag in it resolved.
+    pub template: Template,
+    /// Whether somebody reads the step's standard output.
+    pub include_result: bool,
+    /// Whether it belongs to an exit handler.
+    pub on_exit: bool,
+    /// When it must be over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deadline: Option<Timestamp>,
+    /// ServiceAccount of the workflow.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service_account: Option<String>,
+}
+
+/// What an executor knows of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepState {
+    /// Taken, not running yet; the message says what it waits for.
+    Pending(String),
+    /// Under way.
+    Running,
+    /// Over.
+    Finished(StepResult),
+    /// It was there and is gone without a result.
+    Lost(String),
+}
+
+impl StepState {
+    /// Whether it still costs something.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Pending(_) | Self::Running)
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepResult {
+    /// Succeeded, Failed (the work) or Error (what is around it).
+    pub phase: NodePhase,
+    /// Why, where it did not succeed.
+    pub message: String,
+    /// Exit code of the main container.
+    pub exit_code: Option<i32>,
+    /// Standard output without its last newline, if it was asked for.
+    pub result: Option<String>,
+    /// Output parameters by name.
+    pub parameters: BTreeMap<String, String>,
+    /// Output artifacts.
+    pub artifacts: Vec<Artifact>,
+    /// Machine it ran on.
+    pub host: Option<String>,
+    /// When it ended; the time it is seen by default.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl StepResult {
+    /// Exit code 0, nothing given.
+    #[must_use]
+    pub fn succeeded() -> Self {
+        Self { phase: NodePhase::Succeeded, exit_code: Some(0), ..Self::default() }
+    }
+
+    /// The main container ended with `code`; the message is upstream's.
+    #[must_use]
+    pub fn exited(code: i32) -> Self {
+        if code == 0 {
+            return Self::succeeded();
+        }
+        Self {
+            phase: NodePhase::Failed,
+            exit_code: Some(code),
+            message: format!("main: Error (exit code {code})"),
+            ..Self::default()
+        }
+    }
+
+    /// Something around the work went wrong.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { phase: NodePhase::Error, message: message.into(), ..Self::default() }
+    }
+
+    /// With an output parameter.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.insert(name.into(), value.into());
+        self
+    }
+
+    /// With a standard output.
+    #[must_use]
+    pub fn result(mut self, result: impl Into<String>) -> Self {
+        self.result = Some(result.into());
+        self
+    }
+}
+
+/// What the engine wants from an executor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// Start a step, unless it was started before.
+    Start(Box<StepRequest>),
+    /// End a step that nobody waits for any more.
+    Stop {
+        /// Id of its node.
+        node_id: String,
+    },
+    /// The workflow is over: drop what is kept of its steps.
+    Release,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(step) => write!(f, "start {} ({})", step.node_name, step.template.name()),
+            Self::Stop { node_id } => write!(f, "stop {node_id}"),
+            Self::Release => f.write_str("release the steps"),
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! What a spec must satisfy before it runs; the messages are upstream's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    compile::{Compiled, CompiledTemplate, DagPlan, References},
+    leaf::duration,
+    names::is_display_name,
+    pass::Origin,
+};
+use crate::api::{
+    ANNOTATION_DISPLAY_NAME, Arguments, DagTask, LifecycleHook, Parameter, Template, TemplateType, WorkflowStep,
+};
+
+/// Checks the spec and every template that can be reached from its entrypoint, exit handler and hooks.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub(crate) fn workflow(compiled: &Compiled, references: &dyn References) -> Result<(), String> {
+    let spec = &compiled.spec;
+    let mut names = BTreeSet::new();
+    for (i, template) in spec.templates.iter().enumerate() {
+        let name = template.name();
+        name_is_valid(name).map_err(|it| format!("templates[{i}].name {it}"))?;
+        if !names.insert(name) {
+            return Err(format!("templates[{i}].name '{name}' is not unique"));
+        }
+    }
+    arguments("spec.arguments.", spec.arguments.as_ref(), true)?;
+    let Some(entrypoint) = spec.entrypoint.as_deref().filter(|it| !it.is_empty()) else {
+        return Err("spec.entrypoint is required".to_owned());
+    };
+    if let Some(policy) = spec.retry_strategy.as_ref().and_then(|it| it.retry_policy.as_deref()) {
+        retry_policy(policy)?;
+    }
+    for (field, is) in [
+        ("synchronization", spec.synchronization.is_some()),
+        ("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty())),
+    ] {
+        if is {
+            return Err(format!("spec.{field} is not supported"));
+        }
+    }
+    let mut check = Check { compiled, references, seen: BTreeSet::new(), fetched: BTreeMap::new(), depth: 0 };
+    check.template(&Origin::Local, &step_of(entrypoint), spec.arguments.as_ref(), "")?;
+    if let Some(exit) = spec.on_exit.as_deref().filter(|it| !it.is_empty()) {
+        check.template(&Origin::Local, &step_of(exit), spec.arguments.as_ref(), "")?;
+    }
+    for (name, hook) in spec.hooks.iter().flatten() {
+        check.hook(&Origin::Local, name, hook, "spec.hooks", spec.arguments.as_ref())?;
+    }
+    Ok(())
+}
+
+fn step_of(template: &str) -> WorkflowStep {
+    WorkflowStep { template: Some(template.to_owned()), ..WorkflowStep::default() }
+}
+
+struct Check<'c> {
+    compiled: &'c Compiled,
+    references: &'c dyn References,
+    /// Templates that were looked into.
+    seen: BTreeSet<(Origin, String)>,
+    fetched: BTreeMap<(Origin, String), Arc<CompiledTemplate>>,
+    depth: usize,
+}
+
+impl Check<'_> {
+    fn find(&mut self, origin: &Origin, step: &WorkflowStep) -> Result<(Origin, Arc<CompiledTemplate>), String> {
+        if let Some(inline) = &step.inline {
+            let defaults = self.compiled.spec.template_defaults.as_ref();
+            return Ok((origin.clone(), Arc::new(CompiledTemplate::new((**inline).clone(), defaults))));
+        }
+        let (origin, name) = match &step.template_ref {
+            Some(reference) => {
+                let resource = reference.name.clone().unwrap_or_default();
+                if resource.is_empty() {
+                    return Err("resource name is required".to_owned());
+                }
+                let cluster = reference.cluster_scope == Some(true);
+                let origin = if cluster { Origin::Cluster(resource) } else { Origin::Namespaced(resource) };
+                (origin, reference.template.clone().unwrap_or_default())
+            }
+            None => (origin.clone(), step.template.clone().unwrap_or_default()),
+        };
+        let (resource, cluster) = match &origin {
+            Origin::Local => {
+                let found = self.compiled.templates.get(&name).cloned();
+                let found = found.ok_or_else(|| format!("template name '{name}' undefined"))?;
+                return Ok((origin, found));
+            }
+            Origin::Namespaced(resource) => (resource.clone(), false),
+            Origin::Cluster(resource) => (resource.clone(), true),
+        };
+        let key = (origin.clone(), name.clone());
+        if let Some(found) = self.fetched.get(&key) {
+            return Ok((origin, found.clone()));
+        }
+        let spec = self.references.workflow_template(&resource, cluster);
+        let found = spec.as_ref().and_then(|it| it.templates.iter().find(|it| it.name() == name)).cloned();
+        let found = found.ok_or_else(|| format!("template reference {resource}.{name} not found"))?;
+        let found = Arc::new(CompiledTemplate::new(found, self.compiled.spec.template_defaults.as_ref()));
+        self.fetched.insert(key, found.clone());
+        Ok((origin, found))
+    }
+
+    /// Checks the template that `step` names, with what it gets.
+    fn template(
+        &mut self,
+        origin: &Origin,
+        step: &WorkflowStep,
+        supplied: Option<&Arguments>,
+        place: &str,
+    ) -> Result<(), String> {
+        if step.template.as_deref().is_some_and(|it| it.contains("{{")) {
+            // Known only when it runs.
+            return Ok(());
+        }
+        let place = if place.is_empty() { String::new() } else { format!("{place} ") };
+        let (origin, found) = self.find(origin, step).map_err(|it| format!("{place}{it}"))?;
+        let name = found.template.name().to_owned();
+        inputs(&found.template, supplied).map_err(|it| {
+            if name.is_empty() { format!("{place}{it}") } else { format!("{place}templates.{name} {it}") }
+        })?;
+        if step.inline.is_none() && !self.seen.insert((origin.clone(), name)) {
+            return Ok(());
+        }
+        self.depth += 1;
+        let result = if self.depth > super::pass::MAX_DEPTH { Ok(()) } else { self.inside(&origin, &found) };
+        self.depth -= 1;
+        result
+    }
+
+    fn inside(&mut self, origin: &Origin, compiled: &CompiledTemplate) -> Result<(), String> {
+        let template = &compiled.template;
+        let place = format!("templates.{}", template.name());
+        let kind = match template.types().as_slice() {
+            [kind] => *kind,
+            [] => {
+                return Err(format!(
+                    "{place} template type unspecified. choose one of: container, containerSet, steps, script, resource, dag, suspend, template, template ref"
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "{place} multiple template types specified. choose one of: container, containerSet, steps, script, resource, dag, suspend, template, template ref"
+                ));
+            }
+        };
+        limits(template, kind, &place)?;
+        outputs(template, kind, &place)?;
+        match kind {
+            TemplateType::Steps => self.steps(origin, template, &place),
+            TemplateType::Dag => self.dag(origin, compiled, &place),
+            TemplateType::Container | TemplateType::Script => {
+                let container = template.container.as_ref().or(template.script.as_ref());
+                let image = container.and_then(|it| it.get("image")).and_then(|it| it.as_str()).unwrap_or_default();
+                if image.is_empty() {
+                    return Err(format!("{place}.{}.image may not be empty", kind.field()));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn steps(&mut self, origin: &Origin, template: &Template, place: &str) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for (i, group) in template.steps.iter().flatten().enumerate() {
+            for step in group {
+                let here = format!("{place}.steps[{i}]");
+                if step.name.is_empty() {
+                    return Err(format!("{here}.name is required"));
+                }
+                name_is_valid(&step.name).map_err(|it| format!("{here}.name {it}"))?;
+                if !names.insert(step.name.as_str()) {
+                    return Err(format!("{here}.name '{}' is not unique", step.name));
+                }
+                let here = format!("{here}.{}", step.name);
+                if let Some(field) = step.extra.keys().next() {
+                    return Err(format!("{here} json: unknown field \"{field}\""));
+                }
+                self.child(origin, step, &here)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dag(&mut self, origin: &Origin, compiled: &CompiledTemplate, place: &str) -> Result<(), String> {
+        let Some(dag) = &compiled.template.dag else { return Ok(()) };
+        let mut names = BTreeSet::new();
+        for (i, task) in dag.tasks.iter().enumerate() {
+            let here = format!("{place}.tasks[{i}]");
+            let name = &task.step.name;
+            if name.is_empty() {
+                return Err(format!("{here}.name is required"));
+            }
+            name_is_valid(name).map_err(|it| format!("{here}.name {it}"))?;
+            if !names.insert(name.as_str()) {
+                return Err(format!("{here}.name '{name}' is not unique"));
+            }
+            task_shape(task, &format!("{place}.tasks.{name}"))?;
+        }
+        let plan = match &compiled.dag {
+            Some(Ok(plan)) => plan,
+            Some(Err(error)) => return Err(format!("{place} {error}")),
+            None => return Ok(()),
+        };
+        if let Some(cycle) = cycle(plan) {
+            return Err(format!("{place}.tasks dependency cycle detected: {cycle}"));
+        }
+        if let Some(target) = dag.target.as_deref().filter(|it| !it.contains("{{")) {
+            plan.targets(Some(target)).map_err(|_| format!("{place}.targets target '{target}' is not defined"))?;
+        }
+        for (i, task) in plan.tasks.iter().enumerate() {
+            let here = format!("{place}.tasks.{}", task.source.step.name);
+            self.child(origin, &task.source.step, &here)?;
+            for other in &task.mentions {
+                let is_known = plan.find(other).is_some_and(|it| it == i || plan.is_ancestor(it, i));
+                let named = task.source.step.arguments.iter().flat_map(|it| &it.parameters).find(|it| {
+                    it.value.as_ref().is_some_and(|it| it.as_str().contains(&format!("{{{{tasks.{other}.")))
+                });
+                if let Some(parameter) = named.filter(|_| !is_known) {
+                    return Err(format!("{here} missing dependency '{other}' for parameter '{}'", parameter.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, origin: &Origin, step: &WorkflowStep, place: &str) -> Result<(), String> {
+        let loops = [
+            step.with_items.as_ref().is_some_and(|it| !it.is_empty()),
+            step.with_param.as_ref().is_some_and(|it| !it.is_empty()),
+            step.with_sequence.is_some(),
+        ];
+        if loops.iter().filter(|it| **it).count() > 1 {
+            return Err(format!("{place} only one of withItems, withParam, withSequence can be specified"));
+        }
+        if let Some(sequence) = &step.with_sequence {
+            if sequence.count.is_some() && sequence.end.is_some() {
+                return Err(format!("{place} only one of count or end can be defined in withSequence"));
+            }
+            if sequence.count.is_none() && sequence.end.is_none() {
+                return Err(format!("{place} must have one of count or end in withSequence"));
+            }
+        }
+        arguments(&format!("{place}.arguments."), step.arguments.as_ref(), false)?;
+        if step.template.as_deref().unwrap_or_default().is_empty()
+            && step.template_ref.is_none()
+            && step.inline.is_none()
+        {
+            return Err(format!("{place} template name '' undefined"));
+        }
+        self.template(origin, step, step.arguments.as_ref(), place)?;
+        for (name, hook) in step.hooks.iter().flatten() {
+            self.hook(origin, name, hook, &format!("{place}.hooks"), None)?;
+        }
+        if let Some(exit) = step.on_exit.as_deref().filter(|it| !it.is_empty()) {
+            self.template(origin, &step_of(exit), None, &format!("{place}.onExit"))?;
+        }
+        Ok(())
+    }
+
+    fn hook(
+        &mut self,
+        origin: &Origin,
+        name: &str,
+        hook: &LifecycleHook,
+        place: &str,
+        fallback: Option<&Arguments>,
+    ) -> Result<(), String> {
+        if name != super::hooks::EXIT && hook.expression.as_deref().unwrap_or_default().is_empty() {
+            return Err(format!("Expression required for hook {name}"));
+        }
+        let step = WorkflowStep {
+            template: hook.template.clone(),
+            template_ref: hook.template_ref.clone(),
+            ..WorkflowStep::default()
+        };
+        self.template(origin, &step, hook.arguments.as_ref().or(fallback), &format!("{place}.{name}"))
+    }
+}
+
+fn name_is_valid(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("is required".to_owned());
+    }
+    let plain = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-');
+    if !plain || !name.starts_with(|it: char| it.is_ascii_alphanumeric()) {
+        return Err(format!(
+            "'{name}' is invalid: name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric character (e.g. My-name1-2, 123-NAME)"
+        ));
+    }
+    if name.len() > 128 {
+        return Err(format!("'{name}' is invalid: name must be no more than 128 characters"));
+    }
+    Ok(())
+}
+
+fn arguments(prefix: &str, arguments: Option<&Arguments>, values: bool) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for it in arguments.iter().flat_map(|it| &it.parameters) {
+        if it.name.is_empty() {
+            return Err(format!("{prefix}parameters name is required"));
+        }
+        if !names.insert(it.name.as_str()) {
+            return Err(format!("{prefix}parameters name '{}' is not unique", it.name));
+        }
+        if values && it.value.is_none() && it.value_from.is_none() && it.default.is_none() {
+            return Err(format!("{prefix}{}.value or {prefix}{}.valueFrom is required", it.name, it.name));
+        }
+        allowed(prefix, it)?;
+    }
+    Ok(())
+}
+
+fn allowed(prefix: &str, it: &Parameter) -> Result<(), String> {
+    let Some(list) = &it.allowed else { return Ok(()) };
+    if list.is_empty() {
+        return Err(format!("{prefix}{}.enum should contain at least one value", it.name));
+    }
+    if let Some(value) = it.value.as_ref().filter(|it| !it.as_str().contains("{{"))
+        && !list.contains(value)
+    {
+        return Err(format!("{prefix}{}.value should be present in {prefix}{}.enum list", it.name, it.name));
+    }
+    Ok(())
+}
+
+/// Every input without a value of its own must be supplied.
+fn inputs(template: &Template, supplied: Option<&Arguments>) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for it in template.input_parameters() {
+        if it.name.is_empty() {
+            return Err("inputs.parameters name is required".to_owned());
+        }
+        if !names.insert(it.name.as_str()) {
+            return Err(format!("inputs.parameters name '{}' is not unique", it.name));
+        }
+        allowed("inputs.parameters.", it)?;
+        let given = supplied.iter().flat_map(|it| &it.parameters).any(|given| given.name == it.name);
+        if !given && it.value.is_none() && it.default.is_none() && it.value_from.is_none() {
+            return Err(format!("inputs.parameters.{} was not supplied", it.name));
+        }
+    }
+    for it in template.inputs.iter().flat_map(|it| &it.artifacts) {
+        let given = supplied.iter().flat_map(|it| &it.artifacts).any(|given| given.name == it.name);
+        if !given && !it.has_location() && it.optional != Some(true) {
+            return Err(format!("inputs.artifacts.{} was not supplied", it.name));
+        }
+    }
+    Ok(())
+}
+
+fn retry_policy(policy: &str) -> Result<(), String> {
+    if matches!(policy, "" | "Always" | "OnFailure" | "OnError" | "OnTransientError") || policy.contains("{{") {
+        return Ok(());
+    }
+    Err(format!("{policy} is not a valid RetryPolicy"))
+}
+
+fn limits(template: &Template, kind: TemplateType, place: &str) -> Result<(), String> {
+    if template.parallelism.is_some() && kind.is_leaf() {
+        return Err(format!("{place}.parallelism is only valid for steps and dag templates"));
+    }
+    for (field, value) in [("timeout", &template.timeout), ("pendingTimeout", &template.pending_timeout)] {
+        let Some(text) = value.as_deref().filter(|it| !it.is_empty()) else { continue };
+        if !kind.is_leaf() {
+            return Err(format!("{place} {} template doesn't support {field} field.", kind.field()));
+        }
+        if !text.contains("{{") {
+            duration(field, text)
+                .map_err(|_| format!("{} has invalid duration format in {field}.", template.name()))?;
+        }
+    }
+    if let Some(policy) = template.retry_strategy.as_ref().and_then(|it| it.retry_policy.as_deref()) {
+        retry_policy(policy).map_err(|it| format!("{place} {it}"))?;
+    }
+    if let Some(name) = template.annotations.as_ref().and_then(|it| it.get(ANNOTATION_DISPLAY_NAME))
+        && !name.contains("{{")
+        && !is_display_name(name)
+    {
+        return Err(format!("{place} displayName '{name}' is invalid"));
+    }
+    Ok(())
+}
+
+fn outputs(template: &Template, kind: TemplateType, place: &str) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for it in template.outputs.iter().flat_map(|it| &it.parameters) {
+        if !names.insert(it.name.as_str()) {
+            return Err(format!("{place}.outputs.parameters name '{}' is not unique", it.name));
+        }
+        let here = format!("{place}.outputs.parameters.{}", it.name);
+        let Some(from) = &it.value_from else {
+            if it.value.is_some() || kind == TemplateType::Suspend {
+                continue;
+            }
+            return Err(format!("{here}.valueFrom is not specified"));
+        };
+        match kind {
+            TemplateType::Container | TemplateType::Script | TemplateType::ContainerSet => {
+                if from.path.as_deref().unwrap_or_default().is_empty() {
+                    return Err(format!("{here}.path must be specified for {} templates", type_name(kind)));
+                }
+            }
+            TemplateType::Steps | TemplateType::Dag => {
+                if from.parameter.is_none() && from.expression.is_none() {
+                    return Err(format!(
+                        "{here}.parameter or expression must be specified for {} templates",
+                        type_name(kind)
+                    ));
+                }
+            }
+            TemplateType::Suspend => {
+                if from.supplied.is_none() {
+                    return Err(format!("{here}.supplied must be specified for Suspend templates"));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// As upstream calls a type in messages.
+fn type_name(kind: TemplateType) -> &'static str {
+    match kind {
+        TemplateType::Container => "Container",
+        TemplateType::ContainerSet => "ContainerSet",
+        TemplateType::Script => "Script",
+        TemplateType::Resource => "Resource",
+        TemplateType::Data => "Data",
+        TemplateType::Suspend => "Suspend",
+        TemplateType::Http => "HTTP",
+        TemplateType::Plugin => "Plugin",
+        TemplateType::Steps => "Steps",
+        TemplateType::Dag => "DAG",
+    }
+}
+
+fn task_shape(task: &DagTask, place: &str) -> Result<(), String> {
+    let depends = task.depends.as_deref().is_some_and(|it| !it.is_empty());
+    let dependencies = task.dependencies.as_ref().is_some_and(|it| !it.is_empty());
+    if depends && dependencies {
+        return Err(format!("{place} templates cannot use both 'depends' and 'dependencies' in the same DAG template"));
+    }
+    if depends && task.step.continue_on.is_some() {
+        return Err(format!(
+            "{place} templates cannot use 'continueOn' when using 'depends'. Instead use 'dep-task.Failed'/'dep-task.Errored'"
+        ));
+    }
+    if (depends || dependencies) && task.step.name.starts_with(|it: char| it.is_ascii_digit()) {
+        return Err(format!("{place} name cannot begin with a digit when using either 'depends' or 'dependencies'"));
+    }
+    Ok(())
+}
+
+/// The first cycle among tasks, as `a->b->a`.
+fn cycle(plan: &DagPlan) -> Option<String> {
+    let mut state = vec![0_u8; plan.tasks.len()];
+    for start in 0..plan.tasks.len() {
+        let mut path = vec![(start, 0)];
+        while let Some((task, next)) = path.pop() {
+            if next == 0 {
+                if state[task] == 2 {
+                    continue;
+                }
+                state[task] = 1;
+            }
+            match plan.dependencies[task].get(next).copied() {
+                Some(dependency) => {
+                    path.push((task, next + 1));
+                    match state[dependency] {
+                        0 => path.push((dependency, 0)),
+                        1 => {
+                            let name = |it: usize| plan.tasks[it].source.step.name.as_str();
+                            let from = path.iter().position(|it| it.0 == dependency).unwrap_or(0);
+                            let mut names: Vec<&str> = path[from..].iter().map(|it| name(it.0)).collect();
+                            names.push(name(dependency));
+                            return Some(names.join("->"));
+                        }
+                        _ => {}
+                    }
+                }
+                None => state[task] = 2,
+            }
+        }
+    }
+    None
+}

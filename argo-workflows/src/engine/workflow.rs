@@ -1,0 +1,342 @@
+//! One pass over a workflow.
+
+use std::rc::Rc;
+
+use argo_core::{Change, Note, Object, Plan, Resource, Time, Timestamp, time};
+
+use super::{
+    compile::{CompileError, Compiled},
+    hooks::EXIT,
+    names::{hook_name, on_exit_name},
+    pass::{Halt, Origin, Pass},
+    scope,
+    step::{Effect, StepState},
+    template::Call,
+    validate,
+    vars::Scope,
+    world::{StatusChange, World},
+};
+use crate::api::{
+    ANNOTATION_POD_NAME_FORMAT, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition, LABEL_CLUSTER_WORKFLOW_TEMPLATE,
+    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, NodeType, Workflow,
+    WorkflowPhase, WorkflowStep,
+};
+
+/// A plan of this engine.
+pub type WorkflowPlan = Plan<StatusChange, Effect>;
+
+/// Compiles and reconciles in one go. Controllers keep the [`Compiled`] and call [`reconcile`].
+#[must_use]
+pub fn reconcile_fresh(world: &World<'_>, now: Timestamp) -> WorkflowPlan {
+    match Compiled::new(world.workflow, world.references) {
+        Ok(compiled) => reconcile(world, &compiled, now),
+        Err(error) => refuse(world, &error, now),
+    }
+}
+
+/// The plan for a workflow whose spec can not be compiled: it ends, and says why.
+#[must_use]
+pub fn refuse(world: &World<'_>, error: &CompileError, now: Timestamp) -> WorkflowPlan {
+    let phase = match error {
+        CompileError::NoTemplate { .. } => WorkflowPhase::Error,
+        _ => WorkflowPhase::Failed,
+    };
+    refuse_as(world, phase, &error.to_string(), now)
+}
+
+/// Ends a workflow that did not start.
+#[must_use]
+pub fn refuse_as(world: &World<'_>, phase: WorkflowPhase, message: &str, now: Timestamp) -> WorkflowPlan {
+    let mut plan = WorkflowPlan::default();
+    if world.workflow.status.phase.is_completed() {
+        return plan;
+    }
+    let mut change = StatusChange { progress: Some("0/0".to_owned()), ..StatusChange::default() };
+    enter(&mut change, world.workflow, WorkflowPhase::Running, now);
+    complete(&mut change, &mut plan, world.workflow, phase, message, now);
+    plan.status = Some(change);
+    plan
+}
+
+/// One pass: takes in what the executor reports, walks the templates from the entrypoint, and says
+/// what changes, which steps to start or stop, and when to look again.
+///
+/// Applied to its own result, a pass plans nothing. The cost of a pass grows with what is under way:
+/// steps and graphs that have ended are not walked again.
+#[must_use]
+pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> WorkflowPlan {
+    let workflow = world.workflow;
+    if workflow.status.phase.is_completed() {
+        return after_completion(world, compiled, now);
+    }
+    let mut plan = WorkflowPlan::default();
+    let mut change = StatusChange::default();
+    let mut pass = Pass::new(*world, compiled, now);
+    if pass.is_first() {
+        if let Err(message) = validate::workflow(compiled, world.references) {
+            return refuse_as(world, WorkflowPhase::Failed, &format!("invalid spec: {message}"), now);
+        }
+        begin(&mut change, &mut plan, &pass);
+    } else {
+        pass.observe();
+    }
+    let ended = if compiled.spec.suspend == Some(true) { None } else { walk(&mut pass) };
+    if let Some(running) = pod_running(&pass) {
+        set_condition(&mut change, workflow, CONDITION_POD_RUNNING, if running { "True" } else { "False" });
+    }
+    if let Some(deadline) = pass.deadline.filter(|it| *it > now) {
+        pass.wake_at(deadline);
+    }
+    let progress = pass.progress();
+    if workflow.status.progress.as_deref() != Some(progress.as_str()) {
+        change.progress = Some(progress);
+    }
+    if pass.outputs.is_some() && pass.outputs != workflow.status.outputs {
+        change.outputs = pass.outputs.take();
+    }
+    change.stored_templates = std::mem::take(&mut pass.stored);
+    plan.wake = pass.wake;
+    for effect in std::mem::take(&mut pass.effects) {
+        plan.effect(effect);
+    }
+    plan.notes.append(&mut pass.notes);
+    change.nodes = pass.into_nodes();
+    if let Some((phase, message)) = ended {
+        complete(&mut change, &mut plan, workflow, phase, &message, now);
+        plan.wake = None;
+        if !world.steps.is_empty() && !world.steps.values().any(StepState::is_active) {
+            plan.effect(Effect::Release);
+        }
+        if let Some(due) = ttl(compiled, phase, now) {
+            plan.wake_at(due);
+        }
+    }
+    plan.status = Some(change).filter(|it| !it.is_empty());
+    plan
+}
+
+/// Whether a pod runs; `None` where there was none yet.
+fn pod_running(pass: &Pass<'_>) -> Option<bool> {
+    let pods = pass.nodes.iter().filter(|it| it.kind == NodeType::Pod);
+    pods.map(|it| it.phase() == NodePhase::Running).reduce(|any, it| any || it)
+}
+
+/// Walks the templates. Returns phase and message once everything has ended.
+fn walk(pass: &mut Pass<'_>) -> Option<(WorkflowPhase, String)> {
+    let spec = pass.compiled.spec.clone();
+    let step = WorkflowStep { template: spec.entrypoint.clone(), ..WorkflowStep::default() };
+    let name = pass.name.clone();
+    let resolved = resolved_arguments(pass);
+    let call = Call {
+        name: name.clone(),
+        step: &step,
+        arguments: resolved.as_ref(),
+        absent: &[],
+        boundary: None,
+        origin: Origin::Local,
+        on_exit: false,
+        flag: None,
+        step_variable: None,
+    };
+    let halted = match pass.execute(&call) {
+        Err(Halt::Error(message)) => Some(format!("error in entry template execution: {message}")),
+        Err(Halt::Depth) => Some("error in entry template execution: Maximum recursion depth exceeded".to_owned()),
+        Err(Halt::Parallelism) | Ok(_) => None,
+    };
+    if let Some(message) = halted {
+        return Some((WorkflowPhase::Error, message));
+    }
+    let root = pass.nodes.get(&name).filter(|it| it.is_fulfilled()).cloned();
+    let status = match &root {
+        None => WorkflowPhase::Running,
+        Some(root) => phase_of(root),
+    };
+    publish_status(pass, status);
+    let mut waiting = root.is_none();
+    for (hook_id, hook) in spec.hooks.iter().flatten().filter(|(name, _)| *name != EXIT) {
+        match pass.run_workflow_hook(hook, &hook_name(&name, hook_id), false) {
+            Ok(done) => waiting |= !done,
+            Err(message) => return Some((WorkflowPhase::Error, format!("error in hook {hook_id}: {message}"))),
+        }
+    }
+    let root = root.filter(|_| !waiting)?;
+    let exit = exit_hook(&spec.hooks, spec.on_exit.as_deref());
+    let mut phase = status;
+    let mut message = root.message().to_owned();
+    if phase != WorkflowPhase::Succeeded
+        && let Some(strategy) = pass.shutdown()
+    {
+        message = format!("Stopped with strategy '{strategy}'");
+    }
+    if phase == WorkflowPhase::Succeeded {
+        message = String::new();
+    }
+    if let Some(exit) = exit.filter(|_| pass.may_execute(true)) {
+        let exit_name = on_exit_name(&name);
+        match pass.run_workflow_hook(&exit, &exit_name, true) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => return Some((WorkflowPhase::Error, format!("error in exit template execution : {error}"))),
+        }
+        // A failed exit handler makes a failure of a success.
+        if let Some(node) = pass.named(&exit_name).filter(|it| it.phase().is_failed())
+            && phase == WorkflowPhase::Succeeded
+        {
+            phase = phase_of(node);
+            message = node.message().to_owned();
+        }
+    }
+    Some((phase, message))
+}
+
+/// The entrypoint's arguments with the globals in place.
+fn resolved_arguments(pass: &Pass<'_>) -> Option<crate::api::Arguments> {
+    let arguments = pass.compiled.spec.arguments.as_ref()?;
+    let mut arguments = arguments.clone();
+    for it in &mut arguments.parameters {
+        if let Some(Some(value)) = pass.globals.get(&format!("workflow.parameters.{}", it.name)) {
+            it.value = Some(value.as_str().into());
+        }
+    }
+    Some(arguments)
+}
+
+fn exit_hook(
+    hooks: &Option<std::collections::BTreeMap<String, LifecycleHook>>,
+    on_exit: Option<&str>,
+) -> Option<LifecycleHook> {
+    let hook = hooks.as_ref().and_then(|it| it.get(EXIT)).cloned();
+    hook.or_else(|| {
+        let template = on_exit.filter(|it| !it.is_empty())?;
+        Some(LifecycleHook { template: Some(template.to_owned()), ..LifecycleHook::default() })
+    })
+}
+
+fn publish_status(pass: &mut Pass<'_>, status: WorkflowPhase) {
+    let failures = status.is_completed().then(|| scope::failures(pass));
+    let globals: &mut Scope = Rc::make_mut(&mut pass.globals);
+    globals.set("workflow.status", status.as_str());
+    if let Some(failures) = failures {
+        globals.set("workflow.failures", failures);
+    }
+}
+
+/// What a workflow comes to when its root node came to this.
+fn phase_of(node: &NodeStatus) -> WorkflowPhase {
+    match node.phase() {
+        NodePhase::Failed => WorkflowPhase::Failed,
+        NodePhase::Error => WorkflowPhase::Error,
+        _ => WorkflowPhase::Succeeded,
+    }
+}
+
+fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
+    let workflow = pass.world.workflow;
+    enter(change, workflow, WorkflowPhase::Running, pass.now);
+    if workflow.metadata.annotation(ANNOTATION_POD_NAME_FORMAT).is_none() {
+        change.annotations.insert(ANNOTATION_POD_NAME_FORMAT.to_owned(), "v2".to_owned());
+    }
+    if let Some(spec) = &pass.compiled.stored {
+        change.stored_workflow_template_spec = Some(Box::new((**spec).clone()));
+    }
+    if let Some(reference) = &workflow.spec.workflow_template_ref {
+        let cluster = reference.cluster_scope == Some(true);
+        let label = if cluster { LABEL_CLUSTER_WORKFLOW_TEMPLATE } else { LABEL_WORKFLOW_TEMPLATE };
+        change.labels.insert(label.to_owned(), reference.name.clone());
+    }
+    if let Some(metadata) = &pass.compiled.spec.workflow_metadata {
+        let text = |it: &crate::api::AnyString| {
+            pass.globals.render(it.as_str(), super::vars::How::Keep).unwrap_or_else(|_| it.0.clone())
+        };
+        change.labels.extend(metadata.labels.iter().flatten().map(|(key, it)| (key.clone(), text(it))));
+        change.annotations.extend(metadata.annotations.iter().flatten().map(|(key, it)| (key.clone(), text(it))));
+        for (key, from) in metadata.labels_from.iter().flatten() {
+            match pass.globals.eval(&from.expression) {
+                Ok(value) => {
+                    change.labels.insert(key.clone(), crate::api::AnyString::of(&value).0);
+                }
+                Err(error) => plan.note(Note::warning("WorkflowFailed", format!("label {key}: {error}"))),
+            }
+        }
+    }
+    plan.note(Note::normal("WorkflowRunning", "Workflow Running"));
+}
+
+fn enter(change: &mut StatusChange, workflow: &Workflow, phase: WorkflowPhase, now: Timestamp) {
+    change.phase = Some(phase);
+    change.labels.insert(LABEL_PHASE.to_owned(), phase.as_str().to_owned());
+    if workflow.metadata.label(LABEL_COMPLETED).is_none() {
+        change.labels.insert(LABEL_COMPLETED.to_owned(), "false".to_owned());
+    }
+    if workflow.status.started_at.is_none() {
+        change.started_at = Some(now.into());
+    }
+}
+
+fn complete(
+    change: &mut StatusChange,
+    plan: &mut WorkflowPlan,
+    workflow: &Workflow,
+    phase: WorkflowPhase,
+    message: &str,
+    now: Timestamp,
+) {
+    change.phase = Some(phase);
+    change.finished_at = Some(now.into());
+    if workflow.status.message.as_deref().unwrap_or_default() != message {
+        change.message = Some(message.to_owned());
+    }
+    change.labels.insert(LABEL_PHASE.to_owned(), phase.as_str().to_owned());
+    change.labels.insert(LABEL_COMPLETED.to_owned(), "true".to_owned());
+    set_condition(change, workflow, CONDITION_COMPLETED, "True");
+    plan.note(match phase {
+        WorkflowPhase::Succeeded => Note::normal("WorkflowSucceeded", "Workflow completed"),
+        _ => Note::warning("WorkflowFailed", message),
+    });
+}
+
+fn set_condition(change: &mut StatusChange, workflow: &Workflow, kind: &str, status: &str) {
+    let mut all = change.conditions.take().unwrap_or_else(|| workflow.status.conditions.clone());
+    match all.iter_mut().find(|it| it.kind == kind) {
+        Some(it) => it.status = status.to_owned(),
+        None => all.push(Condition { kind: kind.to_owned(), status: status.to_owned(), message: None }),
+    }
+    change.conditions = (all != workflow.status.conditions).then_some(all);
+}
+
+/// When a workflow that ended at `finished` is to be deleted.
+fn ttl(compiled: &Compiled, phase: WorkflowPhase, finished: Timestamp) -> Option<Timestamp> {
+    let strategy = compiled.spec.ttl_strategy?;
+    let own = match phase {
+        WorkflowPhase::Succeeded => strategy.seconds_after_success,
+        WorkflowPhase::Failed => strategy.seconds_after_failure,
+        _ => None,
+    };
+    let seconds = own.or(strategy.seconds_after_completion)?;
+    Some(time::after(finished, std::time::Duration::from_secs(seconds.max(0).unsigned_abs())))
+}
+
+/// Steps that still run are stopped, then the executor forgets them; in the end the workflow goes.
+fn after_completion(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> WorkflowPlan {
+    let mut plan = WorkflowPlan::default();
+    let active = world.steps.iter().filter(|(_, state)| state.is_active());
+    for (id, _) in active {
+        plan.effect(Effect::Stop { node_id: id.clone() });
+    }
+    if !world.steps.is_empty() && plan.actions.is_empty() {
+        plan.effect(Effect::Release);
+    }
+    let status = &world.workflow.status;
+    let finished = status.finished_at.map_or(now, Time::timestamp);
+    match ttl(compiled, status.phase, finished) {
+        Some(due) if due <= now => {
+            let workflow = world.workflow;
+            let mut object = Object::new(&Workflow::gvk(), Some(workflow.namespace()), workflow.name());
+            object.set(&["metadata", "uid"], workflow.uid());
+            plan.push(Change::delete(&object));
+        }
+        Some(due) => plan.wake_at(due),
+        None => {}
+    }
+    plan
+}

@@ -1,0 +1,182 @@
+//! What a pass sees and what it changes.
+
+use std::collections::BTreeMap;
+
+use argo_core::{Change, Object, Patch, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{compile::References, step::StepState};
+use crate::api::{Condition, NodeStatus, Outputs, Template, Workflow, WorkflowPhase, WorkflowSpec};
+
+/// What a pass sees.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The workflow as it was read.
+    pub workflow: &'a Workflow,
+    /// What the executor knows of its steps, by node id.
+    pub steps: &'a BTreeMap<String, StepState>,
+    /// Templates and ConfigMaps of the cluster.
+    pub references: &'a dyn References,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("workflow", &self.workflow.name())
+            .field("steps", self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a pass changes of a workflow: only what differs from what was read, so that its size, and
+/// that of the write, grow with what happened and not with the graph.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatusChange {
+    /// New phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<WorkflowPhase>,
+    /// When it first ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// New message; empty text clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// `done/all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// Nodes that are new or changed, whole, by id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, NodeStatus>,
+    /// Templates used for the first time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stored_templates: BTreeMap<String, Template>,
+    /// The spec that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_workflow_template_spec: Option<Box<WorkflowSpec>>,
+    /// Global outputs, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
+    /// Conditions, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Condition>>,
+    /// Labels of the workflow to set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the workflow to set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl StatusChange {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Changes `workflow`, as the write would.
+    pub fn apply_to(&self, workflow: &mut Workflow) {
+        let status = &mut workflow.status;
+        if let Some(phase) = self.phase {
+            status.phase = phase;
+        }
+        status.started_at = self.started_at.or(status.started_at);
+        status.finished_at = self.finished_at.or(status.finished_at);
+        if let Some(message) = &self.message {
+            status.message = (!message.is_empty()).then(|| message.clone());
+        }
+        if let Some(progress) = &self.progress {
+            status.progress = Some(progress.clone());
+        }
+        for (id, node) in &self.nodes {
+            status.nodes.insert(id.clone(), node.clone());
+        }
+        for (key, template) in &self.stored_templates {
+            status.stored_templates.insert(key.clone(), template.clone());
+        }
+        if let Some(spec) = &self.stored_workflow_template_spec {
+            status.stored_workflow_template_spec = Some((**spec).clone());
+        }
+        if let Some(outputs) = &self.outputs {
+            status.outputs = Some(outputs.clone());
+        }
+        if let Some(conditions) = &self.conditions {
+            status.conditions.clone_from(conditions);
+        }
+        workflow.metadata.labels.extend(self.labels.clone());
+        workflow.metadata.annotations.extend(self.annotations.clone());
+    }
+
+    /// The merge patch of this change against `read`.
+    ///
+    /// # Errors
+    /// When a value has no JSON form.
+    pub fn merge_patch(&self, read: &Workflow) -> Result<Value, serde_json::Error> {
+        let mut status = Map::new();
+        let mut set = |key: &str, value: Value| {
+            if !value.is_null() {
+                status.insert(key.to_owned(), value);
+            }
+        };
+        set("phase", serde_json::to_value(self.phase)?);
+        set("startedAt", serde_json::to_value(self.started_at)?);
+        set("finishedAt", serde_json::to_value(self.finished_at)?);
+        set("progress", serde_json::to_value(&self.progress)?);
+        set("outputs", serde_json::to_value(&self.outputs)?);
+        set("conditions", serde_json::to_value(&self.conditions)?);
+        set("storedWorkflowTemplateSpec", serde_json::to_value(&self.stored_workflow_template_spec)?);
+        if !self.stored_templates.is_empty() {
+            set("storedTemplates", serde_json::to_value(&self.stored_templates)?);
+        }
+        let mut nodes = Map::new();
+        for (id, node) in &self.nodes {
+            let new = serde_json::to_value(node)?;
+            let patch = match read.status.nodes.get(id) {
+                Some(old) => argo_merge::merge_patch::diff(&serde_json::to_value(old)?, &new),
+                None => new,
+            };
+            nodes.insert(id.clone(), patch);
+        }
+        if !nodes.is_empty() {
+            set("nodes", nodes.into());
+        }
+        if let Some(message) = &self.message {
+            // A cleared message goes away: null removes in a merge patch.
+            status.insert("message".into(), if message.is_empty() { Value::Null } else { message.clone().into() });
+        }
+        let mut patch = Map::new();
+        if !status.is_empty() {
+            patch.insert("status".into(), status.into());
+        }
+        let mut meta = Map::new();
+        if !self.labels.is_empty() {
+            meta.insert("labels".into(), json!(self.labels));
+        }
+        if !self.annotations.is_empty() {
+            meta.insert("annotations".into(), json!(self.annotations));
+        }
+        if !meta.is_empty() {
+            patch.insert("metadata".into(), meta.into());
+        }
+        Ok(patch.into())
+    }
+
+    /// The write of this change on `object`, guarded by the version `read` was read at.
+    ///
+    /// # Errors
+    /// When a value has no JSON form.
+    pub fn change(&self, object: &Object, read: &Workflow) -> Result<Change, serde_json::Error> {
+        let version = object.resource_version();
+        Ok(Change::Patch {
+            target: object.reference(),
+            patch: Patch::merge(self.merge_patch(read)?),
+            subresource: None,
+            resource_version: (!version.is_empty()).then(|| version.to_owned()),
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! [`Executor`]: who carries out the steps.
+//!
+//! | implementation | what a step is | for |
+//! |---|---|---|
+//! | [`ProcessExecutor`](process::ProcessExecutor) (feature `process`) | a local process | one machine, examples, CI |
+//! | [`ScriptedExecutor`] | a line in a script | tests and simulations |
+
+#[cfg(feature = "process")]
+pub mod process;
+pub mod scripted;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use argo_core::{Category, Failure, ObjectKey, Timestamp};
+
+use crate::engine::{StepRequest, StepState};
+
+#[cfg(feature = "process")]
+pub use process::ProcessExecutor;
+pub use scripted::ScriptedExecutor;
+
+/// Carries out steps. The controller calls `start` and `stop` as often as it likes, and reads the
+/// result by `observe`; it never waits for a step.
+///
+/// Contract:
+/// - `start` is idempotent by node id: a step that was started, is running or has ended is left alone.
+///   A step whose process is gone without a result (the machine went down) is started again, from a
+///   clean working directory.
+/// - What was observed as finished stays finished, over restarts too, until `release`.
+/// - `observe` answers from memory. A step that it does not name is unknown: the engine starts it.
+/// - Every change of an answer of `observe` is announced to [`Wake`].
+/// - A step that the implementation can not do is [`StepState::Finished`] with phase Error and a message
+///   that names the field, never silence.
+#[async_trait::async_trait]
+pub trait Executor: Send + Sync + fmt::Debug {
+    /// Starts a step, unless it was started before. `now` is the clock's time.
+    ///
+    /// # Errors
+    /// When it could not be tried; the controller comes back with backoff.
+    async fn start(&self, step: &StepRequest, now: Timestamp) -> Result<(), ExecutorError>;
+
+    /// Ends a step: politely first, then by force. A step that is over or unknown is left alone.
+    ///
+    /// # Errors
+    /// When it could not be tried.
+    async fn stop(&self, workflow: &WorkflowId, node_id: &str) -> Result<(), ExecutorError>;
+
+    /// What is known of the steps of a workflow, by node id.
+    fn observe(&self, workflow: &WorkflowId) -> BTreeMap<String, StepState>;
+
+    /// The workflows of this name that it knows steps of.
+    fn workflows(&self, key: &ObjectKey) -> Vec<WorkflowId>;
+
+    /// Forgets the steps of a workflow that is over.
+    ///
+    /// # Errors
+    /// When it could not be tried.
+    async fn release(&self, workflow: &WorkflowId) -> Result<(), ExecutorError>;
+
+    /// Called when the controller ends: what must not outlive it is ended.
+    async fn shutdown(&self) {}
+
+    /// Where to announce that an answer of `observe` changed. Called once, before anything else.
+    fn announce_to(&self, wake: Wake);
+}
+
+/// Tells the controller to look at a workflow again.
+pub type Wake = Arc<dyn Fn(&ObjectKey) + Send + Sync>;
+
+/// Names one workflow, not a later one of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkflowId {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Uid.
+    pub uid: String,
+}
+
+impl WorkflowId {
+    /// The workflow of a step.
+    #[must_use]
+    pub fn of(step: &StepRequest) -> Self {
+        Self { key: step.workflow.clone(), uid: step.workflow_uid.clone() }
+    }
+}
+
+/// An executor that could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("step {node}: {message}")]
+pub struct ExecutorError {
+    /// Id of the node, or the workflow's name.
+    pub node: String,
+    /// What went wrong.
+    pub message: String,
+    /// The kind of failure.
+    pub category: Category,
+}
+
+impl Failure for ExecutorError {
+    fn category(&self) -> Category {
+        self.category
+    }
+}

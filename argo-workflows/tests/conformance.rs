@@ -1,0 +1,186 @@
+//! Recorded upstream runs and upstream's example manifests, where they are at hand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use argo_workflows::{
+    api::{NodeType, Workflow},
+    engine::StepResult,
+    executor::scripted::{Script, ScriptedExecutor},
+    testing::Run,
+};
+use serde_json::{Value, json};
+
+fn data() -> Option<PathBuf> {
+    let given = std::env::var_os("ARGO_CONFORMANCE").map(PathBuf::from);
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance");
+    let found = given.unwrap_or(root);
+    if found.join("workflows").is_dir() {
+        return Some(found);
+    }
+    eprintln!("skipped: no conformance data (set ARGO_CONFORMANCE)");
+    None
+}
+
+/// Recorded runs that differ, and why.
+const DIFFERENT: &[(&str, &str)] = &include!("conformance_differences.in");
+
+/// Normalises a workflow as the recordings are.
+fn normal(workflow: &Workflow) -> Value {
+    let name = workflow.name();
+    let status = &workflow.status;
+    let of = |id: &str| status.nodes.get(id).map_or_else(|| format!("?{id}"), |it| it.name.clone());
+    let text = |text: &str| {
+        let mut text = text.to_owned();
+        for node in status.nodes.values().filter(|it| it.id != name) {
+            text = text.replace(&node.id, &format!("ID({})", node.name));
+        }
+        text
+    };
+    let mut nodes = serde_json::Map::new();
+    for node in status.nodes.values() {
+        let sorted = |ids: &[String]| ids.iter().map(|it| of(it)).collect::<BTreeSet<_>>();
+        let mut json = serde_json::to_value(node).unwrap();
+        let map = json.as_object_mut().unwrap();
+        for gone in ["id", "name", "startedAt", "finishedAt", "progress", "boundaryID", "hostNodeName"] {
+            map.remove(gone);
+        }
+        if let Some(boundary) = &node.boundary_id {
+            map.insert("boundary".into(), of(boundary).into());
+        }
+        map.insert("children".into(), json!(sorted(&node.children)));
+        map.insert("outboundNodes".into(), json!(sorted(&node.outbound_nodes)));
+        if let Some(message) = &node.message {
+            map.insert("message".into(), text(message).into());
+        }
+        nodes.insert(node.name.clone(), json);
+    }
+    json!({
+        "phase": status.phase.as_str(),
+        "message": text(status.message.as_deref().unwrap_or_default()),
+        "progress": status.progress,
+        "outputs": status.outputs,
+        "conditions": status.conditions,
+        "nodes": nodes,
+    })
+}
+
+/// A step ends as the recording says its node did.
+fn replay(recorded: &Value) -> ScriptedExecutor {
+    let nodes = recorded["nodes"].clone();
+    ScriptedExecutor::new().otherwise(move |step| {
+        let Some(node) = nodes.get(&step.node_name) else {
+            return Script::ends(StepResult::error("not recorded"));
+        };
+        let outputs = &node["outputs"];
+        let mut result = StepResult {
+            phase: serde_json::from_value(node["phase"].clone()).unwrap(),
+            message: node["message"].as_str().unwrap_or_default().to_owned(),
+            exit_code: outputs["exitCode"].as_str().and_then(|it| it.parse().ok()),
+            result: outputs["result"].as_str().map(str::to_owned),
+            artifacts: serde_json::from_value(outputs["artifacts"].clone()).unwrap_or_default(),
+            ..StepResult::default()
+        };
+        for it in outputs["parameters"].as_array().into_iter().flatten() {
+            if let Some(value) = it["value"].as_str() {
+                result.parameters.insert(it["name"].as_str().unwrap().to_owned(), value.to_owned());
+            }
+        }
+        Script::ends(result)
+    })
+}
+
+fn difference(ours: &Value, theirs: &Value) -> Option<String> {
+    for field in ["phase", "message", "progress", "outputs", "conditions"] {
+        if ours[field] != theirs[field] {
+            return Some(format!("{field}: {} instead of {}; {}", ours[field], theirs[field], ours["message"]));
+        }
+    }
+    let (ours, theirs) = (ours["nodes"].as_object()?, theirs["nodes"].as_object()?);
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for name in names {
+        let (Some(a), Some(b)) = (ours.get(name), theirs.get(name)) else {
+            return Some(format!("node {name}: {}", if ours.contains_key(name) { "too many" } else { "missing" }));
+        };
+        let fields: BTreeSet<&String> = a.as_object()?.keys().chain(b.as_object()?.keys()).collect();
+        for field in fields {
+            if a.get(field) != b.get(field) {
+                return Some(format!("node {name}: {field}: {:?} instead of {:?}", a.get(field), b.get(field)));
+            }
+        }
+    }
+    None
+}
+
+fn run(manifest: &str, recorded: &Value) -> Result<(), String> {
+    let objects = argo_lang::yaml::decode_all(manifest).map_err(|it| it.to_string())?;
+    let workflow = objects.iter().find(|it| it["kind"] == "Workflow").ok_or("no workflow")?;
+    let mut workflow = workflow.clone();
+    workflow["metadata"]["name"] = "WF".into();
+    workflow["metadata"]["namespace"] = "NS".into();
+    workflow["metadata"]["uid"] = "UID".into();
+    let mut it = Run::value(workflow).with(replay(recorded));
+    for object in &objects {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let spec = || serde_json::from_value(object["spec"].clone()).map(std::sync::Arc::new);
+        match object["kind"].as_str() {
+            Some("WorkflowTemplate") => {
+                it.catalog.templates.insert(name, spec().map_err(|it| it.to_string())?);
+            }
+            Some("ConfigMap") => {
+                let data: BTreeMap<String, String> =
+                    serde_json::from_value(object["data"].clone()).map_err(|it| it.to_string())?;
+                it.catalog.config_maps.insert(name, data);
+            }
+            _ => {}
+        }
+    }
+    for _ in 0..1000 {
+        if !it.settle() {
+            return Err("does not come to rest".to_owned());
+        }
+        if it.is_over() || !it.wait() {
+            break;
+        }
+    }
+    match difference(&normal(&it.workflow), recorded) {
+        Some(difference) => Err(difference),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn recorded_runs_give_the_same_graphs() {
+    let Some(data) = data() else { return };
+    let root = data.join("workflows");
+    let mut files: Vec<_> = std::fs::read_dir(root.join("expected")).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    let mut passed = 0;
+    let mut faults = Vec::new();
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let expected: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let Some([recorded]) = expected["workflows"].as_array().map(Vec::as_slice) else { continue };
+        let manifest = std::fs::read_to_string(root.join("manifests").join(&name)).unwrap();
+        let known = DIFFERENT.iter().find(|it| it.0 == name);
+        match (run(&manifest, recorded), known) {
+            (Ok(()), None) => passed += 1,
+            (Ok(()), Some(_)) => faults.push(format!("{name}: is listed as different and is not")),
+            (Err(_), Some(_)) => {}
+            (Err(error), None) => faults.push(format!("{name}: {error}")),
+        }
+    }
+    println!("{passed} recorded runs are the same, {} are listed as different", DIFFERENT.len());
+    assert!(faults.is_empty(), "{passed} pass; {} do not:\n{}", faults.len(), faults.join("\n"));
+    assert!(passed > 60);
+}
+
+#[test]
+fn node_types_of_newer_versions_are_kept() {
+    let node: argo_workflows::api::NodeStatus =
+        serde_json::from_value(json!({"id": "a", "name": "a", "displayName": "a", "type": "New"})).unwrap();
+    assert_eq!(node.kind, NodeType::Other("New".into()));
+    assert_eq!(serde_json::to_value(&node).unwrap()["type"], "New");
+}

@@ -1,0 +1,212 @@
+//! The controller on the embedded Kubernetes.
+
+use std::{sync::Arc, time::Duration};
+
+use argo_core::{
+    Change, Clock, Object, ObjectKey, Resource,
+    runtime::{Context, Shutdown},
+};
+use argo_embedded::Cluster;
+use argo_workflows::{
+    api::{Workflow, crds},
+    controller::Controller,
+    executor::{Executor, ProcessExecutor, ScriptedExecutor, scripted::Script},
+};
+use serde_json::{Value, json};
+
+struct World {
+    cluster: Cluster,
+    context: Context,
+}
+
+fn world(clock: Clock) -> World {
+    let cluster = Cluster::builder().clock(clock.clone()).build().unwrap();
+    cluster.install_crds(&crds()).unwrap();
+    let context = Context::builder(cluster.client()).clock(clock).build();
+    World { cluster, context }
+}
+
+fn start(context: &Context, executor: Arc<dyn Executor>) -> (Shutdown, tokio::task::JoinHandle<()>) {
+    let shutdown = Shutdown::new();
+    let controller = Controller::builder(context.clone()).executor(executor).build().unwrap();
+    let running = tokio::spawn(controller.run(shutdown.clone()));
+    (shutdown, running)
+}
+
+async fn until(context: &Context, name: &str, holds: impl Fn(&Object) -> bool) -> Object {
+    let cache = context.cache_of::<Workflow>();
+    let mut events = cache.subscribe();
+    let watch = async {
+        loop {
+            let event = events.recv().await.expect("the cache goes on");
+            if let Some(object) = event.new.filter(|it| it.name() == name && holds(it)) {
+                return (*object).clone();
+            }
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(60), watch).await;
+    found.unwrap_or_else(|_| {
+        panic!("{name} does not get there: {:?}", cache.get(&ObjectKey::new(Some("default"), name)))
+    })
+}
+
+fn ended(object: &Object) -> bool {
+    object.label("workflows.argoproj.io/completed") == Some("true")
+}
+
+async fn create(context: &Context, name: &str, spec: Value) {
+    let object = Object::new(&Workflow::gvk(), Some("default"), name).with(&["spec"], spec);
+    context.applier().apply(&Change::create(object)).await.unwrap();
+}
+
+fn build_test() -> Value {
+    json!({
+        "entrypoint": "build-test",
+        "templates": [
+            {"name": "build-test", "dag": {"tasks": [
+                {"name": "checkout", "template": "run-step", "arguments": {"parameters": [{"name": "cmd", "value": "printf 'build:\\n\\techo built > out\\ntest:\\n\\tgrep built out\\n' > Makefile"}]}},
+                {"name": "build", "template": "run-step", "dependencies": ["checkout"], "arguments": {"parameters": [{"name": "cmd", "value": "make build"}]}},
+                {"name": "test", "template": "run-step", "dependencies": ["build"], "arguments": {"parameters": [{"name": "cmd", "value": "make test"}]}},
+                {"name": "publish", "template": "publish", "dependencies": ["test"]},
+            ]}},
+            {"name": "run-step", "inputs": {"parameters": [{"name": "cmd"}]},
+                "container": {"image": "golang:1.22", "command": ["sh", "-c"], "args": ["{{inputs.parameters.cmd}}"]}},
+            {"name": "publish", "outputs": {"parameters": [{"name": "tag", "valueFrom": {"path": "tag"}, "globalName": "tag"}]},
+                "script": {"image": "any", "command": ["sh"], "source": "echo v-{{workflow.name}} > tag"}},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn a_build_really_runs() {
+    let world = world(Clock::system());
+    let root = tempfile::tempdir().unwrap();
+    let executor = Arc::new(ProcessExecutor::open(root.path()).unwrap());
+    let (shutdown, running) = start(&world.context, executor);
+    create(&world.context, "build-1", build_test()).await;
+    let object = until(&world.context, "build-1", ended).await;
+    assert_eq!(object.text("/status/phase"), "Succeeded", "{object:?}");
+    assert_eq!(object.text("/status/outputs/parameters/0/value"), "v-build-1");
+    assert_eq!(object.text("/status/progress"), "4/4");
+    let text = object.value().to_string();
+    assert!(!text.contains("null"), "absent stays absent: {text}");
+    shutdown.cancel();
+    running.await.unwrap();
+    drop(world.cluster);
+}
+
+#[tokio::test]
+async fn a_controller_that_starts_again_goes_on_where_the_last_one_was() {
+    let world = world(Clock::system());
+    let root = tempfile::tempdir().unwrap();
+    let mut spec = build_test();
+    spec["templates"][0]["dag"]["tasks"][0]["arguments"]["parameters"][0]["value"] =
+        "echo once >> count; sleep 1; printf 'build:\\n\\techo built > out\\ntest:\\n\\tgrep built out\\n' > Makefile"
+            .into();
+    let mut config = argo_workflows::executor::process::Config::new(root.path()).keep();
+    config.kill_on_shutdown = false;
+    let executor = Arc::new(config.clone().open().unwrap());
+    let (shutdown, running) = start(&world.context, executor);
+    create(&world.context, "build-2", spec).await;
+    until(&world.context, "build-2", |it| {
+        it.value().to_string().contains("\"Running\",\"startedAt\"") || it.text("/status/phase") == "Running"
+    })
+    .await;
+    // Killed, not stopped: nothing is said to anybody.
+    running.abort();
+    drop(shutdown);
+    let executor = Arc::new(config.open().unwrap());
+    let (shutdown, running) = start(&world.context, executor.clone());
+    let object = until(&world.context, "build-2", ended).await;
+    assert_eq!(object.text("/status/phase"), "Succeeded", "{object:?}");
+    let count = root.path().join(object.uid()).join("workspace/count");
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "once\n");
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn scripted_steps_run_in_virtual_time() {
+    let world = world(Clock::virtual_at("2026-01-01T00:00:00Z".parse().unwrap()));
+    let executor = Arc::new(ScriptedExecutor::new().on("test", Script::exits(2)));
+    let (shutdown, running) = start(&world.context, executor.clone());
+    create(&world.context, "scripted", build_test()).await;
+    let object = until(&world.context, "scripted", ended).await;
+    assert_eq!(object.text("/status/phase"), "Failed");
+    assert_eq!(executor.started().len(), 3);
+    create(
+        &world.context,
+        "waits",
+        json!({"entrypoint": "w", "templates": [{"name": "w", "suspend": {"duration": "50s"}}]}),
+    )
+    .await;
+    let object = until(&world.context, "waits", ended).await;
+    assert_eq!(object.text("/status/phase"), "Succeeded");
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_objects_end_with_a_message_and_do_not_stop_the_others() {
+    let world = world(Clock::virtual_at("2026-01-01T00:00:00Z".parse().unwrap()));
+    let (shutdown, running) = start(&world.context, Arc::new(ScriptedExecutor::new()));
+    create(&world.context, "bad", json!({"entrypoint": ["no"], "templates": 7})).await;
+    create(
+        &world.context,
+        "missing",
+        json!({"entrypoint": "main", "templates": [{"name": "main", "steps": [[{"name": "a", "template": "gone"}]]}]}),
+    )
+    .await;
+    create(&world.context, "good", build_test()).await;
+    let object = until(&world.context, "bad", ended).await;
+    assert_eq!(object.text("/status/phase"), "Failed");
+    assert!(object.text("/status/message").starts_with("cannot unmarshall spec: "), "{object:?}");
+    let object = until(&world.context, "missing", ended).await;
+    assert_eq!(
+        object.text("/status/message"),
+        "invalid spec: templates.main.steps[0].a template name 'gone' undefined"
+    );
+    let object = until(&world.context, "good", ended).await;
+    assert_eq!(object.text("/status/phase"), "Succeeded");
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn terminating_and_deleting_leave_no_process_behind() {
+    let world = world(Clock::system());
+    let root = tempfile::tempdir().unwrap();
+    let executor = Arc::new(ProcessExecutor::open(root.path()).unwrap());
+    let (shutdown, running) = start(&world.context, executor.clone());
+    let sleeper = json!({"entrypoint": "s", "templates": [{"name": "s", "container": {"image": "any", "command": ["sh", "-c", "echo $$ > pid; sleep 1000"]}}]});
+    for (name, delete) in [("terminated", false), ("deleted", true)] {
+        create(&world.context, name, sleeper.clone()).await;
+        let object = until(&world.context, name, |it| it.text("/status/conditions/0/status") == "True").await;
+        let pid = root.path().join(object.uid()).join("workspace/pid");
+        let pid = loop {
+            match std::fs::read_to_string(&pid) {
+                Ok(text) if text.ends_with('\n') => break text,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let change = if delete {
+            Change::delete(&object)
+        } else {
+            Change::merge(object.reference(), json!({"spec": {"shutdown": "Terminate"}}))
+        };
+        world.context.applier().apply(&change).await.unwrap();
+        let process = std::path::PathBuf::from(format!("/proc/{}", pid.trim()));
+        let gone = async {
+            while process.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the process ends");
+        if !delete {
+            let object = until(&world.context, name, ended).await;
+            assert_eq!(object.text("/status/message"), "Stopped with strategy 'Terminate'");
+        }
+    }
+    shutdown.cancel();
+    running.await.unwrap();
+}

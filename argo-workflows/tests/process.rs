@@ -1,0 +1,218 @@
+//! Steps as local processes.
+
+use std::{path::Path, time::Duration};
+
+use argo_core::Timestamp;
+use argo_workflows::{
+    api::NodePhase,
+    engine::{StepRequest, StepResult, StepState},
+    executor::{
+        Executor, ProcessExecutor, WorkflowId,
+        process::{Config, Image},
+    },
+};
+use serde_json::{Value, json};
+
+fn step(node: &str, template: Value) -> StepRequest {
+    serde_json::from_value(json!({
+        "workflow": {"namespace": "default", "name": "wf"}, "workflowUid": "uid-1",
+        "nodeId": format!("wf-{node}"), "nodeName": format!("wf.{node}"), "podName": format!("wf-run-{node}"),
+        "template": template, "includeResult": true, "onExit": false,
+    }))
+    .unwrap()
+}
+
+fn shell(node: &str, script: &str) -> StepRequest {
+    step(node, json!({"name": "run", "container": {"image": "any", "command": ["sh", "-c", script]}}))
+}
+
+async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let patience = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), patience).await.expect("it happens within half a minute")
+}
+
+async fn result(executor: &ProcessExecutor, step: &StepRequest) -> StepResult {
+    let id = WorkflowId::of(step);
+    until(|| match executor.observe(&id).get(&step.node_id) {
+        Some(StepState::Finished(result)) => Some(result.clone()),
+        _ => None,
+    })
+    .await
+}
+
+async fn run(executor: &ProcessExecutor, step: &StepRequest) -> StepResult {
+    executor.start(step, Timestamp::UNIX_EPOCH).await.unwrap();
+    result(executor, step).await
+}
+
+#[tokio::test]
+async fn output_exit_code_and_parameters_come_back() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    let mut it = shell("a", "echo one; echo two; echo err >&2; echo v1 > tag");
+    it.template.outputs =
+        serde_json::from_value(json!({"parameters": [{"name": "tag", "valueFrom": {"path": "tag"}}]})).unwrap();
+    let result = run(&executor, &it).await;
+    assert_eq!((result.phase, result.exit_code), (NodePhase::Succeeded, Some(0)));
+    assert_eq!(result.result.as_deref(), Some("one\ntwo"));
+    assert_eq!(result.parameters["tag"], "v1");
+    assert!(executor.logs(&WorkflowId::of(&it), "wf-a").unwrap().contains("err"));
+    // The next step finds what the first one left.
+    let result = run(&executor, &shell("b", "cat tag; exit 3")).await;
+    assert_eq!(
+        (result.phase, result.exit_code, result.message.as_str()),
+        (NodePhase::Failed, Some(3), "main: Error (exit code 3)")
+    );
+    assert_eq!(result.result.as_deref(), Some("v1"));
+}
+
+#[tokio::test]
+async fn a_script_runs_from_a_file_and_sees_only_its_environment() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = Config::new(root.path()).env("SHARED", "yes").open().unwrap();
+    let it = step(
+        "a",
+        json!({"name": "run", "script": {"image": "any", "command": ["sh"], "source": "env | cut -d= -f1 | sort | tr '\\n' ' '; echo $X",
+            "env": [{"name": "X", "value": "$(SHARED)!"}]}}),
+    );
+    let result = run(&executor, &it).await.result.unwrap();
+    assert!(result.ends_with("yes!"), "{result}");
+    assert!(!result.contains("CARGO"), "{result}");
+    assert!(result.contains("ARGO_NODE_ID") && result.contains("HOME"), "{result}");
+}
+
+#[tokio::test]
+async fn starting_twice_is_starting_once() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    let it = shell("a", "echo x >> count; sleep 0.2");
+    executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+    executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+    result(&executor, &it).await;
+    executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+    let count = executor.workspace(&WorkflowId::of(&it)).join("count");
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
+}
+
+#[tokio::test]
+async fn what_it_can_not_do_is_an_error_that_names_the_field() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    let cases = [
+        (
+            json!({"container": {"image": "i", "command": ["x"], "volumeMounts": [{"name": "v"}]}}),
+            "container.volumeMounts is not supported by the process executor",
+        ),
+        (
+            json!({"container": {"image": "i"}}),
+            "container.command is required: nothing is known of the entrypoint of image 'i'",
+        ),
+        (
+            json!({"resource": {"action": "get"}}),
+            "templates of type resource are not supported by the process executor",
+        ),
+        (
+            json!({"container": {"image": "i", "command": ["true"]}, "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "../../etc/passwd"}}]}}),
+            "outputs.parameters.p: ../../etc/passwd: path '../../etc/passwd' leads out of the working directory",
+        ),
+        (
+            json!({"container": {"image": "i", "command": ["true"], "env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}}),
+            "container.env.S.valueFrom is not supported by the process executor",
+        ),
+    ];
+    for (i, (template, message)) in cases.into_iter().enumerate() {
+        let result = run(&executor, &step(&format!("s{i}"), template)).await;
+        assert_eq!((result.phase, result.message.as_str()), (NodePhase::Error, message));
+    }
+    let result =
+        run(&executor, &step("none", json!({"container": {"image": "i", "command": ["no-such-program"]}}))).await;
+    assert_eq!((result.phase, result.exit_code), (NodePhase::Failed, Some(64)));
+}
+
+#[tokio::test]
+async fn a_link_out_of_the_working_directory_is_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    let mut it = shell("a", "ln -s /etc/hostname out");
+    it.template.outputs =
+        serde_json::from_value(json!({"parameters": [{"name": "p", "valueFrom": {"path": "out"}}]})).unwrap();
+    let result = run(&executor, &it).await;
+    assert_eq!(result.phase, NodePhase::Error);
+    assert!(result.parameters.is_empty());
+}
+
+#[tokio::test]
+async fn stopping_ends_the_whole_process_group() {
+    let root = tempfile::tempdir().unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    let it = shell("a", "sleep 1000 & echo $! > child; wait");
+    executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+    let id = WorkflowId::of(&it);
+    let file = executor.workspace(&id).join("child");
+    let child = until(|| std::fs::read_to_string(&file).ok().filter(|it| it.ends_with('\n'))).await;
+    executor.stop(&id, &it.node_id).await.unwrap();
+    let result = result(&executor, &it).await;
+    assert_eq!((result.phase, result.exit_code), (NodePhase::Failed, Some(143)));
+    until(|| (!Path::new(&format!("/proc/{}", child.trim())).exists()).then_some(())).await;
+    executor.release(&id).await.unwrap();
+    assert!(!executor.workspace(&id).exists());
+}
+
+#[tokio::test]
+async fn a_step_survives_its_controller_and_its_result_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let it = shell("a", "sleep 0.5; echo done");
+    {
+        // Dropped without a word, as by kill -9: the process goes on.
+        let executor = ProcessExecutor::open(root.path()).unwrap();
+        executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+    let second = ProcessExecutor::open(root.path()).unwrap();
+    assert!(matches!(second.observe(&WorkflowId::of(&it))[&it.node_id], StepState::Running));
+    assert_eq!(result(&second, &it).await.result.as_deref(), Some("done"));
+    let third = ProcessExecutor::open(root.path()).unwrap();
+    assert!(
+        matches!(&third.observe(&WorkflowId::of(&it))[&it.node_id], StepState::Finished(it) if it.exit_code == Some(0))
+    );
+}
+
+#[tokio::test]
+async fn a_step_lost_with_its_machine_starts_again() {
+    let root = tempfile::tempdir().unwrap();
+    let it = shell("a", "echo again");
+    let dir = root.path().join("uid-1").join("wf-a");
+    std::fs::create_dir_all(&dir).unwrap();
+    // A record of a process that is not there, without an exit code.
+    let record = json!({"step": it, "pid": 999_999_999, "started": 1});
+    std::fs::write(dir.join("record"), record.to_string()).unwrap();
+    let executor = ProcessExecutor::open(root.path()).unwrap();
+    assert!(executor.observe(&WorkflowId::of(&it)).is_empty(), "unknown, so that the engine starts it");
+    assert_eq!(run(&executor, &it).await.result.as_deref(), Some("again"));
+}
+
+#[tokio::test]
+async fn endless_output_ends_the_step() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = Config::new(root.path());
+    config.max_log = 100_000;
+    let executor = config.open().unwrap();
+    let result = run(&executor, &shell("a", "while true; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done")).await;
+    assert_eq!((result.phase, result.message.as_str()), (NodePhase::Error, "output is longer than 100000 bytes"));
+}
+
+#[tokio::test]
+async fn images_bring_programs_and_entrypoints() {
+    let root = tempfile::tempdir().unwrap();
+    let image = Image { path: vec![], entrypoint: vec!["sh".into(), "-c".into()] };
+    let executor = Config::new(root.path().join("state")).image("tools:1", image).separate_workspaces().open().unwrap();
+    let it = step("a", json!({"container": {"image": "tools:1", "args": ["pwd"], "workingDir": "/src"}}));
+    let text = run(&executor, &it).await.result.unwrap();
+    assert!(text.ends_with("uid-1/wf-a/work/src"), "{text}");
+}
