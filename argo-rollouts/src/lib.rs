@@ -53,5 +53,6 @@ pub mod routers;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use api::crds;
 #[cfg(feature = "controller")]
 pub use controller::{BuildError, Builder, Controller};

@@ -7,7 +7,7 @@ use argo_core::{
     runtime::{Context, Shutdown},
 };
 use argo_embedded::{
-    Cluster, DeleteParams, ListFilter,
+    ClientOptions, Cluster, DeleteParams, ListFilter,
     simulator::{Behaviour, PodRule, SimulatorConfig},
 };
 use argo_rollouts::{Controller, api, metrics::Scripted};
@@ -258,5 +258,169 @@ async fn one_that_does_not_decode_says_so_and_others_go_on() {
         "{status:#}"
     );
     assert_eq!(stage.rollout()["status"]["phase"], "Healthy");
+    stage.end().await;
+}
+
+/// What the cluster came to, without times, versions, uids and random names.
+fn outcome(cluster: &Cluster) -> Vec<String> {
+    let direct = cluster.direct("test");
+    let get = |resource: &str| direct.list(resource, "default", &ListFilter::default()).expect("listed").items;
+    let rollout = &get("rollouts.argoproj.io")[0]["status"];
+    let mut lines = vec![format!(
+        "{} {} {} {} {}",
+        rollout["phase"], rollout["message"], rollout["currentStepIndex"], rollout["stableRS"], rollout["abort"]
+    )];
+    for (resource, field) in [
+        ("replicasets.apps", "/spec/replicas"),
+        ("analysisruns.argoproj.io", "/status/phase"),
+        ("services", "/spec/selector/rollouts-pod-template-hash"),
+    ] {
+        lines.extend(get(resource).iter().map(|it| format!("{} {:?}", it["metadata"]["name"], it.pointer(field))));
+    }
+    lines
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_is_killed_at_any_write_is_taken_up_by_the_next() {
+    let metrics = || Scripted::new().metric("error-rate", [0.01, 0.01, 0.9]);
+    let manifests = MANIFESTS.replace("replicas: 10", "replicas: 3").replace("setWeight: 20", "setWeight: 40");
+    let wanted = {
+        let cluster = cluster();
+        let (shutdown, task) = start(&cluster, cluster.client(), metrics());
+        cluster.apply_yaml(&manifests).expect("applied");
+        cluster.clock().sleep(Duration::from_secs(60)).await;
+        cluster.apply_yaml(&manifests.replace("shop:v1", "shop:v2")).expect("applied");
+        cluster.clock().sleep(Duration::from_secs(600)).await;
+        shutdown.cancel();
+        task.await.expect("ends");
+        outcome(&cluster)
+    };
+    assert!(wanted[0].contains("Degraded"), "{wanted:#?}");
+    for lost in [false, true] {
+        for write in (1..60).step_by(if lost { 11 } else { 7 }) {
+            let cluster = cluster();
+            let mut options = ClientOptions::named("doomed").cut_after_writes(write);
+            if lost {
+                options = options.lose_last_answer();
+            }
+            let (client, session) = cluster.client_with(options);
+            let (_, doomed) = start(&cluster, client, metrics());
+            cluster.apply_yaml(&manifests).expect("applied");
+            cluster.clock().sleep(Duration::from_secs(60)).await;
+            let mut next = None;
+            for image in ["shop:v2", "shop:v2"] {
+                if session.is_cut() && next.is_none() {
+                    doomed.abort();
+                    next = Some(start(&cluster, cluster.client(), metrics()));
+                    cluster.clock().sleep(Duration::from_secs(60)).await;
+                }
+                cluster.apply_yaml(&manifests.replace("shop:v1", image)).expect("applied");
+                cluster.clock().sleep(Duration::from_secs(600)).await;
+            }
+            let whole = !session.is_cut();
+            doomed.abort();
+            if let Some((shutdown, task)) = next {
+                shutdown.cancel();
+                task.await.expect("ends");
+            } else if !whole {
+                let (shutdown, task) = start(&cluster, cluster.client(), metrics());
+                cluster.clock().sleep(Duration::from_secs(600)).await;
+                shutdown.cancel();
+                task.await.expect("ends");
+            }
+            assert_eq!(outcome(&cluster), wanted, "killed at write {write}, answer lost: {lost}");
+            if whole {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_router_gets_the_weights_and_stable_stays_whole() {
+    let cluster = cluster();
+    let router = Arc::new(argo_rollouts::routers::Scripted::default());
+    let context = Context::builder(cluster.client()).clock(cluster.clock().clone()).build();
+    let controller = Controller::builder(context)
+        .metric_provider("test/scripted", Scripted::new().metric("error-rate", [0.01]))
+        .traffic_router("acme/mesh", router.clone())
+        .build()
+        .expect("valid");
+    let shutdown = Shutdown::new();
+    let task = tokio::spawn(controller.run(shutdown.clone()));
+    let routed = "trafficRouting: {plugins: {acme/mesh: {}}}\n      steps:";
+    let manifests = MANIFESTS.replacen("steps:", routed, 1);
+    cluster.apply_yaml(&manifests).expect("applied");
+    let stage = Stage { cluster, shutdown, task };
+    stage.wait(60).await;
+    assert_eq!(stage.rollout()["status"]["phase"], "Healthy", "{:#}", stage.rollout()["status"]);
+    stage.image("shop:v2");
+    stage.wait(30).await;
+    let status = stage.rollout()["status"].clone();
+    assert_eq!(status["canary"]["weights"]["canary"]["weight"], 20, "{status:#}");
+    assert_eq!((&status["updatedReplicas"], &status["replicas"]), (&json!(2), &json!(12)));
+    stage.wait(400).await;
+    let status = stage.rollout()["status"].clone();
+    assert_eq!(status["phase"], "Healthy", "{status:#}");
+    assert_eq!(router.weights(), [0, 20, 50, 100, 0]);
+    assert_eq!((stage.serving("shop", "shop:v2"), stage.serving("shop-canary", "shop:v2")), (10, 10));
+    // The old pods stayed for 30 s, then went.
+    let pods = stage.list("pods");
+    assert!(pods.iter().all(|it| it["spec"]["containers"][0]["image"] == "shop:v2"));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_replaced_when_a_restart_is_asked_for() {
+    let stage = Stage::begin(Scripted::new()).await;
+    let names = |stage: &Stage| {
+        let pods = stage.list("pods");
+        pods.iter().map(|it| it["metadata"]["name"].to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names(&stage);
+    stage.patch(json!({"spec": {"restartAt": argo_core::time::rfc3339(stage.cluster.clock().now())}}));
+    stage.wait(900).await;
+    let rollout = stage.rollout();
+    assert_eq!(rollout["status"]["restartedAt"], rollout["spec"]["restartAt"], "{:#}", rollout["status"]);
+    assert_eq!(rollout["status"]["phase"], "Healthy");
+    assert_eq!(names(&stage).intersection(&before).count(), 0);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_read_for_measuring_and_never_written() {
+    let cluster = cluster();
+    let (shutdown, task) = start(&cluster, cluster.client(), Scripted::new().metric("error-rate", [0.01]));
+    cluster
+        .apply_yaml(
+            r#"
+apiVersion: v1
+kind: Secret
+metadata: {name: token, namespace: default}
+data: {key: aHVzaC1odXNo}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisRun
+metadata: {name: good, namespace: default}
+spec:
+  args: [{name: token, valueFrom: {secretKeyRef: {name: token, key: key}}}]
+  metrics: [{name: error-rate, provider: {plugin: {test/scripted: {token: "{{args.token}}"}}}}]
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisRun
+metadata: {name: bad, namespace: default}
+spec:
+  args: [{name: token, valueFrom: {secretKeyRef: {name: token, key: other}}}]
+  metrics: [{name: error-rate, provider: {plugin: {test/scripted: {token: "{{args.token}}"}}}}]
+"#,
+        )
+        .expect("applied");
+    cluster.clock().sleep(Duration::from_secs(30)).await;
+    let stage = Stage { cluster, shutdown, task };
+    assert_eq!(stage.get("analysisruns.argoproj.io", "good")["status"]["phase"], "Successful");
+    let bad = stage.get("analysisruns.argoproj.io", "bad")["status"].clone();
+    assert_eq!(bad["message"], "Unable to resolve metric arguments: key 'other' does not exist in secret 'token'");
+    let everything = stage.cluster.dump().iter().map(ToString::to_string).collect::<String>();
+    assert!(!everything.contains("hush-hush"));
     stage.end().await;
 }
