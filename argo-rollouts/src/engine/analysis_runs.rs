@@ -161,7 +161,8 @@ impl Pass<'_> {
         let uid = self.world.rollout.uid().to_owned();
         let namespace = self.ro.metadata.namespace.clone();
         let gvk = Gvk::new(api::GROUP, api::VERSION, "AnalysisRun");
-        for collision in 0.. {
+        let mut collision = 0_u64;
+        loop {
             let name = if collision == 0 { base.clone() } else { format!("{base}.{collision}") };
             let taken =
                 self.world.analysis_runs.iter().find(|it| it.name() == name && it.namespace() == namespace.as_deref());
@@ -172,10 +173,11 @@ impl Pass<'_> {
                     found.terminate = false;
                     taken.is_controlled_by(&uid) && !it.status.phase.is_complete() && found == spec
                 });
-                match same {
-                    Some(run) => return Ok(run),
-                    None => continue,
+                if let Some(run) = same {
+                    return Ok(run);
                 }
+                collision += 1;
+                continue;
             }
             let mut object = Object::new(&gvk, namespace.as_deref(), &name);
             object.set(&["metadata", "labels"], json!(all));
@@ -186,7 +188,6 @@ impl Pass<'_> {
             self.plan.push(Change::create(object));
             return Ok(run);
         }
-        unreachable!("names do not run out")
     }
 
     /// The templates that are named, with those they name, each once.

@@ -55,7 +55,7 @@ impl Pauses {
         next.controller_pause = false;
         if self.is_aborted(observed) {
             next.abort = true;
-            next.aborted_at = observed.aborted_at.or(Some(now.into()));
+            next.aborted_at = observed.aborted_at.or_else(|| Some(now.into()));
             return;
         }
         next.abort = false;

@@ -102,7 +102,8 @@ fn canary_strategy(canary: &CanaryStrategy, world: &World) -> Result<(), Invalid
             return Err(Invalid::value(&path("trafficRouting"), &"", ROUTING_SERVICES));
         }
         let settings = routing.extra.iter().filter(|(_, it)| it.is_object()).map(|(key, _)| key);
-        for name in settings.chain(routing.plugins.keys()).filter(|it| !world.routers.contains(*it)) {
+        let mut named = settings.chain(routing.plugins.keys());
+        if let Some(name) = named.find(|it| !world.routers.contains(*it)) {
             let text = "no traffic router is registered under this name";
             return Err(Invalid::value(&path("trafficRouting"), name, text));
         }

@@ -166,7 +166,7 @@ impl Providers {
             Err(error) => Observation::new(name, failed(&measure.action, error.to_string())),
         };
         let measurement = &mut observation.measurement;
-        measurement.started_at = measurement.started_at.or(Some(now.into()));
+        measurement.started_at = measurement.started_at.or_else(|| Some(now.into()));
         measurement.message = analysis::redact(&measurement.message, secrets);
         measurement.value = analysis::redact(&measurement.value, secrets);
         for value in measurement.metadata.values_mut().chain(observation.metadata.values_mut()) {

@@ -49,7 +49,7 @@ impl Scripted {
     fn value(&self, run: &AnalysisRun, metric: &str) -> Option<&Value> {
         let values = self.values.get(metric)?;
         let taken = run.status.result(metric).map_or(0, |it| it.count + it.error);
-        values.get(usize::try_from(taken).unwrap_or_default()).or(values.last())
+        values.get(usize::try_from(taken).unwrap_or_default()).or_else(|| values.last())
     }
 }
 

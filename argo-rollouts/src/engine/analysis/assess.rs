@@ -19,7 +19,7 @@ impl Pass<'_> {
     /// Phases of all metrics, the summaries, and the phase of the run with its message.
     pub(super) fn assess(&mut self) -> (AnalysisPhase, String) {
         let terminating = self.is_terminating();
-        self.status.started_at = self.status.started_at.or(Some(self.now.into()));
+        self.status.started_at = self.status.started_at.or_else(|| Some(self.now.into()));
         let mut worst: Option<AnalysisPhase> = None;
         let mut message = if self.run.spec.terminate { "Run Terminated".to_owned() } else { String::new() };
         let (mut counted, mut dry) = (RunSummary::default(), RunSummary::default());

@@ -225,7 +225,7 @@ mod tests {
             spec(&[a.clone(), b], &[arg("h", "v"), arg("unknown", "")], &[], &[]).unwrap().args,
             [arg("h", "v")]
         );
-        let error = spec(&[a.clone()], &[], &[], &[]).unwrap_err();
+        let error = spec(std::slice::from_ref(&a), &[], &[], &[]).unwrap_err();
         assert_eq!(error.to_string(), "args.h was not resolved");
         let error = spec(&[a.clone(), a], &[arg("h", "v")], &[], &[]).unwrap_err();
         assert_eq!(error.to_string(), "two metrics have the same name 'x'");

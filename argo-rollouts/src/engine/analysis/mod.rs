@@ -269,9 +269,9 @@ impl<'r> Pass<'r> {
             return;
         };
         let mut measurement = observation.measurement.clone();
-        measurement.started_at = measurement.started_at.or(Some(self.now.into()));
+        measurement.started_at = measurement.started_at.or_else(|| Some(self.now.into()));
         if measurement.phase.is_complete() {
-            measurement.finished_at = measurement.finished_at.or(Some(self.now.into()));
+            measurement.finished_at = measurement.finished_at.or_else(|| Some(self.now.into()));
         }
         let (dry_run, phase) = (self.dry[at], measurement.phase);
         let result = self.result_mut(&observation.metric, dry_run, &observation.metadata);
