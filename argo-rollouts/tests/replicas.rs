@@ -8,12 +8,13 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 type Pods = (i64, i64);
+type Case = (i64, i64, IntOrString, IntOrString, Pods, Pods, i64, (i64, i64));
 
 #[derive(Deserialize)]
 struct Data {
     /// replicas, weight, maxSurge, maxUnavailable, canary (spec, available), stable (spec, available),
     /// others, expected (canary, stable)
-    basic: Vec<(i64, i64, IntOrString, IntOrString, Pods, Pods, i64, (i64, i64))>,
+    basic: Vec<Case>,
     /// replicas, weight, max weight, surge, expected canary, expected stable
     approximate: Vec<(i64, i64, i64, i64, i64, i64)>,
 }
