@@ -63,9 +63,6 @@ pub fn text(value: &Value) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
-    /// The path is empty.
-    #[error("path cannot be empty")]
-    Empty,
     /// The path has `*`, `?`, `#` or `|`, which only reading understands.
     #[error("wildcard and array access characters not allowed in path {0:?}")]
     Wildcard(String),
@@ -81,9 +78,6 @@ struct Part {
 
 /// Splits a write path at dots; a backslash escapes, a leading `:` makes a number a key.
 fn parts(path: &str) -> Result<Vec<Part>, SetError> {
-    if path.is_empty() {
-        return Err(SetError::Empty);
-    }
     let mut out = Vec::new();
     let mut part = Part { text: String::new(), force_key: false };
     let mut fresh = true;
@@ -126,6 +120,7 @@ pub fn set(value: &mut Value, path: &str, new: Value) -> Result<(), SetError> {
         at = match at {
             Value::Object(map) => map.entry(part.text).or_insert(Value::Null),
             Value::Array(items) => {
+                let index = index.or_else(|| part.text.parse().ok().map(Some));
                 let Some(index) = index else { return Err(SetError::Index(part.text)) };
                 let place = index.unwrap_or(items.len());
                 if place > MAX_INDEX {

@@ -78,6 +78,10 @@ struct Translator {
 }
 
 impl Translator {
+    fn lenient(&self) -> bool {
+        matches!(self.mode, Mode::Gobwas | Mode::GobwasPath)
+    }
+
     fn path(&self) -> bool {
         self.mode != Mode::Gobwas
     }
@@ -102,9 +106,16 @@ impl Translator {
         while let Some(it) = self.peek(0) {
             match it {
                 '\\' => {
-                    let escaped = self.peek(1)?;
-                    self.at += 2;
-                    self.literal(escaped);
+                    self.at += 1;
+                    match self.peek(0) {
+                        Some(escaped) => {
+                            self.at += 1;
+                            self.literal(escaped);
+                        }
+                        // gobwas overlooks it
+                        None if self.lenient() => {}
+                        None => return None,
+                    }
                 }
                 '*' => self.star(),
                 '?' => {
@@ -149,6 +160,11 @@ impl Translator {
                 }
             }
         }
+        if self.lenient() {
+            // gobwas closes what is open
+            self.out.extend(std::iter::repeat_n(')', self.depth));
+            return Some(());
+        }
         (self.depth == 0).then_some(())
     }
 
@@ -189,17 +205,16 @@ impl Translator {
 
     fn class(&mut self) -> Option<()> {
         self.at += 1;
-        let negated = match (self.mode, self.peek(0)?) {
-            (Mode::Gobwas | Mode::GobwasPath | Mode::Doublestar, '!') => true,
-            (Mode::FilePath | Mode::Doublestar, '^') => true,
-            _ => false,
-        };
+        let negated = matches!(
+            (self.mode, self.peek(0)?),
+            (Mode::Gobwas | Mode::GobwasPath | Mode::Doublestar, '!') | (Mode::FilePath | Mode::Doublestar, '^')
+        );
         if negated {
             self.at += 1;
         }
         self.out.push_str(if negated { "[^" } else { "[" });
-        if negated && self.mode == Mode::Doublestar {
-            self.out.push('/');
+        if self.lenient() {
+            return self.plain_class();
         }
         let mut items = 0;
         loop {
@@ -242,6 +257,41 @@ impl Translator {
         Some(())
     }
 
+    /// gobwas: either one range or a list of characters, in which a hyphen is a hyphen.
+    fn plain_class(&mut self) -> Option<()> {
+        let mut list = Vec::new();
+        loop {
+            match self.peek(0)? {
+                ']' if !list.is_empty() => break,
+                ']' => return None,
+                '\\' => {
+                    self.at += 1;
+                    list.push((self.peek(0)?, true));
+                }
+                it => list.push((it, false)),
+            }
+            self.at += 1;
+        }
+        self.at += 1;
+        match list.as_slice() {
+            [(low, _), ('-', false), (high, _)] => {
+                if low > high {
+                    return None;
+                }
+                self.class_char(*low);
+                self.out.push('-');
+                self.class_char(*high);
+            }
+            _ => {
+                for (it, _) in &list {
+                    self.class_char(*it);
+                }
+            }
+        }
+        self.out.push(']');
+        Some(())
+    }
+
     fn class_char(&mut self, it: char) {
         if matches!(it, '\\' | ']' | '[' | '^' | '-' | '&' | '~') {
             self.out.push('\\');
@@ -278,7 +328,7 @@ mod tests {
                 "{pattern} {text}"
             );
         }
-        for bad in ["[", "[]", "{a", "a\\"] {
+        for bad in ["[", "[]", "[z-a]"] {
             assert!(Glob::new(bad, Mode::Gobwas).is_err(), "{bad}");
         }
     }

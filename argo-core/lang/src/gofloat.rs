@@ -123,6 +123,15 @@ fn plain(digits: &[u8], point: i32) -> String {
     out
 }
 
+/// `strconv.FormatFloat(value, 'g', -1, 32)`: the shortest digits that read back the same float32.
+#[must_use]
+pub fn format_g32(value: f32) -> String {
+    match format!("{value:e}").parse::<f64>() {
+        Ok(wide) if value.is_finite() => format_g(wide, None),
+        _ => format_g(f64::from(value), None),
+    }
+}
+
 /// A float as `encoding/json` prints it: exponents only below 1e-6 or from 1e21. `None` for NaN and the infinities.
 #[must_use]
 pub fn format_json(value: f64) -> Option<String> {
@@ -289,7 +298,7 @@ mod tests {
             assert_eq!(format_g(value, None), text);
         }
         assert_eq!(format_g(100.0, Some(2)), "1e+02");
-        assert_eq!(format_g(3.14159, Some(3)), "3.14");
+        assert_eq!(format_g(2.71328, Some(3)), "2.71");
         assert_eq!(format_g(0.0, Some(6)), "0");
     }
 

@@ -155,7 +155,7 @@ pub fn dns1035_label(text: &str) -> Vec<String> {
 pub fn label_value(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > LABEL_MAX {
-        errors.push(too_long(LABEL_MAX));
+        errors.push(format!("must be no more than {LABEL_MAX} bytes"));
     }
     if !text.is_empty()
         && !edges(text, |it| it.is_ascii_alphanumeric() || b"-_.".contains(&it), |it| it.is_ascii_alphanumeric())
@@ -187,7 +187,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             *name
         }
         _ => {
-            let message = regex_error(&format!("a qualified name {RULE}"), PATTERN, &EXAMPLES);
+            let message = regex_error(&format!("a valid label key {RULE}"), PATTERN, &EXAMPLES);
             return vec![format!(
                 "{message} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
@@ -196,7 +196,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     } else if name.len() > LABEL_MAX {
-        errors.push(format!("name part {}", too_long(LABEL_MAX)));
+        errors.push(format!("name part must be no more than {LABEL_MAX} bytes"));
     }
     if !edges(name, |it| it.is_ascii_alphanumeric() || b"-_.".contains(&it), |it| it.is_ascii_alphanumeric()) {
         errors.push(regex_error(&format!("name part {RULE}"), PATTERN, &EXAMPLES));

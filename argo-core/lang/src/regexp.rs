@@ -11,12 +11,27 @@ pub struct RegexError(String);
 ///
 /// # Errors
 /// The pattern is no RE2 expression or too large.
-pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
-    let pattern = translate(pattern);
-    RegexBuilder::new(&pattern).size_limit(1 << 20).nest_limit(200).build().map_err(|error| {
-        let text = error.to_string();
-        RegexError(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
-    })
+pub fn compile(source: &str) -> Result<Regex, RegexError> {
+    let pattern = translate(source);
+    RegexBuilder::new(&pattern)
+        .size_limit(1 << 20)
+        .nest_limit(200)
+        .build()
+        .map_err(|error| RegexError(go_message(source, &error.to_string())))
+}
+
+/// The message in Go's words where they are known.
+fn go_message(pattern: &str, text: &str) -> String {
+    let last = text.lines().last().unwrap_or_default();
+    let last = last.trim_start_matches("error: ");
+    match last {
+        "unclosed character class" => {
+            format!("missing closing ]: `{}`", pattern.rfind('[').map_or(pattern, |at| &pattern[at..]))
+        }
+        "unclosed group" => format!("missing closing ): `{pattern}`"),
+        "unopened group" => format!("unexpected ): `{pattern}`"),
+        other => other.to_owned(),
+    }
 }
 
 /// Where the crate's syntax differs from RE2: `\z` is the same, `\pN` is the same, `\C` and `\Q…\E` are ours to translate.

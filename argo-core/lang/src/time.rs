@@ -165,14 +165,13 @@ fn element(rest: &str, out: &mut String, time: &Zoned) -> Option<usize> {
         out.push_str(if time.hour() >= 12 { "pm" } else { "am" });
         return Some(2);
     }
-    if rest.starts_with(['.', ',']) {
-        let digits = rest[1..].bytes().take_while(|it| *it == rest.as_bytes()[1]).count();
-        let kind = rest.as_bytes().get(1).copied();
-        let ends = !rest[1 + digits.min(rest.len() - 1)..].starts_with(|it: char| it.is_ascii_digit());
-        if digits > 0 && ends && matches!(kind, Some(b'0' | b'9')) {
-            let fraction = format!("{:09}", time.subsec_nanosecond());
-            let fraction = fraction.get(..digits.min(9)).unwrap_or(&fraction);
-            let fraction = if kind == Some(b'9') { fraction.trim_end_matches('0') } else { fraction };
+    let after = rest.strip_prefix(['.', ',']).unwrap_or_default();
+    if let Some(kind @ (b'0' | b'9')) = after.bytes().next() {
+        let digits = after.bytes().take_while(|it| *it == kind).count();
+        if !after[digits..].starts_with(|it: char| it.is_ascii_digit()) {
+            let fraction = format!("{:0<width$}", format!("{:09}", time.subsec_nanosecond()), width = digits.min(64));
+            let fraction = fraction.get(..digits).unwrap_or(&fraction);
+            let fraction = if kind == b'9' { fraction.trim_end_matches('0') } else { fraction };
             if !fraction.is_empty() {
                 out.push_str(&rest[..1]);
                 out.push_str(fraction);
@@ -184,6 +183,10 @@ fn element(rest: &str, out: &mut String, time: &Zoned) -> Option<usize> {
 }
 
 fn zone_name(time: &Zoned) -> String {
+    // a fixed offset has no name in Go; it prints as -0700
+    if time.time_zone().iana_name().is_none() && time.offset().seconds() != 0 {
+        return time.strftime("%z").to_string();
+    }
     time.strftime("%Z").to_string()
 }
 
@@ -200,6 +203,7 @@ pub fn parse_layout(text: &str, layout: &str, zone: &TimeZone) -> Option<Zoned> 
         second: 0,
         nanos: 0,
         pm: None,
+        twelve: false,
         offset: None,
         utc: false,
     };
@@ -208,6 +212,9 @@ pub fn parse_layout(text: &str, layout: &str, zone: &TimeZone) -> Option<Zoned> 
         layout = parse.step(layout)?;
     }
     if !parse.rest.is_empty() {
+        return None;
+    }
+    if parse.twelve && !(0..=12).contains(&parse.hour) {
         return None;
     }
     let hour = match parse.pm {
@@ -236,6 +243,8 @@ struct LayoutParser<'a> {
     second: i8,
     nanos: i32,
     pm: Option<bool>,
+    /// The hour was read by a twelve-hour element.
+    twelve: bool,
     offset: Option<i32>,
     utc: bool,
 }
@@ -355,7 +364,7 @@ impl LayoutParser<'_> {
                 5 => self.year = self.digits(4, 4)?,
                 6 => self.month = self.small(2, 2)?,
                 7 => self.day = self.small(2, 2)?,
-                8 => self.hour = self.small(2, 2)?,
+                8 => self.hour = self.small(if name == "15" { 1 } else { 2 }, 2)?,
                 9 => self.minute = self.small(2, 2)?,
                 10 | 24 => {
                     self.second = self.small(if kind == 10 { 2 } else { 1 }, 2)?;
@@ -384,6 +393,7 @@ impl LayoutParser<'_> {
                 22 => self.hour = self.small(1, 2)?,
                 _ => self.minute = self.small(1, 2)?,
             }
+            self.twelve |= matches!(name, "03" | "3");
             return Some(tail);
         }
         if let Some(after) = layout.strip_prefix(['.', ',']) {

@@ -166,14 +166,14 @@ pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
     if from.is_map() {
         return match key {
             Val::Str(name) => Ok(from.field(name).unwrap_or(Val::Nil)),
-            Val::Int(number) => Ok(from.field(&number.to_string()).unwrap_or(Val::Nil)),
+            // groups have the keys they were grouped by
+            Val::Int(number) if matches!(from, Val::Map(_)) => Ok(from.field(&number.to_string()).unwrap_or(Val::Nil)),
             _ => operation(format!("cannot use {} to get an element from {}", key.go_type(), from.go_type())),
         };
     }
     let index = |len: usize| -> Result<usize, Failure> {
         let number = match key {
             Val::Int(it) => *it,
-            Val::Float(it) => *it as i64,
             _ => {
                 return operation(format!("cannot fetch {} from {}", key.display(), from.go_type()));
             }
@@ -185,10 +185,6 @@ pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
             .map_or_else(|| operation(format!("index out of range: {number} (array length is {len})")), Ok)
     };
     match from {
-        Val::Str(text) => {
-            let at = index(text.len())?;
-            Ok(Val::Int(i64::from(text.as_bytes()[at])))
-        }
         Val::Json(Value::Array(items)) => Ok(Val::of(&items[index(items.len())?])),
         Val::List(items) => Ok(items[index(items.len())?].clone()),
         _ => operation(format!("cannot fetch {} from {}", key.display(), from.go_type())),
@@ -286,7 +282,7 @@ fn extreme<'a>(name: &str, args: &[Val<'a>], keep_greater: bool) -> Outcome<'a> 
             best = Some(it);
         }
     }
-    best.map_or_else(|| function(format!("not enough arguments to call {name}")), Ok)
+    Ok(best.unwrap_or(Val::Nil))
 }
 
 fn flatten<'a>(items: &[Val<'a>], out: &mut Vec<Val<'a>>, budget: &mut Budget) -> Result<(), Failure> {

@@ -114,9 +114,6 @@ impl<'a> Machine<'a> {
                 },
                 Val::Bool(false) => self.eval(no),
                 other => {
-                    if yes.is_none() && !matches!(other, Val::Nil) {
-                        return Ok(other);
-                    }
                     let message = format!("non-bool expression (type {}) used as condition", other.go_type());
                     Err(self.fail(condition, (ErrorKind::Operation, message)))
                 }
@@ -328,10 +325,9 @@ impl<'a> Machine<'a> {
             return Err(self.fail(node, (ErrorKind::Function, format!("not enough arguments to call {name}"))));
         };
         let collection = self.eval(first)?;
-        let items: Vec<Val<'a>> = match (collection.items(), collection.entries()) {
-            (Some(items), _) => items.into_owned(),
-            (None, Some(entries)) => entries.into_iter().map(|it| it.1).collect(),
-            _ => {
+        let items: Vec<Val<'a>> = match collection.items() {
+            Some(items) => items.into_owned(),
+            None => {
                 let message = format!("builtin {name} takes only array (got {})", collection.go_type());
                 return Err(self.fail(node, (ErrorKind::Function, message)));
             }

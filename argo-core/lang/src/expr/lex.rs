@@ -103,7 +103,7 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
     if bytes.get(len) == Some(&b'.') && bytes.get(len + 1) != Some(&b'.') {
         // 1.method is not a number, 1. is
         let next = bytes.get(len + 1).copied().unwrap_or(b' ');
-        if !(next.is_ascii_alphabetic() && !matches!(next, b'e' | b'E')) {
+        if !next.is_ascii_alphabetic() || matches!(next, b'e' | b'E') {
             float = true;
             len += 1;
             len += digits(len);

@@ -132,6 +132,8 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
         } else if !good_index {
             out.push_str(&format!("%!{verb}(BADINDEX)"));
         } else if let Some(value) = args.get(arg) {
+            // %+v asks for field names, not for signs
+            spec.plus &= verb != 'v';
             verb_of(&mut out, &spec, verb, value);
             arg += 1;
         } else {
@@ -174,10 +176,15 @@ fn pad(out: &mut String, spec: &Spec, text: &str, zero: bool) {
     }
 }
 
-fn bad_verb(out: &mut String, verb: char, value: &Arg) {
+/// Go's inline complaint; the value in it keeps width and flags.
+fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
     match value {
         Arg::Nil => out.push_str(&format!("%!{verb}(<nil>)")),
-        other => out.push_str(&format!("%!{verb}({}={})", other.type_name(), other.display())),
+        other => {
+            out.push_str(&format!("%!{verb}({}=", other.type_name()));
+            verb_of(out, spec, 'v', other);
+            out.push(')');
+        }
     }
 }
 
@@ -214,14 +221,13 @@ fn verb_of(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
             }
             out.push(']');
         }
-        _ => bad_verb(out, verb, value),
+        _ => bad_verb(out, spec, verb, value),
     }
 }
 
 fn element(out: &mut String, spec: &Spec, verb: char, item: &Arg) {
     match item {
-        Arg::Nil if verb == 'v' => pad(out, spec, "<nil>", false),
-        Arg::Nil => out.push_str(&format!("%!{verb}(<nil>)")),
+        Arg::Nil => out.push_str("<nil>"),
         other => verb_of(out, spec, verb, other),
     }
 }
@@ -241,6 +247,7 @@ fn integer(out: &mut String, spec: &Spec, verb: char, size: u64, negative: bool,
             return;
         }
         'U' => {
+            let size = if negative { size.wrapping_neg() } else { size };
             let mut text = format!("U+{size:04X}");
             if spec.sharp
                 && let Some(it) = u32::try_from(size).ok().and_then(char::from_u32)
@@ -250,7 +257,7 @@ fn integer(out: &mut String, spec: &Spec, verb: char, size: u64, negative: bool,
             pad(out, spec, &text, false);
             return;
         }
-        _ => return bad_verb(out, verb, value),
+        _ => return bad_verb(out, spec, verb, value),
     };
     let sign = if negative {
         "-"
@@ -284,7 +291,7 @@ fn float(out: &mut String, spec: &Spec, verb: char, value: f64, arg: &Arg) {
         'g' | 'G' => gofloat::format_g(value, spec.precision),
         'e' | 'E' => gofloat::format_e(value, Some(spec.precision.unwrap_or(6))),
         'f' | 'F' => gofloat::format_f(value, Some(spec.precision.unwrap_or(6))),
-        _ => return bad_verb(out, verb, arg),
+        _ => return bad_verb(out, spec, verb, arg),
     };
     let text = if matches!(verb, 'E' | 'G') { text.to_uppercase() } else { text };
     let text = if value.is_infinite() || value.is_nan() { gofloat::format_g(value, None) } else { text };
@@ -334,7 +341,7 @@ fn string(out: &mut String, spec: &Spec, verb: char, text: &str, value: &Arg) {
             }
             pad(out, spec, &text, spec.zero);
         }
-        _ => bad_verb(out, verb, value),
+        _ => bad_verb(out, spec, verb, value),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn render(path: &JsonPath, value: &Value) -> Outcome<String> {
 fn text_of(value: &Value) -> String {
     match value {
         Value::Array(_) | Value::Object(_) => gojson::to_string(value),
-        Value::Null => String::new(),
+        Value::Null => "null".to_owned(),
         other => crate::fmt::display(other),
     }
 }
@@ -143,7 +143,6 @@ impl<'a> Machine<'a> {
                     let place = if *index < 0 { index + len } else { *index };
                     match usize::try_from(place).ok().and_then(|it| items.get(it)) {
                         Some(found) => out.push(Cow::Borrowed(found)),
-                        None if self.allow_missing => {}
                         None => {
                             return Err(JsonPathError::Evaluate(format!(
                                 "array index out of bounds: index {place}, length {len}"
@@ -157,10 +156,23 @@ impl<'a> Machine<'a> {
             Node::Slice(from, to, step) => match value {
                 Value::Array(items) => {
                     let len = items.len() as i64;
-                    let bound = |it: Option<i64>, default: i64| {
-                        it.map_or(default, |it| if it < 0 { it + len } else { it }).clamp(0, len)
-                    };
+                    let bound =
+                        |it: Option<i64>, default: i64| it.map_or(default, |it| if it < 0 { it + len } else { it });
                     let (from, to) = (bound(*from, 0), bound(*to, len));
+                    if from != to {
+                        for (index, ok) in [(from, (0..len).contains(&from)), (to - 1, (0..=len).contains(&to))] {
+                            if !ok {
+                                return Err(JsonPathError::Evaluate(format!(
+                                    "array index out of bounds: index {index}, length {len}"
+                                )));
+                            }
+                        }
+                        if from > to {
+                            return Err(JsonPathError::Evaluate(format!(
+                                "starting index {from} is greater than ending index {to}"
+                            )));
+                        }
+                    }
                     let step = step.unwrap_or(1);
                     if step <= 0 {
                         return Err(JsonPathError::Evaluate("step must be > 0".to_owned()));
@@ -228,10 +240,13 @@ impl<'a> Machine<'a> {
 
     fn filter(&mut self, left: &Node, operator: &str, right: &Node, item: &'a Value) -> Outcome<bool> {
         let side = |machine: &mut Self, node: &Node| -> Outcome<Vec<Cow<'a>>> {
-            let Node::List(path) = node else { return Ok(Vec::new()) };
-            let strict = std::mem::replace(&mut machine.allow_missing, true);
+            let Node::List(path) = node else {
+                return Ok(Vec::new());
+            };
+            let lenient = machine.allow_missing;
+            machine.allow_missing |= operator == "exists";
             let values = machine.path(path, vec![Cow::Borrowed(item)], item);
-            machine.allow_missing = strict;
+            machine.allow_missing = lenient;
             values
         };
         let left = side(self, left)?;

@@ -57,7 +57,7 @@ impl Parser {
                 None => return fail("unclosed action"),
                 Some('}') => {
                     self.at += 1;
-                    if !path.is_empty() {
+                    if !path.is_empty() || out.is_empty() {
                         out.push(Node::List(path));
                     }
                     return Ok(out);
@@ -106,7 +106,7 @@ impl Parser {
                         path.push(Node::Recursive);
                         // `..name` needs no second dot
                         match self.peek() {
-                            Some(it) if it == '*' => {
+                            Some('*') => {
                                 self.at += 1;
                                 path.push(Node::Wildcard);
                             }
@@ -316,7 +316,7 @@ fn subscript(part: &str, raw: &str) -> Result<Node, JsonPathError> {
         return Ok(Node::Field(key.to_owned()));
     }
     if trimmed == "*" {
-        return Ok(Node::Wildcard);
+        return Ok(Node::Slice(None, None, None));
     }
     if !trimmed.contains(':') {
         return trimmed.parse().map(Node::Index).map_err(|_| invalid());

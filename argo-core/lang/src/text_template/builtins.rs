@@ -32,14 +32,16 @@ pub(super) const TABLE: [(&str, usize, usize); 19] = [
     ("ge", 2, 2),
 ];
 
-const NOT_COMPARABLE: &str = "incompatible types for comparison";
+fn not_comparable(a: &Val, b: &Val) -> String {
+    format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name())
+}
 
 pub(super) fn call(name: &str, _context: &mut Context<'_>, args: &[Val]) -> Result<Val, String> {
     let first = args.first().unwrap_or(&Val::Nil);
     let second = args.get(1).unwrap_or(&Val::Nil);
     Ok(match name {
         "and" | "or" => {
-            args.iter().find(|it| it.truth() == (name == "or")).or(args.last()).cloned().unwrap_or(Val::Nil)
+            args.iter().find(|it| it.truth() == (name == "or")).or_else(|| args.last()).cloned().unwrap_or(Val::Nil)
         }
         "not" => Val::Bool(!first.truth()),
         "len" => match first {
@@ -60,7 +62,7 @@ pub(super) fn call(name: &str, _context: &mut Context<'_>, args: &[Val]) -> Resu
                 }
                 Val::str(fmt::sprintf(format, &to_args(&args[1..])))
             }
-            other => return Err(format!("\0wrong type for value; expected string; got {}", other.type_name())),
+            _ => return Err(format!("\0{}\0string", 0)),
         },
         "html" => Val::str(html(&join(args))),
         "js" => Val::str(js(&join(args))),
@@ -210,7 +212,7 @@ fn equal(a: &Val, b: &Val) -> Result<bool, String> {
         return Ok(a.is_nil() && b.is_nil());
     }
     if basic(a) != basic(b) {
-        return Err(NOT_COMPARABLE.to_owned());
+        return Err(not_comparable(a, b));
     }
     match (a, b) {
         (Val::List(_) | Val::Map(_), _) => Err(format!("non-comparable type {}: {}", a.display(), a.type_name())),
@@ -223,7 +225,7 @@ fn equal(a: &Val, b: &Val) -> Result<bool, String> {
 fn less(a: &Val, b: &Val) -> Result<bool, String> {
     let kinds = (basic(a), basic(b));
     if kinds.0 != kinds.1 {
-        return Err(NOT_COMPARABLE.to_owned());
+        return Err(not_comparable(a, b));
     }
     match (a, b) {
         (Val::Float(a), Val::Float(b)) => Ok(a.partial_cmp(b) == Some(Ordering::Less)),

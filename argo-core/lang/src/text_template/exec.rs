@@ -170,10 +170,7 @@ impl State<'_, '_> {
         let before = text.get(..at.offset).unwrap_or(text);
         let column = before.len() - before.rfind('\n').map_or(0, |it| it + 1);
         let line = line_of(text, at.offset);
-        let mut context = (at.text)();
-        if context.chars().count() > 20 {
-            context = context.chars().take(20).collect::<String>() + "...";
-        }
+        let context = (at.text)();
         let message = format!(
             "template: {}:{line}:{column}: executing {} at <{context}>: {message}",
             self.tree.parse_name,
@@ -505,7 +502,8 @@ impl State<'_, '_> {
                 Some(Err(message)) => self.fail(at, &format!("error calling {name}: {message}")),
                 None => self.fail(at, &format!("can't evaluate field {name} in type {}", of.type_name())),
             },
-            other => self.fail(at, &format!("can't evaluate field {name} in type {}", other.type_name())),
+            // values of maps and lists are interfaces in Go
+            _ => self.fail(at, &format!("can't evaluate field {name} in type interface {{}}")),
         }
     }
 
@@ -568,6 +566,18 @@ impl State<'_, '_> {
             Err(message) => {
                 let kind = self.context.kind.take().unwrap_or(ErrorKind::Execute);
                 self.context.inner = None;
+                // a refused argument, which Go reports at the argument and before it calls
+                if let Some((place, wanted)) = message.strip_prefix('\0').and_then(|it| it.split_once('\0')) {
+                    let place: usize = place.parse().unwrap_or(usize::MAX);
+                    let got = args.get(place).unwrap_or(&Val::Nil);
+                    return match rest.get(place) {
+                        Some(operand) => {
+                            let at = At { offset: operand.at, text: &|| operand.text() };
+                            self.fail(&at, &refused(operand, wanted, got))
+                        }
+                        None => self.fail(&at, &wrong_type(wanted, got)),
+                    };
+                }
                 let message = match message.strip_prefix('\0') {
                     // a refused argument, which Go reports before it calls
                     Some(message) => message.to_owned(),
@@ -576,5 +586,23 @@ impl State<'_, '_> {
                 self.fail_kind(&at, kind, &message)
             }
         }
+    }
+}
+
+fn wrong_type(wanted: &str, got: &Val) -> String {
+    if got.is_nil() {
+        return format!("invalid value; expected {wanted}");
+    }
+    format!("wrong type for value; expected {wanted}; got {}", got.type_name())
+}
+
+/// What Go says of an argument that does not fit its parameter.
+fn refused(operand: &Operand, wanted: &str, got: &Val) -> String {
+    let constant = matches!(operand.kind, Kind::Bool(_) | Kind::Int(..) | Kind::Float(..) | Kind::Str(..));
+    match (constant, wanted) {
+        (true, "string" | "bool") => format!("expected {wanted}; found {}", operand.text()),
+        (true, "int") => format!("expected integer; found {}", operand.text()),
+        (true, _) => format!("can't handle {} for arg of type {wanted}", operand.text()),
+        _ => wrong_type(wanted, got),
     }
 }

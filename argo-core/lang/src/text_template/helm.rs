@@ -25,7 +25,7 @@ pub(super) const TABLE: [(&str, usize, usize); 14] = [
 pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Result<Val, String> {
     let text = |place: usize| match args.get(place) {
         Some(Val::Str(it)) => Ok(it.to_string()),
-        other => Err(format!("\0wrong type for value; expected string; got {}", other.map_or("nil", Val::type_name))),
+        _ => Err(format!("\0{place}\0string")),
     };
     let value = |place: usize| args.get(place).cloned().unwrap_or(Val::Nil);
     Ok(match name {

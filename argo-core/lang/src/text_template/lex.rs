@@ -213,7 +213,10 @@ fn lex_action(name: &str, text: &str, mut at: usize, items: &mut Vec<Item>) -> R
                     let line = line_of(text, at);
                     TemplateError {
                         kind: ErrorKind::Parse,
-                        message: format!("template: {name}:{line}: bad number syntax: {shown:?}"),
+                        message: format!(
+                            "template: {name}:{line}: {} number syntax: {shown:?}",
+                            if shown.len() == 1 { "illegal" } else { "bad" }
+                        ),
                         line,
                     }
                 })?;
@@ -246,8 +249,11 @@ fn lex_action(name: &str, text: &str, mut at: usize, items: &mut Vec<Item>) -> R
 
 /// A word must end where an operand can end.
 fn terminator(name: &str, text: &str, at: usize) -> Result<(), TemplateError> {
+    if text[at..].starts_with("}}") {
+        return Ok(());
+    }
     match text[at..].chars().next() {
-        None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(' | '=' | '}') => Ok(()),
+        None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(' | '=') => Ok(()),
         Some(it) => fail(name, text, at, format!("bad character U+{:04X} '{it}'", u32::from(it))),
     }
 }

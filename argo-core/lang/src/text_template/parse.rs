@@ -45,7 +45,7 @@ pub(super) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Vec
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    End,
+    Finish,
     Else,
     /// `else if` and `else with`.
     ElseIf,
@@ -55,7 +55,7 @@ enum End {
 impl End {
     fn word(self) -> &'static str {
         match self {
-            Self::End => "end",
+            Self::Finish => "end",
             _ => "else",
         }
     }
@@ -108,6 +108,7 @@ impl Parser<'_> {
         let shown = match self.peek() {
             Token::End => "EOF".to_owned(),
             Token::Close => "\"}}\"".to_owned(),
+            Token::Dot => "<.>".to_owned(),
             Token::Identifier(word) if is_keyword(word) => format!("<{word}>"),
             _ => format!("{:?}", item.map(|it| it.text.as_str()).unwrap_or_default()),
         };
@@ -154,7 +155,7 @@ impl Parser<'_> {
                     match word.as_str() {
                         "end" => {
                             self.close("end")?;
-                            return Ok((nodes, Some(End::End)));
+                            return Ok((nodes, Some(End::Finish)));
                         }
                         "else" => {
                             self.skip_space();
@@ -217,7 +218,7 @@ impl Parser<'_> {
         let otherwise = match end {
             Some(End::Else) => {
                 let (nodes, end) = self.list(false)?;
-                if end != Some(End::End) {
+                if end != Some(End::Finish) {
                     return self.fail("expected end; found {{else}}");
                 }
                 nodes
@@ -252,7 +253,7 @@ impl Parser<'_> {
         let variables = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
         let ranges = std::mem::take(&mut self.ranges);
         let (root, end) = self.list(false)?;
-        if end != Some(End::End) {
+        if end != Some(End::Finish) {
             return self.fail(format!("unexpected {{{{else}}}} in {context}"));
         }
         self.variables = variables;
@@ -328,8 +329,11 @@ impl Parser<'_> {
                     return Ok(pipe);
                 }
                 Token::End => return self.fail("unclosed action"),
+                Token::Pipe | Token::Comma | Token::Declare | Token::Assign => {
+                    return self.unexpected(context);
+                }
                 _ => {
-                    let command = self.command(context)?;
+                    let command = self.command()?;
                     pipe.commands.push(command);
                 }
             }
@@ -379,11 +383,11 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn command(&mut self, context: &str) -> Result<Command, TemplateError> {
+    fn command(&mut self) -> Result<Command, TemplateError> {
         let mut command = Command { at: self.at(), args: Vec::new() };
         loop {
             self.skip_space();
-            if let Some(operand) = self.operand(context)? {
+            if let Some(operand) = self.operand()? {
                 command.args.push(operand);
             }
             match self.peek() {
@@ -392,10 +396,6 @@ impl Parser<'_> {
                 Token::Pipe => {
                     self.place += 1;
                     self.skip_space();
-                    // nothing may not follow a pipe
-                    if matches!(self.peek(), Token::Close | Token::RightParen) {
-                        return self.fail(format!("missing value for {context}"));
-                    }
                     break;
                 }
                 _ => return self.unexpected("operand"),
@@ -407,7 +407,7 @@ impl Parser<'_> {
         Ok(command)
     }
 
-    fn operand(&mut self, context: &str) -> Result<Option<Operand>, TemplateError> {
+    fn operand(&mut self) -> Result<Option<Operand>, TemplateError> {
         let at = self.at();
         let item = self.next();
         let kind = match item.token {
@@ -439,10 +439,7 @@ impl Parser<'_> {
             Token::LeftParen => Kind::Pipe(Box::new(self.pipe("parenthesized pipeline", false, true)?)),
             _ => {
                 self.place -= 1;
-                if matches!(self.peek(), Token::Close | Token::RightParen | Token::Pipe) {
-                    return Ok(None);
-                }
-                return self.unexpected(context);
+                return Ok(None);
             }
         };
         let mut operand = Operand { at, kind };

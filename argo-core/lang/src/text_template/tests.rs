@@ -54,7 +54,7 @@ fn errors_name_place_and_node_as_go() {
         ),
         (
             "a\nb {{.name.x}}",
-            "template: template:2:9: executing \"template\" at <.name.x>: can't evaluate field x in type string",
+            "template: template:2:9: executing \"template\" at <.name.x>: can't evaluate field x in type interface {}",
         ),
         (
             "{{fail \"boom\"}}",
@@ -76,7 +76,7 @@ fn errors_name_place_and_node_as_go() {
         ("{{if true}}", "template: template:1: unexpected EOF"),
         (
             "{{eq .n 3}}",
-            "template: template:1:2: executing \"template\" at <eq .n 3>: error calling eq: incompatible types for comparison",
+            "template: template:1:2: executing \"template\" at <eq .n 3>: error calling eq: incompatible types for comparison: float64 and int",
         ),
     ] {
         assert_eq!(out(text).strip_prefix("ERROR "), Some(wanted), "{text}");

@@ -92,7 +92,7 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<Value, YamlError> {
 pub fn text_of_bytes(bytes: &[u8]) -> Result<String, YamlError> {
     let not_text = || YamlError::Syntax { line: 1, column: 0, message: "invalid Unicode".to_owned() };
     let utf16 = |rest: &[u8], join: fn([u8; 2]) -> u16| {
-        if rest.len() % 2 != 0 {
+        if !rest.len().is_multiple_of(2) {
             return Err(not_text());
         }
         let units: Vec<u16> = rest.chunks_exact(2).map(|it| join([it[0], it[1]])).collect();
@@ -353,10 +353,13 @@ fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> R
         }
         Scalar::Bool(it) => it.to_string(),
         Scalar::Int(it) => it.to_string(),
-        Scalar::Uint(it) => it.to_string(),
+        Scalar::Uint(it) => {
+            let message = format!("unsupported map key of type: uint64, key: {it:#x}");
+            return Err(YamlError::Value { line, message });
+        }
         Scalar::Float(it) if it.is_nan() => ".nan".to_owned(),
         Scalar::Float(it) if it.is_infinite() => (if it > 0.0 { ".inf" } else { "-.inf" }).to_owned(),
-        Scalar::Float(it) => gofloat::format_g(f64::from(it as f32).to_string().parse().unwrap_or(it), None),
+        Scalar::Float(it) => gofloat::format_g32(it as f32),
         Scalar::Timestamp | Scalar::Str => text.to_owned(),
     })
 }

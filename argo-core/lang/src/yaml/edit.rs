@@ -593,7 +593,7 @@ mod tests {
     fn escapes_and_colons_make_keys() {
         let text = "a.b: 1\nm:\n  \"0\": x\n";
         assert_eq!(set(text, r"a\.b", &json!(2)).unwrap(), "a.b: 2\nm:\n  \"0\": x\n");
-        assert_eq!(set(text, "m.:0", &json!("y")).unwrap(), "a.b: 1\nm:\n  \"0\": \"y\"\n".replace("\"y\"", "\"y\""));
+        assert_eq!(set(text, "m.:0", &json!("y")).unwrap(), "a.b: 1\nm:\n  \"0\": \"y\"\n");
         assert!(matches!(parse_key("a..b"), Err(EditError::Key { .. })));
     }
 }

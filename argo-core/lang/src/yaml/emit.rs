@@ -60,13 +60,13 @@ impl Printer {
             if place > 0 || !inline_first {
                 self.pad(indent);
             }
-            let simple = key.len() <= 128 && !key.contains(['\n', '\u{2028}', '\u{2029}']);
+            let simple = key.len() <= 128 && !key.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
             if simple {
                 self.out.push_str(&flow_scalar(key, true));
                 self.out.push(':');
             } else {
                 self.out.push_str("? ");
-                self.string(key, indent + 2, true);
+                self.string(key, indent + 2);
                 self.newline();
                 self.pad(indent);
                 self.out.push(':');
@@ -117,15 +117,15 @@ impl Printer {
             Value::Null => self.out.push_str("null"),
             Value::Bool(it) => self.out.push_str(if *it { "true" } else { "false" }),
             Value::Number(it) => self.out.push_str(&number(it)),
-            Value::String(it) => self.string(it, indent, false),
+            Value::String(it) => self.string(it, indent),
             Value::Array(_) => self.out.push_str("[]"),
             Value::Object(_) => self.out.push_str("{}"),
         }
     }
 
-    fn string(&mut self, text: &str, indent: usize, key: bool) {
-        if !text.contains('\n') || key || !Analysis::of(text).block_allowed {
-            self.out.push_str(&flow_scalar(text, key));
+    fn string(&mut self, text: &str, indent: usize) {
+        if !text.contains('\n') || !Analysis::of(text).block_allowed {
+            self.out.push_str(&flow_scalar(text, false));
             return;
         }
         self.out.push('|');

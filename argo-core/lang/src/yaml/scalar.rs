@@ -78,31 +78,13 @@ fn float_form(text: &str) -> bool {
 
 /// The forms go-yaml takes for timestamps: a date, or a date and a time.
 fn is_timestamp(text: &str) -> bool {
+    const LAYOUTS: [&str; 4] =
+        ["2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999", "2006-1-2"];
     let bytes = text.as_bytes();
-    if bytes.len() < 8 || !bytes[..4].iter().all(u8::is_ascii_digit) || bytes[4] != b'-' {
-        return false;
-    }
-    let mut parts = text[5..].splitn(2, '-');
-    let (Some(month), Some(rest)) = (parts.next(), parts.next()) else {
-        return false;
-    };
-    let day_len = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let (day, tail) = rest.split_at(day_len);
-    let small =
-        |it: &str, max: u8| (1..=2).contains(&it.len()) && it.parse::<u8>().is_ok_and(|n| (1..=max).contains(&n));
-    if !small(month, 12) || !small(day, 31) {
-        return false;
-    }
-    if tail.is_empty() {
-        return month.len() == 2 && day.len() == 2;
-    }
-    let Some(time) = tail.strip_prefix(['T', 't', ' ']) else {
-        return false;
-    };
-    time.len() >= 5
-        && time.bytes().take(1).all(|it| it.is_ascii_digit())
-        && time.contains(':')
-        && time.bytes().all(|it| it.is_ascii_digit() || matches!(it, b':' | b'.' | b'Z' | b'z' | b'+' | b'-' | b' '))
+    bytes.len() >= 8
+        && bytes[..4].iter().all(u8::is_ascii_digit)
+        && bytes[4] == b'-'
+        && LAYOUTS.iter().any(|it| crate::time::parse_layout(text, it, &jiff::tz::TimeZone::UTC).is_some())
 }
 
 /// Sexagesimal numbers of YAML 1.1: never read as numbers, always quoted when written.

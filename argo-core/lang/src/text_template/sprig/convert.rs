@@ -26,7 +26,7 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "ternary" => match args.at(2) {
                 Val::Bool(true) => first.clone(),
                 Val::Bool(false) => args.at(1).clone(),
-                other => return Err(format!("\0wrong type for value; expected bool; got {}", other.type_name())),
+                _ => return Err(format!("\0{}\0bool", 2)),
             },
             "fail" => {
                 context.mark_failed();
@@ -157,7 +157,7 @@ fn base32(bytes: &[u8]) -> String {
 
 fn from_base32(text: &str) -> Option<Vec<u8>> {
     let clean: String = text.chars().filter(|it| !matches!(it, '\n' | '\r')).collect();
-    if clean.len() % 8 != 0 {
+    if !clean.len().is_multiple_of(8) {
         return None;
     }
     let (mut out, mut bits, mut count) = (Vec::new(), 0_u64, 0);

@@ -231,8 +231,7 @@ impl<'a> Args<'a> {
     pub(super) fn text(&self, place: usize) -> Result<&'a str, String> {
         match self.at(place) {
             Val::Str(it) => Ok(it),
-            Val::Missing | Val::Nil => Err("\0invalid value; expected string".to_owned()),
-            other => Err(format!("\0wrong type for value; expected string; got {}", other.type_name())),
+            _ => Err(format!("\0{place}\0string")),
         }
     }
 
@@ -240,8 +239,7 @@ impl<'a> Args<'a> {
     pub(super) fn int(&self, place: usize) -> Result<i64, String> {
         match self.at(place) {
             Val::Int(it) => Ok(*it),
-            Val::Missing | Val::Nil => Err("\0invalid value; expected int".to_owned()),
-            other => Err(format!("\0wrong type for value; expected int; got {}", other.type_name())),
+            _ => Err(format!("\0{place}\0int")),
         }
     }
 
@@ -252,10 +250,7 @@ impl<'a> Args<'a> {
     ) -> Result<&'a std::rc::Rc<std::cell::RefCell<std::collections::BTreeMap<String, Val>>>, String> {
         match self.at(place) {
             Val::Map(it) => Ok(it),
-            Val::Missing | Val::Nil => Err("\0invalid value; expected map[string]interface {}".to_owned()),
-            other => {
-                Err(format!("\0wrong type for value; expected map[string]interface {{}}; got {}", other.type_name()))
-            }
+            _ => Err(format!("\0{place}\0map[string]interface {{}}")),
         }
     }
 

@@ -35,6 +35,7 @@ fn bounded(len: usize) -> Result<(), String> {
 fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<Out, String>> {
     let result = (|| -> Result<Option<Out>, String> {
         let text = |place: usize| args.text(place);
+        let regex = |pattern: &str| compiled(name, pattern);
         Ok(Some(match name {
             "hello" => Out::Text("Hello!".to_owned()),
             "abbrev" => Out::Text(abbrev(text(1)?, 0, args.int(0)?)),
@@ -248,8 +249,11 @@ fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<
     result.transpose()
 }
 
-fn regex(pattern: &str) -> Result<regex::Regex, String> {
-    regexp::compile(pattern).map_err(|error| error.to_string())
+fn compiled(name: &str, pattern: &str) -> Result<regex::Regex, String> {
+    // the plain functions panic in Go, with more words
+    regexp::compile(pattern).map_err(|error| {
+        if name.starts_with("must") { error.to_string() } else { format!("regexp: Compile(`{pattern}`): {error}") }
+    })
 }
 
 /// `Regexp.Split`.
@@ -433,28 +437,34 @@ fn snake(text: &str, mark: char) -> String {
     out
 }
 
-/// `xstrings.ToPascalCase`.
+/// `xstrings.ToPascalCase`: a capital at the beginning of each word; a run of capitals there is lowered.
 fn camel(text: &str) -> String {
     let is_connector = |it: char| matches!(it, '_' | '-') || it.is_whitespace();
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(it) = chars.next_if(|it| is_connector(*it)) {
-        out.push(it);
-    }
-    let rest: Vec<char> = chars.collect();
-    let end = rest.iter().rposition(|it| !is_connector(*it)).map_or(0, |it| it + 1);
-    let mut fresh = true;
-    for it in &rest[..end] {
-        if is_connector(*it) {
-            fresh = true;
-        } else if fresh {
-            out.extend(it.to_uppercase());
-            fresh = false;
+    let upper = |it: char| it.to_uppercase().next().unwrap_or(it);
+    let chars: Vec<char> = text.chars().collect();
+    let Some(start) = chars.iter().position(|it| !is_connector(*it)) else {
+        return text.to_owned();
+    };
+    let mut out: String = chars[..start].iter().collect();
+    let mut lowering = chars[start].is_uppercase();
+    let mut current = upper(chars[start]);
+    for &next in &chars[start + 1..] {
+        let previous = std::mem::replace(&mut current, next);
+        if is_connector(previous) && is_connector(next) {
+            out.push(previous);
+        } else if is_connector(previous) {
+            lowering = next.is_uppercase();
+            current = upper(next);
         } else {
-            out.push(*it);
+            if lowering && next.is_uppercase() {
+                current = next.to_lowercase().next().unwrap_or(next);
+            } else if lowering {
+                lowering = false;
+            }
+            out.push(previous);
         }
     }
-    out.extend(&rest[end..]);
+    out.push(current);
     out
 }
 

@@ -1,0 +1,3 @@
+module vectors/duration
+
+go 1.26.8
