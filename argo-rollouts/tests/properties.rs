@@ -74,6 +74,11 @@ spec: {{selector: {{app: web}}}}
     }
 }
 
+/// Failures are told with their input; none are kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
 fn step() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => (0_i64..=100).prop_map(|it| format!("{{setWeight: {it}}}")),
@@ -137,7 +142,7 @@ fn outcome(report: &Report) -> BTreeMap<String, String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
 
     /// Whatever is done to it: it comes to rest (a pass over its own result writes nothing), and
     /// never are fewer pods available than the spec allows.
@@ -171,7 +176,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(cases(6))]
 
     /// A controller that is killed after any one write ends where one that lives ends.
     #[test]

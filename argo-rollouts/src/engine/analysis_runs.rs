@@ -64,7 +64,8 @@ impl Pass<'_> {
             Some(run) => run,
             None => {
                 let labels = [(names::ROLLOUT_TYPE, names::TYPE_STEP), (names::STEP_INDEX, index.as_str())];
-                return self.create_run(&analysis, Some(&index), &labels).map(Some);
+                let recorded = self.ro.status.canary.current_step_analysis_run_status.clone();
+                return self.begin_run(&analysis, Some(&index), &labels, recorded).map(Some);
             }
         };
         self.judge(&run, "Step-based");
@@ -89,7 +90,8 @@ impl Pass<'_> {
             Some(run) => run,
             None => {
                 let labels = [(names::ROLLOUT_TYPE, names::TYPE_BACKGROUND)];
-                return self.create_run(&background.analysis, None, &labels).map(Some);
+                let recorded = self.ro.status.canary.current_background_analysis_run_status.clone();
+                return self.begin_run(&background.analysis, None, &labels, recorded).map(Some);
             }
         };
         self.judge(&run, "Background");
@@ -126,29 +128,72 @@ impl Pass<'_> {
         }
     }
 
-    /// Makes a run under a name that says what it is for. One that was made before a crash and
-    /// still runs is taken; a finished or foreign one gets the next name.
-    fn create_run(
+    /// Begins a run under a name that says what it is for. The name is put into the status first and
+    /// the run is made by the next pass: whenever the controller is stopped, the run is made once.
+    /// Names that are taken are passed over, unless an earlier controller made this very run.
+    fn begin_run(
         &mut self,
         analysis: &RolloutAnalysisStep,
         infix: Option<&str>,
         labels: &[(&str, &str)],
+        recorded: Option<RunStatus>,
     ) -> Result<AnalysisRun, Invalid> {
-        let path = "spec.strategy.canary";
-        let refuse = |message: String| Invalid::value(path, &self.name().to_owned(), message);
+        let refuse = |message: String| Invalid::value("spec.strategy.canary", &self.name(), message);
         let args = self.arguments(&analysis.args).map_err(refuse)?;
-        let templates =
-            self.templates(&analysis.templates).map_err(|it| Invalid::value(path, &self.name().to_owned(), it))?;
+        let templates = self.templates(&analysis.templates).map_err(refuse)?;
         let spec = flatten::spec(&templates, &args, &analysis.dry_run, &analysis.measurement_retention)
-            .map_err(|it| Invalid::value(path, &self.name().to_owned(), it.to_string()))?;
-
-        let hash = self.current_hash();
-        let mut base = format!("{}-{hash}-{}", self.name(), self.revision());
+            .map_err(|it| refuse(it.to_string()))?;
+        let mut base = format!("{}-{}-{}", self.name(), self.current_hash(), self.revision());
         if let Some(infix) = infix {
             base = format!("{base}-{infix}");
         }
+        let is_ours = |it: &str| it == base || it.strip_prefix(&base).is_some_and(|it| it.starts_with('.'));
+        let recorded = recorded.map(|it| it.name).filter(|it| is_ours(it) && self.run_named(it).is_none());
+        if let Some(name) = recorded {
+            let object = self.run_object(&name, analysis, labels, &spec);
+            let run = object.decode().map_err(|it| refuse(it.to_string()))?;
+            self.plan.push(Change::create(object));
+            return Ok(run);
+        }
+        let mut name = base.clone();
+        let mut collision = 0_u64;
+        while let Some(taken) = self.run_named(&name) {
+            let run: Option<AnalysisRun> = taken.decode().ok();
+            let same = run.filter(|it| {
+                let known = self.ro.status.canary.current_step_analysis_run_status.as_ref();
+                let mut found = it.spec.clone();
+                found.terminate = false;
+                taken.is_controlled_by(self.world.rollout.uid())
+                    && !it.status.phase.is_complete()
+                    && !it.spec.terminate
+                    && known.is_none_or(|it| it.name != name)
+                    && found == spec
+            });
+            if let Some(run) = same {
+                return Ok(run);
+            }
+            collision += 1;
+            name = format!("{base}.{collision}");
+        }
+        let object = self.run_object(&name, analysis, labels, &spec);
+        object.decode().map_err(|it| refuse(it.to_string()))
+    }
+
+    fn run_named(&self, name: &str) -> Option<&Object> {
+        let namespace = self.ro.metadata.namespace.as_deref();
+        let mut runs = self.world.analysis_runs.iter();
+        runs.find(|it| it.name() == name && it.namespace() == namespace).map(|it| &**it)
+    }
+
+    fn run_object(
+        &self,
+        name: &str,
+        analysis: &RolloutAnalysisStep,
+        labels: &[(&str, &str)],
+        spec: &api::AnalysisRunSpec,
+    ) -> Object {
         let metadata = analysis.analysis_run_metadata.clone().unwrap_or_default();
-        let mut all = BTreeMap::from([(names::POD_TEMPLATE_HASH.to_owned(), hash)]);
+        let mut all = BTreeMap::from([(names::POD_TEMPLATE_HASH.to_owned(), self.current_hash())]);
         all.extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         if let Some(instance) = self.ro.metadata.label(names::INSTANCE_ID) {
             all.insert(names::INSTANCE_ID.to_owned(), instance.to_owned());
@@ -157,37 +202,13 @@ impl Pass<'_> {
         all.extend(self.ro.spec.selector.iter().flat_map(|it| it.match_labels.clone()));
         let mut annotations = BTreeMap::from([(names::REVISION.to_owned(), self.revision().to_owned())]);
         annotations.extend(metadata.annotations);
-
-        let uid = self.world.rollout.uid().to_owned();
-        let namespace = self.ro.metadata.namespace.clone();
         let gvk = Gvk::new(api::GROUP, api::VERSION, "AnalysisRun");
-        let mut collision = 0_u64;
-        loop {
-            let name = if collision == 0 { base.clone() } else { format!("{base}.{collision}") };
-            let taken =
-                self.world.analysis_runs.iter().find(|it| it.name() == name && it.namespace() == namespace.as_deref());
-            if let Some(taken) = taken {
-                let run: Option<AnalysisRun> = taken.decode().ok();
-                let same = run.filter(|it| {
-                    let mut found = it.spec.clone();
-                    found.terminate = false;
-                    taken.is_controlled_by(&uid) && !it.status.phase.is_complete() && found == spec
-                });
-                if let Some(run) = same {
-                    return Ok(run);
-                }
-                collision += 1;
-                continue;
-            }
-            let mut object = Object::new(&gvk, namespace.as_deref(), &name);
-            object.set(&["metadata", "labels"], json!(all));
-            object.set(&["metadata", "annotations"], json!(annotations));
-            object.set_controller(&self.world.rollout.owner_reference());
-            object.set(&["spec"], serde_json::to_value(&spec).unwrap_or_default());
-            let run = object.decode().map_err(|it| Invalid::value(path, &name, it.to_string()))?;
-            self.plan.push(Change::create(object));
-            return Ok(run);
-        }
+        let mut object = Object::new(&gvk, self.ro.metadata.namespace.as_deref(), name);
+        object.set(&["metadata", "labels"], json!(all));
+        object.set(&["metadata", "annotations"], json!(annotations));
+        object.set_controller(&self.world.rollout.owner_reference());
+        object.set(&["spec"], serde_json::to_value(spec).unwrap_or_default());
+        object
     }
 
     /// The templates that are named, with those they name, each once.
