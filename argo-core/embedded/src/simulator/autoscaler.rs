@@ -79,7 +79,9 @@ impl Autoscaler {
         let (api_version, kind) = (text(reference, "/apiVersion"), text(reference, "/kind"));
         let target = world.named(api_version, kind, namespace(scaler), text(reference, "/name"));
         let mut status = scaler.get("status").cloned().filter(Value::is_object).unwrap_or_else(|| json!({}));
-        status["observedGeneration"] = json!(generation(scaler));
+        if generation(scaler) > 0 {
+            status["observedGeneration"] = json!(generation(scaler));
+        }
         let Some((place, target)) = target else {
             let message = format!(
                 "the HPA controller was unable to get the target's current scale: {kind} {:?} not found",

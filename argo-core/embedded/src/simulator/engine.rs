@@ -32,6 +32,7 @@ pub(super) enum Role {
     Claim,
     Scheduler,
     Kubelet,
+    Node,
     Service,
     Budget,
     Autoscaler,
@@ -66,7 +67,7 @@ impl Role {
     /// Which of the queues is its: pods, then what owns them, then what owns that, then what only counts.
     fn tier(self) -> usize {
         match self {
-            Self::Scheduler | Self::Kubelet | Self::Garbage | Self::Claim => 0,
+            Self::Scheduler | Self::Kubelet | Self::Node | Self::Garbage | Self::Claim => 0,
             Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet | Self::Job => 1,
             Self::Deployment | Self::CronJob => 2,
             Self::Service | Self::Budget | Self::Autoscaler => 3,
@@ -105,7 +106,7 @@ impl Engine {
     fn enqueue(&mut self, role: Role, place: Place) {
         let on = match role {
             Role::Garbage => self.config.garbage_collection,
-            Role::Scheduler | Role::Kubelet | Role::Claim => self.config.pods,
+            Role::Scheduler | Role::Kubelet | Role::Node | Role::Claim => self.config.pods,
             _ => self.config.workloads,
         };
         let task = Task { role, place };
@@ -277,6 +278,7 @@ impl Engine {
             (Role::Budget, &*BUDGETS),
             (Role::Autoscaler, &*AUTOSCALERS),
             (Role::Claim, &*CLAIMS),
+            (Role::Node, &*NODES),
         ];
         for (role, kind) in own {
             if is(kind) {
@@ -287,6 +289,7 @@ impl Engine {
         if is(&PODS) {
             self.enqueue(Role::Scheduler, place.clone());
             self.enqueue(Role::Kubelet, place.clone());
+            self.enqueue_tainted(text(object, "/spec/nodeName"));
             self.enqueue_all(Role::Service, &SERVICES, Some(&space), |_| true);
             self.enqueue_all(Role::Budget, &BUDGETS, Some(&space), |_| true);
             if controller_of(object).is_none() {
@@ -310,6 +313,13 @@ impl Engine {
                 .to_owned();
             self.enqueue(Role::Service, Place::of(&SERVICES, &space, &service));
         }
+    }
+
+    /// A pod is on a node: one with a taint that drives pods away looks at it.
+    fn enqueue_tainted(&mut self, node: &str) {
+        let node = self.world.find(&NODES, "", node).filter(|node| !list(node, "/spec/taints").is_empty());
+        let place = node.map(|node| Place::of(&NODES, "", super::read::name(node)));
+        place.into_iter().for_each(|place| self.enqueue(Role::Node, place));
     }
 
     fn notice_owner(&mut self, object: &Value) {
@@ -341,7 +351,11 @@ impl Engine {
     pub(super) fn pass(&mut self, task: &Task, served: &dyn Fn(&str, &str) -> bool, now: Timestamp) -> Pass {
         let world = &self.world;
         let Some(object) = world.at(&task.place).cloned() else {
-            return if task.role == Role::Service { service::pass(world, &task.place) } else { Pass::default() };
+            return match task.role {
+                Role::Service => service::pass(world, &task.place),
+                Role::Node => pods::lost(world, &task.place.key.name),
+                _ => Pass::default(),
+            };
         };
         match task.role {
             Role::Deployment => deployment::pass(world, &object, now),
@@ -355,6 +369,7 @@ impl Engine {
             Role::Claim => statefulset::claim_pass(&object),
             Role::Scheduler => pods::schedule(world, &object, now),
             Role::Kubelet => self.kubelet.pass(world, &object, &self.script, &self.config, now),
+            Role::Node => pods::evict(world, &object, now),
             Role::Service => service::pass(world, &task.place),
             Role::Budget => budget::pass(world, &object, now),
             Role::Autoscaler => self.autoscaler.pass(world, &object, &self.metrics, now),

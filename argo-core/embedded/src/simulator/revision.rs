@@ -5,12 +5,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::deployment::name_hash;
-use super::kinds::{CONTROLLER_REVISIONS, Kind};
+use super::kinds::{CONTROLLER_REVISIONS, Kind, STATEFUL_SETS};
 use super::pass::{Pass, Write};
 use super::read::{count, int, is_deleting, name, namespace, owner_reference};
 use super::world::World;
 
 pub(super) const REVISION_HASH: &str = "controller-revision-hash";
+
+/// The same on the revisions of StatefulSets.
+const STATEFUL_HASH: &str = "controller.kubernetes.io/hash";
 
 /// The history of a template, and where in it the object is now.
 pub(super) struct History {
@@ -25,7 +28,8 @@ impl History {
     pub(super) fn of(world: &World, kind: &'static Kind, object: &Value, pass: &mut Pass) -> Self {
         let mut all = world.controlled(&CONTROLLER_REVISIONS, object);
         all.sort_by_key(|revision| (count(revision, "/revision"), name(revision).to_owned()));
-        let data = json!({"spec": {"template": object["spec"]["template"]}});
+        let mut data = json!({"spec": {"template": object["spec"]["template"]}});
+        data["spec"]["template"]["$patch"] = json!("replace");
         let last = all.last().map_or(0, |revision| count(revision, "/revision"));
         if let Some(found) = all.iter().rfind(|revision| revision["data"] == data) {
             let update = name(found).to_owned();
@@ -45,21 +49,23 @@ impl History {
         }
         let update = format!("{}-{hash}", name(object));
         let mut labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-        labels[REVISION_HASH] = json!(hash);
+        let label = if kind.resource == STATEFUL_SETS.resource { STATEFUL_HASH } else { REVISION_HASH };
+        labels[label] = json!(hash);
         if !is_deleting(object) {
-            pass.write(Write::Create {
-                kind: &CONTROLLER_REVISIONS,
-                object: json!({
-                    "apiVersion": CONTROLLER_REVISIONS.api_version,
-                    "kind": CONTROLLER_REVISIONS.kind,
-                    "metadata": {
-                        "name": update, "namespace": namespace(object), "labels": labels,
-                        "ownerReferences": [owner_reference(object, kind.api_version, kind.kind)],
-                    },
-                    "data": data,
-                    "revision": last + 1,
-                }),
+            let mut revision = json!({
+                "apiVersion": CONTROLLER_REVISIONS.api_version,
+                "kind": CONTROLLER_REVISIONS.kind,
+                "metadata": {
+                    "name": update, "namespace": namespace(object), "labels": labels,
+                    "ownerReferences": [owner_reference(object, kind.api_version, kind.kind)],
+                },
+                "data": data,
+                "revision": last + 1,
             });
+            if let Some(annotations) = object.pointer("/metadata/annotations") {
+                revision["metadata"]["annotations"] = annotations.clone();
+            }
+            pass.write(Write::Create { kind: &CONTROLLER_REVISIONS, object: revision });
         }
         Self { update, all }
     }
@@ -67,7 +73,12 @@ impl History {
     /// The template of a revision; the object's own for the newest.
     pub(super) fn template(&self, object: &Value, revision: &str) -> Value {
         let older = self.all.iter().find(|it| revision != self.update && name(it) == revision);
-        older.map_or(&object["spec"]["template"], |it| &it["data"]["spec"]["template"]).clone()
+        let template = older.map_or(&object["spec"]["template"], |it| &it["data"]["spec"]["template"]);
+        let mut template = template.clone();
+        if let Some(members) = template.as_object_mut() {
+            members.remove("$patch");
+        }
+        template
     }
 
     /// Deletes what is beyond the limit and in nobody's use.

@@ -171,6 +171,7 @@ impl Set<'_> {
             }
         }
         pod["metadata"]["name"] = json!(pod_name);
+        pod["metadata"]["generateName"] = json!(format!("{}-", name(set)));
         pod["metadata"]["namespace"] = json!(namespace(set));
         pod["metadata"]["ownerReferences"] = json!([owner]);
         pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = json!(pod_name);

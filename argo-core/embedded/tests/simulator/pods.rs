@@ -195,3 +195,40 @@ async fn an_active_deadline_fails_the_pod() {
     let status = world.get("pods", "p")["status"].clone();
     assert_eq!((status["phase"].as_str(), status["reason"].as_str()), (Some("Failed"), Some("DeadlineExceeded")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_taint_drives_pods_away_once_they_no_longer_tolerate_it() {
+    let world = world(SimulatorConfig::default().nodes([SimulatedNode::new("a")]));
+    world.apply(pod("leaves", json!({}))).await;
+    let patience = json!([{"key": "sick", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}]);
+    world.apply(pod("waits", json!({"tolerations": patience}))).await;
+    world.apply(pod("stays", json!({"tolerations": [{"operator": "Exists"}]}))).await;
+    let taint = json!({"spec": {"taints": [{"key": "sick", "effect": "NoExecute", "timeAdded": super::START}]}});
+    world.direct.merge_patch("nodes", "", "a", taint).unwrap();
+    world.simulator.settled().await;
+    assert_eq!(world.names("pods"), ["stays", "waits"]);
+    world.wait(61).await;
+    assert_eq!(world.names("pods"), ["stays"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_of_a_lost_node_are_made_anew_elsewhere() {
+    let world = world(SimulatorConfig::default().nodes([SimulatedNode::new("a"), SimulatedNode::new("b")]));
+    world.apply(super::deployment("web", 4, "web:1")).await;
+    world.direct.delete("nodes", "", "a", &DeleteParams::default()).unwrap();
+    world.simulator.settled().await;
+    let pods = world.list("pods", "");
+    assert_eq!(pods.len(), 4);
+    assert!(pods.iter().all(|pod| pod["spec"]["nodeName"] == "b" && pod["status"]["phase"] == "Running"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_readiness_probe_is_not_made_before_its_delay() {
+    let world = world(SimulatorConfig::default());
+    let probe = json!({"httpGet": {"path": "/", "port": 80}, "initialDelaySeconds": 20});
+    world.apply(pod("p", json!({"containers": [{"name": "main", "image": "web:1", "readinessProbe": probe}]}))).await;
+    world.wait(19).await;
+    assert_eq!(container(&world, "p")["ready"], false);
+    world.wait(2).await;
+    assert_eq!(container(&world, "p")["ready"], true);
+}

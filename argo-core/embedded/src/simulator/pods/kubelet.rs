@@ -13,7 +13,7 @@ use crate::simulator::SimulatorConfig;
 use crate::simulator::kinds::PODS;
 use crate::simulator::pass::{Pass, Write};
 use crate::simulator::read::{controller_of, int, is_deleting, list, name, namespace, phase, text, time, uid};
-use crate::simulator::script::{Behaviour, Exit, PodScript};
+use crate::simulator::script::{Behaviour, Exit, PodScript, Readiness};
 use crate::simulator::world::{Place, World};
 
 /// All nodes' containers.
@@ -297,7 +297,16 @@ pub(super) fn is_sidecar(container: &Value) -> bool {
 
 /// What a container does: by the script, else by what its pod is for.
 fn behaviour(pod: &Value, container: &Value, script: &PodScript, config: &SimulatorConfig) -> Behaviour {
-    let mut behaviour = script.behaviour(pod, container).cloned().unwrap_or_else(|| config.default.clone());
+    let mut behaviour = script.behaviour(pod, container).cloned().unwrap_or_else(|| {
+        let mut behaviour = config.default.clone();
+        // A probe that nothing is said of succeeds as soon as it is made.
+        if let Some(delay) = int(container, "/readinessProbe/initialDelaySeconds")
+            && behaviour.ready == Readiness::After(Duration::ZERO)
+        {
+            behaviour.ready = Readiness::After(Duration::from_secs(delay.unsigned_abs()));
+        }
+        behaviour
+    });
     let is_init = list(pod, "/spec/initContainers").iter().any(|init| text(init, "/name") == text(container, "/name"));
     let ends = if is_init {
         !is_sidecar(container)

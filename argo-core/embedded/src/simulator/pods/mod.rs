@@ -5,9 +5,11 @@
 
 mod container;
 mod kubelet;
+mod nodes;
 mod schedule;
 mod status;
 
 pub(super) use kubelet::Kubelet;
+pub(super) use nodes::{evict, lost};
 pub(super) use schedule::{admits, quantity, schedule};
 pub(super) use status::host_address;
