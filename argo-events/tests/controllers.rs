@@ -177,6 +177,71 @@ async fn a_killed_controller_goes_on_and_makes_nothing_twice() {
     world.stop().await;
 }
 
+/// Whatever write was the last, and whether or not its answer arrived: the next controller ends in
+/// the same state, with one Workflow. The bus outlives the controllers, as a journal does.
+#[tokio::test]
+async fn killed_at_any_write_the_path_ends_the_same() {
+    let sensor = SENSOR.replace("steps: 3, duration: 10ms", "steps: 1000, duration: 5ms, jitter: 0");
+    let main = commit("refs/heads/main", "c0ffee");
+    for writes in 0..16 {
+        let bus = MemoryBus::new(clock());
+        let mut options = argo_embedded::ClientOptions::named("first").cut_after_writes(writes);
+        if writes % 2 == 1 {
+            options = options.lose_last_answer();
+        }
+        let mut world = World::new();
+        let (client, session) = world.cluster.client_with(options);
+        world.context = argo_core::runtime::Context::builder(client).build();
+        for manifest in [BUS, GITHUB, &sensor] {
+            world.apply(manifest);
+        }
+        world.start(bus.clone(), |it| it);
+        let mut sent = false;
+        let life = async {
+            while !session.is_cut() && world.cluster.dump().iter().all(|it| it["kind"] != "Workflow") {
+                if !sent && listening(&world, &bus).await {
+                    sent = push(&world.url(12000, "/push"), "hunter2", "d1", &main).await.0 == 200;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(crate::support::PATIENCE, life).await.unwrap();
+        world.stop().await;
+        world.context = argo_core::runtime::Context::builder(world.cluster.client()).build();
+        world.start(bus.clone(), |it| it);
+        for (kind, name) in [("EventBus", "default"), ("EventSource", "github"), ("Sensor", "build")] {
+            world.until_ready(kind, name).await;
+        }
+        let settled = async {
+            while !listening(&world, &bus).await {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            push(&world.url(12000, "/push"), "hunter2", "d1", &main).await;
+            while bus.waiting() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(crate::support::PATIENCE, settled).await.unwrap();
+        world.until_workflows(1).await;
+        assert_eq!(world.workflows().await.len(), 1, "after {writes} writes");
+        for (kind, name, finalizer) in [
+            ("EventBus", "default", "eventbus-controller"),
+            ("EventSource", "github", "eventsource-controller"),
+            ("Sensor", "build", "sensor-controller"),
+        ] {
+            let object = world.until_ready(kind, name).await;
+            assert_eq!(object.finalizers().collect::<Vec<_>>(), [finalizer]);
+        }
+        world.stop().await;
+    }
+}
+
+async fn listening(world: &World, bus: &MemoryBus) -> bool {
+    let channel = argo_events::bus::Channel::new("ci", "default");
+    let groups = argo_events::bus::EventBus::groups(bus, &channel, "build").await.unwrap();
+    !groups.is_empty() && world.server.addresses().contains_key(&12000)
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_a_condition_and_the_others_go_on() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -220,6 +220,7 @@ impl Builder {
         let bus = self.bus.unwrap_or_else(|| Arc::new(MemoryBus::new(clock.clone())));
         let secrets = self.secrets.unwrap_or_else(|| Arc::new(KubeSecrets::new(context.clone())));
         let mut services = Services::new(clock, bus, secrets).context(context.clone());
+        services.metrics.register(context.metrics());
         #[cfg(feature = "webhook")]
         {
             services = services.server(self.server);

@@ -327,7 +327,7 @@ mod tests {
         bad["parameters"] = json!([{"src": {"dependencyName": "d"}}]);
         let (_, message) = invalid(json!({"dependencies": [dep], "triggers": [bad]}));
         assert_eq!(message, "template t is invalid, parameter destination can't be empty");
-        let mut bad = dep.clone();
+        let mut bad = dep;
         bad["filters"] = json!({"context": {"id": "1"}});
         let (condition, _) = invalid(json!({"dependencies": [bad], "triggers": [trigger]}));
         assert_eq!(condition, names::DEPENDENCIES_PROVIDED);

@@ -44,7 +44,11 @@ async fn attempts(
     let mut attempts = strategy.map_or_else(Attempts::once, |it| Attempts::of(Some(it)));
     let (sensor, name) = (&firing.sensor, &firing.trigger);
     loop {
-        let error = match attempt(services, triggers, trigger, firing).await {
+        let began = services.clock.now();
+        let result = attempt(services, triggers, trigger, firing).await;
+        let took = argo_core::time::between(began, services.clock.now());
+        services.metrics.attempted(firing, result.is_ok(), took);
+        let error = match result {
             Ok(()) => {
                 let ids: Vec<&str> = firing.events.values().map(|it| it.id.as_str()).collect();
                 tracing::info!(
@@ -60,6 +64,7 @@ async fn attempts(
         };
         tracing::warn!(sensorName = sensor, triggerName = name, %error, "Failed to execute a trigger");
         let Some(delay) = attempts.failed(services.random()) else {
+            services.metrics.exhausted(firing);
             return Err(error);
         };
         tokio::select! {

@@ -8,6 +8,7 @@
 
 mod fire;
 mod limiter;
+mod metrics;
 mod sensor;
 mod source;
 
@@ -20,6 +21,7 @@ use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use crate::{bus::EventBus, secrets::SecretResolver};
 
 pub use fire::fire;
+pub use metrics::EventMetrics;
 pub use sensor::{SensorHealth, SensorRunner};
 pub use source::{SourceHealth, SourceRunner};
 
@@ -37,6 +39,8 @@ pub struct Services {
     pub server: crate::sources::server::WebhookServer,
     /// Kubernetes, if there is one.
     pub context: Option<Context>,
+    /// What is counted.
+    pub metrics: EventMetrics,
     random: Arc<Mutex<StdRng>>,
 }
 
@@ -51,6 +55,7 @@ impl Services {
             #[cfg(feature = "webhook")]
             server: crate::sources::server::WebhookServer::new(Default::default()),
             context: None,
+            metrics: EventMetrics::default(),
             random: Arc::new(Mutex::new(StdRng::from_os_rng())),
         }
     }

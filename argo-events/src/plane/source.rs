@@ -128,6 +128,7 @@ async fn run(source: Arc<dyn sources::EventSource>, event: SourceEvent, mut feed
         }
     });
     let mut delay = RESTART.0;
+    let _counted = Counted::new(&feed);
     loop {
         let began = feed.now();
         let result = match sources::filter(&event.config) {
@@ -162,6 +163,22 @@ async fn run(source: Arc<dyn sources::EventSource>, event: SourceEvent, mut feed
         delay = (delay * 2).min(RESTART.1);
     }
     told.abort();
+}
+
+/// Counts an event as running while it lives.
+struct Counted(Services, String, String);
+
+impl Counted {
+    fn new(feed: &Feed) -> Self {
+        feed.services.metrics.running(&feed.namespace, &feed.source, 1);
+        Self(feed.services.clone(), feed.namespace.clone(), feed.source.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.running(&self.1, &self.2, -1);
+    }
 }
 
 impl fmt::Debug for SourceRunner {

@@ -125,6 +125,7 @@ impl Feed {
                 Ok(true) => {}
                 Ok(false) => return Ok(Dispatched::Filtered),
                 Err(error) => {
+                    self.services.metrics.filter_failed(&self.namespace, source, event);
                     tracing::warn!(eventSourceName = source, eventName = event, %error, "Failed to filter event");
                     return Ok(Dispatched::Filtered);
                 }
@@ -132,9 +133,15 @@ impl Feed {
         }
         let message = Event::new(&id, source, event, self.kind, at, &payload);
         let mut attempts = Attempts::of(None);
+        let began = self.now();
+        let told = |ok| {
+            let took = argo_core::time::between(began, self.now());
+            self.services.metrics.sent(&self.namespace, source, event, ok, took);
+        };
         loop {
             let error = match self.services.bus.publish(&self.channel, &message).await {
                 Ok(published) => {
+                    told(true);
                     tracing::info!(
                         eventSourceName = source,
                         eventSourceType = self.kind,
@@ -154,6 +161,7 @@ impl Feed {
             match attempts.failed(self.services.random()).filter(|_| transient) {
                 Some(delay) if !self.sleep(delay).await => {}
                 _ => {
+                    told(false);
                     tracing::warn!(eventSourceName = source, eventName = event, eventID = id, %error, "Failed to publish an event");
                     return Err(error.into());
                 }
