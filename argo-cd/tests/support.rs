@@ -24,6 +24,12 @@ pub(crate) struct Lab {
 pub(crate) struct Running(Shutdown, tokio::task::JoinHandle<()>);
 
 impl Running {
+    /// As `kill -9`: nothing is finished.
+    pub(crate) fn kill(self) {
+        self.1.abort();
+        self.0.cancel();
+    }
+
     pub(crate) async fn stop(self) {
         self.0.cancel();
         let _ = self.1.await;
@@ -108,7 +114,23 @@ impl Lab {
     pub(crate) fn patch(&self, reference: &ObjectRef, body: &Value) {
         let direct = self.cluster.direct("someone");
         let plural = plural(&reference.gvk);
-        direct.merge_patch(&plural, reference.namespace.as_deref().unwrap_or_default(), &reference.name, body.clone()).unwrap();
+        direct
+            .merge_patch(&plural, reference.namespace.as_deref().unwrap_or_default(), &reference.name, body.clone())
+            .unwrap();
+    }
+
+    pub(crate) fn delete(&self, reference: &ObjectRef) {
+        let direct = self.cluster.direct("someone");
+        let namespace = reference.namespace.as_deref().unwrap_or_default();
+        direct.delete(&plural(&reference.gvk), namespace, &reference.name, &Default::default()).unwrap();
+    }
+
+    pub(crate) fn refresh(&self, name: &str, how: &str) {
+        self.patch(&app_ref(name), &json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": how}}}));
+    }
+
+    pub(crate) fn phase(&self, name: &str) -> String {
+        self.app(name).text("/status/operationState/phase").to_owned()
     }
 
     pub(crate) fn get(&self, reference: &ObjectRef) -> Option<Object> {

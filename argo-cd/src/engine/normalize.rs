@@ -39,7 +39,7 @@ pub fn normalize(value: &mut Value, builtin: bool) {
     if value.get("kind").and_then(Value::as_str) == Some("Secret")
         && value.get("apiVersion").and_then(Value::as_str) == Some("v1")
     {
-        secret(value);
+        secret_data(value);
     }
     rules(value);
     if builtin {
@@ -63,8 +63,8 @@ pub fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// `stringData` goes into `data`, as base64; null values become empty.
-fn secret(value: &mut Value) {
+/// `stringData` of a Secret goes into `data`, as base64; null values become empty.
+pub fn secret_data(value: &mut Value) {
     let Some(map) = value.as_object_mut() else { return };
     let texts = map.remove("stringData");
     if let Some(Value::Object(texts)) = texts {

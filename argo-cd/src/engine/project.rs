@@ -38,6 +38,13 @@ pub fn default_project(namespace: &str) -> AppProject {
 /// Whether `text` matches a glob in which `*` stops at `separator`, if one is given.
 #[must_use]
 pub fn glob(pattern: &str, text: &str, separator: bool) -> bool {
+    // Most patterns are a star or a plain name; compiling a matcher for those would be most of a pass's cost.
+    if pattern == "*" {
+        return !separator || !text.contains('/');
+    }
+    if !pattern.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+        return pattern == text;
+    }
     is_match(pattern, text, if separator { Mode::GobwasPath } else { Mode::Gobwas })
 }
 
