@@ -7,6 +7,7 @@ mod jobs;
 mod lasting;
 mod pods;
 mod processes;
+mod real;
 mod rollouts;
 mod services;
 mod sets;
