@@ -7,7 +7,7 @@ use argo_events::{
     api::{Event, Sensor},
     bus::{BusError, Channel, EventBus, MemoryBus, Published},
     engine::sensor::Compiled,
-    plane::{SensorRunner, Services, SourceRunner},
+    plane::{SensorRunner, Services, SourceRunner, TriggerHealth},
     secrets::FixedSecrets,
     sources::{Listening, Sources},
     testing::{ScriptedBus, ScriptedSource, ScriptedTrigger},
@@ -58,9 +58,8 @@ impl World {
 
     /// Starts, and waits until the groups are there: what is published from now on arrives.
     async fn subscribed(&self, triggers: Value) -> SensorRunner {
-        let count = triggers.as_array().map(Vec::len).unwrap_or_default();
         let runner = self.start(triggers);
-        while self.memory.groups(&channel(), "sensor").await.unwrap().len() < count {
+        while runner.health().values().any(|it| *it != TriggerHealth::Running) {
             tokio::task::yield_now().await;
         }
         runner

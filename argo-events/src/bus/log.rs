@@ -48,6 +48,9 @@ pub(super) struct Member {
     /// What the group remembers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     state: Option<Value>,
+    /// The events it has yet to acknowledge; follows from the rest.
+    #[serde(skip)]
+    pending: BTreeSet<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +58,8 @@ struct Held {
     channel: Channel,
     at: Timestamp,
     event: Arc<Event>,
+    /// How many groups have yet to acknowledge it.
+    holders: usize,
 }
 
 /// The state of a bus.
@@ -63,6 +68,8 @@ pub(super) struct Log {
     limits: Limits,
     next: u64,
     events: BTreeMap<u64, Held>,
+    /// How many events each channel holds.
+    counts: BTreeMap<Channel, usize>,
     groups: BTreeMap<Group, Member>,
     seen: BTreeMap<(Channel, String), Timestamp>,
     seen_order: VecDeque<(Timestamp, Channel, String)>,
@@ -74,6 +81,7 @@ impl Log {
             limits,
             next: 1,
             events: BTreeMap::new(),
+            counts: BTreeMap::new(),
             groups: BTreeMap::new(),
             seen: BTreeMap::new(),
             seen_order: VecDeque::new(),
@@ -106,7 +114,8 @@ impl Log {
         if bytes > self.limits.event_bytes {
             return Err(BusError::TooLarge { id: event.id.clone(), bytes, limit: self.limits.event_bytes });
         }
-        if self.events.len() + pending >= self.limits.events {
+        let held = self.counts.get(channel).copied().unwrap_or_default();
+        if held + pending >= self.limits.events {
             return Err(BusError::Full { limit: self.limits.events });
         }
         let sequence = self.next + pending as u64;
@@ -119,8 +128,17 @@ impl Log {
             Record::Event { sequence, channel, at, event } => {
                 self.next = self.next.max(sequence + 1);
                 self.remember(channel.clone(), event.id.clone(), at);
-                let held = Held { channel, at, event: Arc::new(event) };
-                if self.groups.iter().any(|(group, member)| member.wants(group, sequence, &held)) {
+                let first = Group { channel: channel.clone(), sensor: String::new(), trigger: String::new() };
+                let mut held = Held { channel, at, event: Arc::new(event), holders: 0 };
+                let groups = self.groups.range_mut(first..).take_while(|(group, _)| group.channel == held.channel);
+                for (_, member) in groups {
+                    if member.wants(sequence, &held.event) {
+                        member.pending.insert(sequence);
+                        held.holders += 1;
+                    }
+                }
+                if held.holders > 0 {
+                    *self.counts.entry(held.channel.clone()).or_default() += 1;
                     self.events.insert(sequence, held);
                 }
             }
@@ -131,7 +149,12 @@ impl Log {
                 for subject in subjects {
                     member.since.entry(subject).or_insert(next);
                 }
-                self.sweep();
+                let pending = std::mem::take(&mut member.pending);
+                let (kept, gone): (BTreeSet<u64>, BTreeSet<u64>) = pending
+                    .into_iter()
+                    .partition(|it| self.events.get(it).is_some_and(|held| member.wants(*it, &held.event)));
+                member.pending = kept;
+                self.release(gone);
             }
             Record::Commit { group, sequence, state } => {
                 let Some(member) = self.groups.get_mut(&group) else { return };
@@ -139,13 +162,16 @@ impl Log {
                     member.state = Some(state);
                 }
                 if let Some(sequence) = sequence.filter(|it| *it > member.cursor) {
-                    let from = std::mem::replace(&mut member.cursor, sequence);
-                    self.sweep_range(from + 1, sequence);
+                    member.cursor = sequence;
+                    let rest = member.pending.split_off(&(sequence + 1));
+                    let done = std::mem::replace(&mut member.pending, rest);
+                    self.release(done);
                 }
             }
             Record::Forget { group } => {
-                self.groups.remove(&group);
-                self.sweep();
+                if let Some(member) = self.groups.remove(&group) {
+                    self.release(member.pending);
+                }
             }
             Record::Group { group, member } => {
                 self.groups.insert(group, member);
@@ -161,10 +187,9 @@ impl Log {
 
     /// The first event that a group has yet to acknowledge.
     pub(super) fn first(&self, group: &Group) -> Option<Delivery> {
-        let member = self.groups.get(group)?;
-        let mut waiting = self.events.range(member.cursor + 1..);
-        let (sequence, held) = waiting.find(|(sequence, held)| member.wants(group, **sequence, held))?;
-        Some(Delivery { sequence: *sequence, event: held.event.clone() })
+        let sequence = *self.groups.get(group)?.pending.first()?;
+        let held = self.events.get(&sequence)?;
+        Some(Delivery { sequence, event: held.event.clone() })
     }
 
     pub(super) fn knows(&self, group: &Group) -> bool {
@@ -217,30 +242,26 @@ impl Log {
         }
     }
 
-    fn sweep(&mut self) {
-        self.sweep_range(0, u64::MAX);
-    }
-
-    fn sweep_range(&mut self, from: u64, to: u64) {
-        let groups = &self.groups;
-        let done: Vec<u64> = self
-            .events
-            .range(from..=to)
-            .filter(|(sequence, held)| !groups.iter().any(|(group, member)| member.wants(group, **sequence, held)))
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        for sequence in done {
-            self.events.remove(&sequence);
+    /// One group less waits for each of these.
+    fn release(&mut self, sequences: BTreeSet<u64>) {
+        for sequence in sequences {
+            let Some(held) = self.events.get_mut(&sequence) else { continue };
+            held.holders = held.holders.saturating_sub(1);
+            if held.holders == 0
+                && let Some(held) = self.events.remove(&sequence)
+                && let Some(count) = self.counts.get_mut(&held.channel)
+            {
+                *count = count.saturating_sub(1);
+            }
         }
     }
 }
 
 impl Member {
-    fn wants(&self, group: &Group, sequence: u64, held: &Held) -> bool {
+    fn wants(&self, sequence: u64, event: &Event) -> bool {
         sequence > self.cursor
-            && group.channel == held.channel
             && self.since.iter().any(|(subject, since)| {
-                *since <= sequence && subject.source == held.event.source && subject.event == held.event.subject
+                *since <= sequence && subject.source == event.source && subject.event == event.subject
             })
     }
 }
@@ -365,6 +386,30 @@ mod tests {
         assert!(publish(&mut log, "3", "a"));
         let large = Event::new("4", "src", "a", "t", now(), &json!("0123456789"));
         assert!(matches!(log.offer(&channel(), &large, now()), Err(BusError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_full_channel_does_not_fill_another() {
+        let mut log = Log::new(Limits { events: 1, ..Limits::default() });
+        subscribe(&mut log, "t", &["a"]);
+        publish(&mut log, "1", "a");
+        assert!(log.offer(&channel(), &event("2", "a"), now()).is_err());
+        assert!(log.offer(&Channel::new("other", "default"), &event("2", "a"), now()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_subject_given_up_takes_its_events_along() {
+        let mut log = Log::new(Limits::default());
+        subscribe(&mut log, "t", &["a", "b"]);
+        publish(&mut log, "1", "a");
+        publish(&mut log, "2", "b");
+        subscribe(&mut log, "t", &["b"]);
+        assert_eq!((first(&log, "t"), log.len()), (Some("2".into()), 1));
+        // Taken up again it starts anew.
+        subscribe(&mut log, "t", &["a", "b"]);
+        publish(&mut log, "3", "a");
+        ack(&mut log, "t");
+        assert_eq!(first(&log, "t"), Some("3".into()));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct Delivery {
 /// What the bus holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Events that some group has yet to acknowledge; 50 000 by default, as upstream's `maxMsgs`.
+    /// Events of one channel that some group has yet to acknowledge; 50 000 by default, as upstream's `maxMsgs`.
     /// Beyond that publishing fails (upstream drops the oldest), so that nothing accepted is lost.
     pub events: usize,
     /// Bytes of one event on the wire; 1 MiB by default, as upstream's `maxPayload`.

@@ -12,12 +12,12 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{event_source, finalizer, write};
 use crate::{
     api::{self, ConditionStatus, SensorSpec, Status},
-    bus::Channel,
+    bus::{BusError, Channel},
     engine::{
         sensor::Compiled,
         validate::{self, names},
     },
-    plane::{SensorHealth, SensorRunner, Services},
+    plane::{SensorHealth, SensorRunner, Services, TriggerHealth},
     triggers::Triggers,
 };
 
@@ -68,13 +68,12 @@ impl Reconciler {
         }
     }
 
-    /// Forgets the groups of a Sensor that is gone.
-    async fn forget(&self, object: &Object) -> ReconcileResult {
-        let channel = Channel::new(object.namespace().unwrap_or_default(), write::bus_name(object));
-        for group in self.services.bus.groups(&channel, object.name()).await? {
+    /// Forgets what a bus keeps for a Sensor.
+    async fn forget(&self, channel: &Channel, sensor: &str) -> Result<(), BusError> {
+        for group in self.services.bus.groups(channel, sensor).await? {
             self.services.bus.forget(&group).await?;
         }
-        Ok(Outcome::DONE)
+        Ok(())
     }
 
     /// Runs what the object says, if it does not already; which triggers do not run.
@@ -85,7 +84,17 @@ impl Reconciler {
             return running.runner.health();
         }
         // The old one ends first: a firing under way is not begun a second time beside it.
-        self.end(key).await;
+        let old = self.running.lock().await.remove(key);
+        if let Some(old) = old {
+            old.runner.stop().await;
+            if old.spec.bus() != sensor.spec.bus() {
+                // It listens elsewhere now: what the old bus keeps for it is for nobody.
+                let channel = Channel::new(key.namespace(), old.spec.bus());
+                if let Err(error) = self.forget(&channel, &key.name).await {
+                    tracing::warn!(sensorName = %key, %error, "its groups stay on the former bus");
+                }
+            }
+        }
         let (queue, own) = (self.queue.clone(), key.clone());
         let changed = move || {
             if let Some(queue) = &*queue.lock() {
@@ -129,12 +138,24 @@ impl Reconciler {
         status.set(names::DEPENDENCIES_PROVIDED, True, "", "", now);
         status.set(names::TRIGGERS_PROVIDED, True, "", "", now);
         let health = self.start(key, &sensor).await;
-        if health.is_empty() {
-            status.set(names::DEPLOYED, True, names::SUCCEEDED, "all triggers run", now);
-        } else {
-            let problems: Vec<String> = health.iter().map(|(trigger, it)| format!("{trigger}: {it}")).collect();
-            status.set(names::DEPLOYED, False, names::TRIGGER_FAILED, &problems.join("; "), now);
-        }
+        deployed(status, &health, now);
+    }
+}
+
+/// Condition `Deployed` from how the triggers are: one that failed makes it false, and names itself.
+fn deployed(status: &mut Status, health: &SensorHealth, now: Timestamp) {
+    use ConditionStatus::{False, True, Unknown};
+    let problems = health.iter().filter_map(|(trigger, it)| match it {
+        TriggerHealth::Failed(message) => Some(format!("{trigger}: {message}")),
+        _ => None,
+    });
+    let problems: Vec<String> = problems.collect();
+    if !problems.is_empty() {
+        status.set(names::DEPLOYED, False, names::TRIGGER_FAILED, &problems.join("; "), now);
+    } else if health.values().any(|it| *it == TriggerHealth::Starting) {
+        status.set(names::DEPLOYED, Unknown, "", "starting", now);
+    } else {
+        status.set(names::DEPLOYED, True, names::SUCCEEDED, "all triggers run", now);
     }
 }
 
@@ -147,7 +168,8 @@ impl Reconcile for Reconciler {
         };
         if object.is_deleting() {
             self.end(key).await;
-            self.forget(&object).await?;
+            let channel = Channel::new(key.namespace(), write::bus_name(&object));
+            self.forget(&channel, &key.name).await?;
             write::remove_finalizer(&self.context, NAME, &object, finalizer::SENSOR).await?;
             return Ok(Outcome::DONE);
         }

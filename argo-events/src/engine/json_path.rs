@@ -32,6 +32,9 @@ pub enum PathError {
     /// The path makes no sense to the query engine.
     #[error("the path {0:?} can not be evaluated")]
     Unusable(String),
+    /// Nothing to write to.
+    #[error("the path is empty")]
+    Empty,
     /// It can not be written.
     #[error(transparent)]
     Set(#[from] gjson::SetError),
@@ -125,6 +128,9 @@ fn number_text(raw: &str) -> String {
 /// # Errors
 /// When the path is empty or too long, or does not fit what is on the way.
 pub fn set(target: &mut Value, path: &str, value: Value) -> Result<(), PathError> {
+    if path.is_empty() {
+        return Err(PathError::Empty);
+    }
     if path.len() > MAX_PATH {
         return Err(PathError::TooLong);
     }

@@ -22,7 +22,7 @@ use crate::{bus::EventBus, secrets::SecretResolver};
 
 pub use fire::fire;
 pub use metrics::EventMetrics;
-pub use sensor::{SensorHealth, SensorRunner};
+pub use sensor::{SensorHealth, SensorRunner, TriggerHealth};
 pub use source::{SourceHealth, SourceRunner};
 
 /// What sources and triggers share.

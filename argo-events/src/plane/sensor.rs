@@ -25,8 +25,19 @@ const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(100), Duration:
 /// How many firings of a trigger without `atLeastOnce` run at once.
 const DETACHED: usize = 64;
 
-/// Trigger name → why it does not run; absent when it does.
-pub type SensorHealth = BTreeMap<String, String>;
+/// Whether a trigger runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerHealth {
+    /// It is not subscribed yet: events that are published now may pass it by.
+    Starting,
+    /// It does.
+    Running,
+    /// It does not, and why.
+    Failed(String),
+}
+
+/// Trigger name → whether it runs.
+pub type SensorHealth = BTreeMap<String, TriggerHealth>;
 
 /// The running triggers of one Sensor. Dropping it stops them without waiting.
 pub struct SensorRunner {
@@ -45,7 +56,9 @@ impl SensorRunner {
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let stop = Shutdown::new();
-        let health = Arc::new(Mutex::new(sensor.broken.clone()));
+        let broken = sensor.broken.iter().map(|(name, it)| (name.clone(), TriggerHealth::Failed(it.clone())));
+        let starting = sensor.triggers.iter().map(|it| (it.name().to_owned(), TriggerHealth::Starting));
+        let health: Arc<Mutex<SensorHealth>> = Arc::new(Mutex::new(broken.chain(starting).collect()));
         let changed: Changed = Arc::new(changed);
         let channel = Channel::new(&sensor.namespace, &sensor.bus);
         let names: Vec<String> = sensor.triggers.iter().map(|it| it.name().to_owned()).collect();
@@ -73,7 +86,7 @@ impl SensorRunner {
         Self { stop, tasks, health }
     }
 
-    /// The triggers that do not run, and why.
+    /// Whether the triggers run.
     #[must_use]
     pub fn health(&self) -> SensorHealth {
         self.health.lock().clone()
@@ -146,7 +159,7 @@ impl Worker {
                 error = message,
                 "trigger failed"
             );
-            self.tell(Some(message));
+            self.tell(TriggerHealth::Failed(message));
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = self.services.clock.sleep(delay) => {}
@@ -156,14 +169,9 @@ impl Worker {
         while detached.join_next().await.is_some() {}
     }
 
-    fn tell(&self, problem: Option<String>) {
-        let mut health = self.health.lock();
-        let before = match &problem {
-            Some(text) => health.insert(self.group.trigger.clone(), text.clone()),
-            None => health.remove(&self.group.trigger),
-        };
-        drop(health);
-        if before != problem {
+    fn tell(&self, now: TriggerHealth) {
+        let before = self.health.lock().insert(self.group.trigger.clone(), now.clone());
+        if before.as_ref() != Some(&now) {
             (self.changed)();
         }
     }
@@ -178,7 +186,7 @@ impl Worker {
         if state != stored {
             subscription.commit(None, Some(json(&state))).await?;
         }
-        self.tell(None);
+        self.tell(TriggerHealth::Running);
         *delay = RESUBSCRIBE.0;
         let mut wake = self.machine.reset(&state, self.services.clock.now()).wake;
         loop {
