@@ -424,3 +424,42 @@ spec:
     assert!(!everything.contains("hush-hush"));
     stage.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn blue_green_switches_when_somebody_promotes() {
+    let cluster = cluster();
+    let (shutdown, task) = start(&cluster, cluster.client(), Scripted::new());
+    let (_, services) = MANIFESTS.split_once("---\napiVersion: v1").expect("services");
+    let rollout = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop, namespace: default}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "shop:v1", ports: [{containerPort: 8080}]}]}
+  strategy: {blueGreen: {activeService: shop, previewService: shop-canary, autoPromotionEnabled: false}}
+"#;
+    cluster.apply_yaml(&format!("{rollout}---\napiVersion: v1{services}")).expect("applied");
+    let stage = Stage { cluster, shutdown, task };
+    stage.wait(60).await;
+    assert_eq!(stage.rollout()["status"]["phase"], "Healthy", "{:#}", stage.rollout()["status"]);
+    stage.image("shop:v2");
+    stage.wait(60).await;
+    assert_eq!(stage.rollout()["status"]["message"], "BlueGreenPause");
+    assert_eq!((stage.serving("shop", "shop:v1"), stage.serving("shop-canary", "shop:v2")), (4, 4));
+    stage.patch_status(json!({"status": {"pauseConditions": null}}));
+    stage.wait(20).await;
+    assert_eq!((stage.serving("shop", "shop:v1"), stage.serving("shop", "shop:v2")), (0, 4));
+    stage.wait(60).await;
+    let status = stage.rollout()["status"].clone();
+    assert_eq!(status["phase"], "Healthy", "{status:#}");
+    assert_eq!(status["selector"].as_str().map(|it| it.contains("rollouts-pod-template-hash=")), Some(true));
+    assert_eq!(stage.list("pods").len(), 4);
+    let mark = stage.cluster.journal().mark();
+    stage.wait(3600).await;
+    assert_eq!(stage.cluster.journal().writes_since(mark), []);
+    stage.end().await;
+}

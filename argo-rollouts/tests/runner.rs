@@ -1,6 +1,7 @@
 //! Everything that is tested from outside.
 
 mod analysis;
+mod blue_green;
 mod canary;
 #[cfg(feature = "controller")]
 mod embedded;

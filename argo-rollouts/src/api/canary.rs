@@ -82,6 +82,21 @@ pub struct BlueGreenStrategy {
     /// Seconds the old ReplicaSet stays after the switch; 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_down_delay_seconds: Option<i64>,
+    /// How many old ReplicaSets may stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_down_delay_revision_limit: Option<i64>,
+    /// Seconds the new ReplicaSet stays after an abort; 30, 0 for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_scale_down_delay_seconds: Option<i64>,
+    /// Pods of the new ReplicaSet before the switch; all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview_replica_count: Option<i64>,
+    /// Analysis before the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_promotion_analysis: Option<RolloutAnalysisStep>,
+    /// Analysis after the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_promotion_analysis: Option<RolloutAnalysisStep>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,

@@ -13,6 +13,10 @@ pub const STEP_INDEX: &str = "step-index";
 pub const TYPE_STEP: &str = "Step";
 /// Value of [`ROLLOUT_TYPE`] for the background run.
 pub const TYPE_BACKGROUND: &str = "Background";
+/// Value of [`ROLLOUT_TYPE`] for the run before a blue-green switch.
+pub const TYPE_PRE_PROMOTION: &str = "PrePromotion";
+/// Value of [`ROLLOUT_TYPE`] for the run after a blue-green switch.
+pub const TYPE_POST_PROMOTION: &str = "PostPromotion";
 /// Label with the instance of the controller that handles an object.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 

@@ -151,6 +151,15 @@ pub struct BlueGreenStatus {
     /// Hash that the active service selects.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub active_selector: String,
+    /// The preview was ready at its size and its pause is over: it may grow.
+    #[serde(skip_serializing_if = "is_false")]
+    pub scale_up_preview_check_point: bool,
+    /// The run before the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_promotion_analysis_run_status: Option<RunStatus>,
+    /// The run after the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_promotion_analysis_run_status: Option<RunStatus>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,

@@ -21,12 +21,23 @@ impl Pass<'_> {
             || status.promote_full
             || self.is_fast_rollback()
             || status.stable_rs.is_empty();
-        if !over {
+        if self.blue_green().is_some() {
+            // These stay on the status when they are over.
+            self.pre_run = self.named(self.ro.status.blue_green.pre_promotion_analysis_run_status.as_ref());
+            self.post_run = self.named(self.ro.status.blue_green.post_promotion_analysis_run_status.as_ref());
+            if over {
+                self.cancel_promotion_runs();
+            } else {
+                self.pre_run = self.reconcile_pre_run()?;
+                self.post_run = self.reconcile_post_run()?;
+            }
+        } else if !over {
             self.step_run = self.reconcile_step_run()?;
             self.background_run = self.reconcile_background_run()?;
         }
+        let current = [&self.step_run, &self.background_run, &self.pre_run, &self.post_run];
         let current: BTreeSet<String> =
-            self.step_run.iter().chain(&self.background_run).filter_map(|it| it.metadata.name.clone()).collect();
+            current.into_iter().flatten().filter_map(|it| it.metadata.name.clone()).collect();
         let others: Vec<&AnalysisRun> =
             self.runs.iter().filter(|it| it.metadata.name.as_ref().is_none_or(|it| !current.contains(it))).collect();
         for run in &others {
@@ -44,7 +55,74 @@ impl Pass<'_> {
         );
         let before = self.ro.status.canary.current_background_analysis_run_status.clone();
         self.note_run(before, self.background_run.clone(), names::TYPE_BACKGROUND);
+        let before = self.ro.status.blue_green.pre_promotion_analysis_run_status.clone();
+        self.note_run(before, self.pre_run.clone(), names::TYPE_PRE_PROMOTION);
+        let before = self.ro.status.blue_green.post_promotion_analysis_run_status.clone();
+        self.note_run(before, self.post_run.clone(), names::TYPE_POST_PROMOTION);
         Ok(())
+    }
+
+    fn cancel_promotion_runs(&mut self) {
+        for run in self.pre_run.iter().chain(&self.post_run) {
+            if !run.spec.terminate && !run.status.phase.is_complete() {
+                self.plan.push(Change::merge(reference(run), json!({"spec": {"terminate": true}})));
+            }
+        }
+    }
+
+    /// The run before the switch: once the new pods are there. One that has begun goes on though pods
+    /// may come and go.
+    fn reconcile_pre_run(&mut self) -> Result<Option<AnalysisRun>, Invalid> {
+        let Some(strategy) = self.blue_green() else { return Ok(None) };
+        let Some(analysis) = strategy.pre_promotion_analysis.clone().filter(|it| !it.templates.is_empty()) else {
+            return Ok(None);
+        };
+        let (hash, active) = (self.current_hash(), &self.ro.status.blue_green.active_selector);
+        if active.is_empty() || *active == hash {
+            return Ok(self.pre_run.clone());
+        }
+        let sized = strategy.preview_replica_count;
+        let ready = self.new_set().is_some_and(|set| match sized {
+            Some(count) => set.spec == count && set.available == count,
+            None => self.is_saturated(set),
+        });
+        let recorded = self.ro.status.blue_green.pre_promotion_analysis_run_status.clone();
+        let (current, kind) = (self.pre_run.clone(), ("pre", names::TYPE_PRE_PROMOTION));
+        self.reconcile_promotion_run(&analysis, current, recorded, ready, kind)
+    }
+
+    /// The run after the switch: once the new pods are active, until they are stable.
+    fn reconcile_post_run(&mut self) -> Result<Option<AnalysisRun>, Invalid> {
+        let Some(strategy) = self.blue_green() else { return Ok(None) };
+        let Some(analysis) = strategy.post_promotion_analysis.clone().filter(|it| !it.templates.is_empty()) else {
+            return Ok(None);
+        };
+        if self.ro.status.blue_green.active_selector != self.current_hash() {
+            return Ok(self.post_run.clone());
+        }
+        let ready = self.new_set().is_some_and(|set| self.is_saturated(set));
+        let recorded = self.ro.status.blue_green.post_promotion_analysis_run_status.clone();
+        let (current, kind) = (self.post_run.clone(), ("post", names::TYPE_POST_PROMOTION));
+        self.reconcile_promotion_run(&analysis, current, recorded, ready, kind)
+    }
+
+    fn reconcile_promotion_run(
+        &mut self,
+        analysis: &RolloutAnalysisStep,
+        current: Option<AnalysisRun>,
+        recorded: Option<RunStatus>,
+        ready: bool,
+        (infix, kind): (&str, &str),
+    ) -> Result<Option<AnalysisRun>, Invalid> {
+        if self.ro.status.pause(names::pause::INCONCLUSIVE).is_some() || current.is_none() && !ready {
+            return Ok(current);
+        }
+        let run = match current.filter(|it| !self.needs_another(it)) {
+            Some(run) => run,
+            None => return self.begin_run(analysis, Some(infix), &[(names::ROLLOUT_TYPE, kind)], recorded).map(Some),
+        };
+        self.judge(&run, if infix == "pre" { "Blue/green pre-promotion" } else { "Blue/green post-promotion" });
+        Ok(Some(run))
     }
 
     fn reconcile_step_run(&mut self) -> Result<Option<AnalysisRun>, Invalid> {
@@ -138,7 +216,8 @@ impl Pass<'_> {
         labels: &[(&str, &str)],
         recorded: Option<RunStatus>,
     ) -> Result<AnalysisRun, Invalid> {
-        let refuse = |message: String| Invalid::value("spec.strategy.canary", &self.name(), message);
+        let path = if self.blue_green().is_some() { "spec.strategy.blueGreen" } else { "spec.strategy.canary" };
+        let refuse = |message: String| Invalid::value(path, &self.name(), message);
         let args = self.arguments(&analysis.args).map_err(refuse)?;
         let templates = self.templates(&analysis.templates).map_err(refuse)?;
         let spec = flatten::spec(&templates, &args, &analysis.dry_run, &analysis.measurement_retention)
@@ -147,6 +226,7 @@ impl Pass<'_> {
         if let Some(infix) = infix {
             base = format!("{base}-{infix}");
         }
+        let known = recorded.as_ref().map(|it| it.name.clone());
         let is_ours = |it: &str| it == base || it.strip_prefix(&base).is_some_and(|it| it.starts_with('.'));
         let recorded = recorded.map(|it| it.name).filter(|it| is_ours(it) && self.run_named(it).is_none());
         if let Some(name) = recorded {
@@ -160,13 +240,12 @@ impl Pass<'_> {
         while let Some(taken) = self.run_named(&name) {
             let run: Option<AnalysisRun> = taken.decode().ok();
             let same = run.filter(|it| {
-                let known = self.ro.status.canary.current_step_analysis_run_status.as_ref();
                 let mut found = it.spec.clone();
                 found.terminate = false;
                 taken.is_controlled_by(self.world.rollout.uid())
                     && !it.status.phase.is_complete()
                     && !it.spec.terminate
-                    && known.is_none_or(|it| it.name != name)
+                    && known.as_ref() != Some(&name)
                     && found == spec
             });
             if let Some(run) = same {

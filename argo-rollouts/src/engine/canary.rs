@@ -58,16 +58,10 @@ impl Pass<'_> {
 
     /// Composes the status: where the rollout stands, whether a step is done, whether all are.
     fn sync_status(&mut self) {
-        let status = &self.ro.status;
+        self.count_base();
         let steps = self.ro.spec.steps();
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         let all_done = (count > 0).then_some(count);
-        self.next.current_pod_hash = self.current_hash();
-        self.next.replicas = self.sets.iter().map(|it| it.replicas).sum();
-        self.next.updated_replicas = self.new_set().map_or(0, |it| it.replicas);
-        self.next.ready_replicas = self.sets.iter().map(|it| it.ready).sum();
-        self.next.promote_full = status.promote_full && self.next.current_pod_hash != status.stable_rs;
-        self.next.selector = self.ro.spec.selector.as_ref().map(|it| it.to_text()).unwrap_or_default();
         self.next.current_step_hash = hash::steps(steps);
         let changed = self.is_changed();
         let (index, step) = self.current_step();
@@ -106,8 +100,19 @@ impl Pass<'_> {
         self.persist();
     }
 
+    /// What every strategy counts the same way.
+    pub(crate) fn count_base(&mut self) {
+        let status = &self.ro.status;
+        self.next.current_pod_hash = self.current_hash();
+        self.next.replicas = self.sets.iter().map(|it| it.replicas).sum();
+        self.next.updated_replicas = self.new_set().map_or(0, |it| it.replicas);
+        self.next.ready_replicas = self.sets.iter().map(|it| it.ready).sum();
+        self.next.promote_full = status.promote_full && self.next.current_pod_hash != status.stable_rs;
+        self.next.selector = self.ro.spec.selector.as_ref().map(|it| it.to_text()).unwrap_or_default();
+    }
+
     /// The template or the steps changed: everything begins again.
-    fn begin(&mut self, all_done: Option<i64>) {
+    pub(crate) fn begin(&mut self, all_done: Option<i64>) {
         self.pauses.clear();
         self.pauses.remove_abort();
         self.next.restarted_at =
@@ -115,6 +120,9 @@ impl Pass<'_> {
         self.next.promote_full = false;
         self.next.canary.current_step_analysis_run_status = None;
         self.next.canary.current_background_analysis_run_status = None;
+        self.next.blue_green.pre_promotion_analysis_run_status = None;
+        self.next.blue_green.post_promotion_analysis_run_status = None;
+        self.next.blue_green.scale_up_preview_check_point = false;
         self.next.current_step_index = all_done.map(|_| 0);
         if all_done.is_none() {
             return;
@@ -151,10 +159,11 @@ impl Pass<'_> {
         (steps == 0 || self.current_step().0 == steps).then(|| format!("Completed all {steps} canary steps"))
     }
 
-    fn promote(&mut self, why: &str, all_done: Option<i64>) {
+    pub(crate) fn promote(&mut self, why: &str, all_done: Option<i64>) {
         self.pauses.clear();
         self.pauses.remove_abort();
         self.next.promote_full = false;
+        self.next.blue_green.scale_up_preview_check_point = false;
         self.next.current_step_index = all_done;
         if self.next.stable_rs != self.next.current_pod_hash {
             self.next.stable_rs.clone_from(&self.next.current_pod_hash);
@@ -238,7 +247,7 @@ impl Pass<'_> {
     // === restart ===
 
     /// Evicts pods from before `spec.restartAt`, as many at once as may be missing.
-    fn restart(&mut self) -> Flow {
+    pub(crate) fn restart(&mut self) -> Flow {
         let Some(at) = self.ro.spec.restart_at.filter(|it| Some(*it) != self.ro.status.restarted_at) else {
             return Flow::Continue;
         };
@@ -274,7 +283,7 @@ impl Pass<'_> {
     }
 }
 
-fn short(run: &AnalysisRun) -> RunStatus {
+pub(super) fn short(run: &AnalysisRun) -> RunStatus {
     RunStatus {
         name: run.metadata.name.clone().unwrap_or_default(),
         phase: run.status.phase,

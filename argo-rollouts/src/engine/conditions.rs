@@ -134,8 +134,7 @@ impl Pass<'_> {
         } else {
             self.calculate_progress(healthy, became_unhealthy);
         }
-        let available: i64 = self.sets.iter().map(|it| it.available).sum();
-        let (value, message) = if available >= self.replicas() {
+        let (value, message) = if self.has_minimum_availability() {
             (TRUE, "Rollout has minimum availability")
         } else {
             (FALSE, "Rollout does not have minimum availability")
@@ -182,9 +181,23 @@ impl Pass<'_> {
         }
     }
 
+    /// All pods asked for are there: of all ReplicaSets, or of the active one.
+    fn has_minimum_availability(&self) -> bool {
+        if self.blue_green().is_some() {
+            let active = self.sets.iter().find(|it| it.hash == self.next.blue_green.active_selector);
+            return active.is_some_and(|it| self.is_saturated(it));
+        }
+        self.sets.iter().map(|it| it.available).sum::<i64>() >= self.replicas()
+    }
+
     /// Whether the next status shows that something moved.
     fn progressed(&self) -> bool {
         let (old, new) = (&self.ro.status, &self.next);
+        let selectors =
+            |it: &RolloutStatus| (it.blue_green.active_selector.clone(), it.blue_green.preview_selector.clone());
+        if self.blue_green().is_some() && selectors(old) != selectors(new) {
+            return true;
+        }
         let step = match (old.current_step_index, new.current_step_index) {
             (Some(old), Some(new)) => old != new,
             _ => false,
@@ -193,7 +206,7 @@ impl Pass<'_> {
             || new.replicas - new.updated_replicas < old.replicas - old.updated_replicas
             || new.ready_replicas > old.ready_replicas
             || new.available_replicas > old.available_replicas
-            || new.stable_rs != old.stable_rs
+            || new.stable_rs != old.stable_rs && self.strategy().is_some()
             || step
             || new.current_step_hash != old.current_step_hash
     }
@@ -201,14 +214,17 @@ impl Pass<'_> {
     /// Everything as specified: all pods updated and available, all steps done, nothing left over.
     pub(crate) fn is_healthy(&self, status: &RolloutStatus) -> bool {
         let replicas = self.replicas();
+        let full = status.updated_replicas == replicas && status.available_replicas == replicas;
+        if let Some(strategy) = self.blue_green() {
+            let (current, selectors) = (&status.current_pod_hash, &status.blue_green);
+            let preview = strategy.preview_service.as_deref().unwrap_or_default();
+            let switched =
+                selectors.active_selector == *current && (preview.is_empty() || selectors.preview_selector == *current);
+            return full && switched && self.generation_is_observed();
+        }
         let steps = i64::try_from(self.ro.spec.steps().len()).unwrap_or(i64::MAX);
         let steps_done = steps == 0 || status.current_step_index.is_none_or(|it| it == steps);
-        status.updated_replicas == replicas
-            && status.available_replicas == replicas
-            && self.generation_is_observed()
-            && steps_done
-            && completed(status)
-            && status.replicas == replicas
+        full && self.generation_is_observed() && steps_done && completed(status) && status.replicas == replicas
     }
 
     /// A step that may take any time, or old pods that stay for a while on purpose.

@@ -11,6 +11,7 @@
 pub mod analysis;
 mod analysis_runs;
 mod args;
+mod blue_green;
 mod canary;
 mod conditions;
 pub mod hash;

@@ -10,7 +10,9 @@ use super::{
     validate::{self, Invalid},
     world::ReplicaSet,
 };
-use crate::api::{AnalysisRun, CanaryStep, CanaryStrategy, Condition, Rollout, RolloutStatus, names};
+use crate::api::{
+    AnalysisRun, BlueGreenStrategy, CanaryStep, CanaryStrategy, Condition, Rollout, RolloutStatus, names,
+};
 
 /// How soon an invalid Rollout is looked at again: it may only have come before its Service.
 const INVALID_RETRY: std::time::Duration = std::time::Duration::from_secs(20);
@@ -35,6 +37,8 @@ pub(crate) struct Pass<'w> {
     /// The current runs, once decided in this pass.
     pub(crate) step_run: Option<AnalysisRun>,
     pub(crate) background_run: Option<AnalysisRun>,
+    pub(crate) pre_run: Option<AnalysisRun>,
+    pub(crate) post_run: Option<AnalysisRun>,
 }
 
 /// Whether a pass goes on.
@@ -108,7 +112,23 @@ impl<'w> Pass<'w> {
         let next = ro.status.clone();
         let pauses = Pauses::default();
         let plan = Plan::default();
-        Self { world, now, ro, sets, new, stable, runs, pauses, plan, next, step_run: None, background_run: None }
+        let (step_run, background_run, pre_run, post_run) = (None, None, None, None);
+        Self {
+            world,
+            now,
+            ro,
+            sets,
+            new,
+            stable,
+            runs,
+            pauses,
+            plan,
+            next,
+            step_run,
+            background_run,
+            pre_run,
+            post_run,
+        }
     }
 
     fn advance(&mut self) -> Result<(), Invalid> {
@@ -139,12 +159,17 @@ impl<'w> Pass<'w> {
             return Ok(());
         }
         if self.is_scaling_event() {
-            self.reconcile_replica_sets();
-            self.count_pods();
+            if self.blue_green().is_some() {
+                self.reconcile_blue_green_sets();
+                self.count_active_pods();
+            } else {
+                self.reconcile_replica_sets();
+                self.count_pods();
+            }
             self.persist();
             return Ok(());
         }
-        self.canary_pass()
+        if self.blue_green().is_some() { self.blue_green_pass() } else { self.canary_pass() }
     }
 
     /// Says on the status why nothing is done.
@@ -203,6 +228,10 @@ impl<'w> Pass<'w> {
 
     pub(crate) fn strategy(&self) -> Option<&CanaryStrategy> {
         self.ro.spec.strategy.canary.as_ref()
+    }
+
+    pub(crate) fn blue_green(&self) -> Option<&BlueGreenStrategy> {
+        self.ro.spec.strategy.blue_green.as_ref()
     }
 
     pub(crate) fn is_routed(&self) -> bool {
@@ -278,14 +307,16 @@ impl<'w> Pass<'w> {
     pub(crate) fn is_fast_rollback(&self) -> bool {
         self.is_rollback()
             && (self.is_rollback_within_window()
-                || self.new_set().is_some_and(|new| new.hash == self.ro.status.stable_rs))
+                || self.new_set().is_some_and(|new| {
+                    let still_there = new.deadline.is_some_and(|it| it > self.now) && self.blue_green().is_some();
+                    still_there || new.hash == self.ro.status.stable_rs
+                }))
     }
 
     /// The template or the steps are not those that the status speaks of.
     pub(crate) fn is_changed(&self) -> bool {
         let status = &self.ro.status;
-        let steps = hash::steps(self.ro.spec.steps());
-        if status.current_step_hash != steps {
+        if self.strategy().is_some() && status.current_step_hash != hash::steps(self.ro.spec.steps()) {
             return true;
         }
         !status.current_pod_hash.is_empty() && status.current_pod_hash != self.current_hash()

@@ -37,7 +37,13 @@ pub fn phase_of(spec: &RolloutSpec, status: &RolloutStatus) -> (&'static str, St
             return progressing("active service cutover pending");
         }
         if !promoted {
-            return progressing("waiting for post-promotion verification to complete");
+            let analysed = spec.strategy.blue_green.as_ref().is_none_or(|it| it.post_promotion_analysis.is_none());
+            let run = status.blue_green.post_promotion_analysis_run_status.as_ref();
+            return progressing(if analysed || run.is_some_and(|it| it.phase.is_complete()) {
+                "waiting for post-promotion verification to complete"
+            } else {
+                "waiting for analysis to complete"
+            });
         }
     } else if let Some(canary) = &spec.strategy.canary {
         if canary.traffic_routing.is_none() && status.replicas > status.updated_replicas {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     pass::{Flow, Pass, selected},
     replicas::{self, Basic, Count},
+    services::selector_hash,
     world::ReplicaSet,
 };
 use crate::api::names;
@@ -179,7 +180,7 @@ impl Pass<'_> {
         self.reconcile_new_set() || self.reconcile_others()
     }
 
-    fn remove_deadlines(&mut self) -> bool {
+    pub(crate) fn remove_deadlines(&mut self) -> bool {
         let keep_new = self.delays_scale_down_on_abort();
         let used: Vec<usize> = self.new.filter(|_| !keep_new).into_iter().chain(self.stable).collect();
         let mut removed = false;
@@ -194,9 +195,9 @@ impl Pass<'_> {
         removed
     }
 
-    fn reconcile_new_set(&mut self) -> bool {
+    pub(crate) fn reconcile_new_set(&mut self) -> bool {
         let Some(at) = self.new else { return false };
-        let (mut count, _) = self.counts();
+        let mut count = if self.blue_green().is_some() { self.preview_count() } else { self.counts().0 };
         if self.delays_scale_down_on_abort() {
             let set = &self.sets[at];
             let size = set.spec;
@@ -233,9 +234,10 @@ impl Pass<'_> {
         self.plan.wake_at(deadline);
     }
 
-    /// Seconds that an aborted canary stays; `None` for ever, because the user said 0.
+    /// Seconds that an aborted canary or preview stays; `None` for ever, because the user said 0.
     fn abort_delay(&self) -> Option<i64> {
-        match self.strategy().and_then(|it| it.abort_scale_down_delay_seconds) {
+        let canary = self.strategy().and_then(|it| it.abort_scale_down_delay_seconds);
+        match canary.or_else(|| self.blue_green().and_then(|it| it.abort_scale_down_delay_seconds)) {
             Some(0) => None,
             Some(seconds) => Some(seconds),
             None => Some(SCALE_DOWN_DELAY),
@@ -245,7 +247,8 @@ impl Pass<'_> {
     /// An aborted canary that gets no traffic any more may stay for a while. Without routing it still
     /// gets traffic, so it goes.
     fn delays_scale_down_on_abort(&self) -> bool {
-        self.is_aborted() && self.stable.is_some() && self.is_routed() && self.abort_delay().is_some()
+        let apart = self.is_routed() || self.blue_green().is_some();
+        self.is_aborted() && self.stable.is_some() && apart && self.abort_delay().is_some()
     }
 
     /// Takes old ReplicaSets down as far as the pods that are available allow; broken pods first.
@@ -294,11 +297,13 @@ impl Pass<'_> {
 
     /// Size of an old ReplicaSet that stays for a while: kept until its deadline, which is set on first
     /// sight, unless too many stay already.
-    fn delayed(&mut self, at: usize, delayed: &mut i64) -> i64 {
+    pub(crate) fn delayed(&mut self, at: usize, delayed: &mut i64) -> i64 {
         let (size, deadline) = (self.sets[at].spec, self.sets[at].deadline);
-        let strategy = self.strategy();
-        let limit = strategy.and_then(|it| it.scale_down_delay_revision_limit).unwrap_or(i64::MAX);
-        let seconds = strategy.and_then(|it| it.scale_down_delay_seconds).unwrap_or(SCALE_DOWN_DELAY);
+        let (canary, blue_green) = (self.strategy(), self.blue_green());
+        let limit = canary.and_then(|it| it.scale_down_delay_revision_limit);
+        let limit = limit.or_else(|| blue_green?.scale_down_delay_revision_limit).unwrap_or(i64::MAX);
+        let seconds = canary.and_then(|it| it.scale_down_delay_seconds);
+        let seconds = seconds.or_else(|| blue_green?.scale_down_delay_seconds).unwrap_or(SCALE_DOWN_DELAY);
         match deadline {
             Some(deadline) if deadline > self.now => {
                 *delayed += 1;
@@ -319,18 +324,28 @@ impl Pass<'_> {
     }
 
     /// Whether status, Services or routers still point at it.
-    fn is_referenced(&self, set: &ReplicaSet) -> bool {
+    pub(crate) fn is_referenced(&self, set: &ReplicaSet) -> bool {
         let status = &self.ro.status;
+        let (canary, blue_green) = (self.strategy(), self.blue_green());
         let named = [
-            self.strategy().and_then(|it| it.canary_service.as_deref()),
-            self.strategy().and_then(|it| it.stable_service.as_deref()),
+            canary.and_then(|it| it.canary_service.as_deref()),
+            canary.and_then(|it| it.stable_service.as_deref()),
+            blue_green.map(|it| it.active_service.as_str()),
+            blue_green.and_then(|it| it.preview_service.as_deref()),
         ];
-        let selects = self.world.services.iter().any(|it| {
-            named.contains(&Some(it.name()))
-                && it.pointer("/spec/selector").and_then(|it| it.get(names::POD_TEMPLATE_HASH))
-                    == Some(&json!(set.hash))
-        });
-        status.stable_rs == set.hash || status.current_pod_hash == set.hash || selects
+        let mut services =
+            self.world.services.iter().filter(|it| {
+                it.namespace() == self.ro.metadata.namespace.as_deref() && named.contains(&Some(it.name()))
+            });
+        let weights = status.canary.weights.iter().flat_map(|it| [&it.canary, &it.stable]);
+        let hashes = [
+            &status.stable_rs,
+            &status.current_pod_hash,
+            &status.blue_green.active_selector,
+            &status.blue_green.preview_selector,
+        ];
+        hashes.into_iter().chain(weights.map(|it| &it.pod_template_hash)).any(|it| *it == set.hash)
+            || services.any(|it| selector_hash(it) == set.hash)
     }
 
     pub(crate) fn others_at(&self) -> impl Iterator<Item = usize> {
@@ -340,7 +355,7 @@ impl Pass<'_> {
 
     /// Sizes a ReplicaSet and notes for how many replicas that was; whether its size changed. On
     /// reaching zero its deadline goes.
-    fn scale(&mut self, at: usize, to: i64) -> bool {
+    pub(crate) fn scale(&mut self, at: usize, to: i64) -> bool {
         let set = &self.sets[at];
         let mut scaled = (*set.object).clone();
         scaled.set(&["spec", "replicas"], to);

@@ -28,25 +28,36 @@ impl Pass<'_> {
         else {
             return;
         };
-        let current = selector_hash(service);
-        if current == set.hash {
+        if selector_hash(service) == set.hash {
             return;
         }
         let adopted = service.annotation(names::MANAGED_BY).is_some();
         if !adopted && !set.is_fully_available() || set.available == 0 {
             return;
         }
-        let mut body = json!({"spec": {"selector": {names::POD_TEMPLATE_HASH: set.hash}}});
+        let (service, hash) = (service.clone(), set.hash.clone());
+        self.switch(&service, &hash);
+    }
+
+    /// Makes a Service select the pods of a hash, and marks it as steered by this Rollout.
+    pub(crate) fn switch(&mut self, service: &Object, hash: &str) {
+        let (name, current) = (service.name(), selector_hash(service));
+        let adopted = service.annotation(names::MANAGED_BY).is_some();
+        if current == hash && adopted {
+            return;
+        }
+        let mut body = json!({"spec": {"selector": {names::POD_TEMPLATE_HASH: hash}}});
         if !adopted {
             body["metadata"] = json!({"annotations": {names::MANAGED_BY: self.name()}});
         }
-        let message = format!("Switched selector for service '{name}' from '{current}' to '{}'", set.hash);
+        let message = format!("Switched selector for service '{name}' from '{current}' to '{hash}'");
         self.plan.push(Change::merge(service.reference(), body));
         self.plan.note(Note::normal(names::reason::SWITCH_SERVICE, message));
     }
 }
 
-fn selector_hash(service: &Object) -> &str {
+/// The hash that a Service selects; empty when it selects none.
+pub(crate) fn selector_hash(service: &Object) -> &str {
     let selector = service.pointer("/spec/selector").and_then(Value::as_object);
     selector.and_then(|it| it.get(names::POD_TEMPLATE_HASH)).and_then(Value::as_str).unwrap_or_default()
 }

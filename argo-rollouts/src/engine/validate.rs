@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{World, analysis::flatten};
-use crate::api::{CanaryStep, CanaryStrategy, IntOrString, Rollout, duration_seconds, names};
+use crate::api::{BlueGreenStrategy, CanaryStep, CanaryStrategy, IntOrString, Rollout, duration_seconds, names};
 
 /// Why a Rollout can not be carried out, worded as the API server words field errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ impl Invalid {
 
 const SAME_SERVICES: &str =
     "This rollout uses the same service for the stable and canary services, but two different services are required.";
+const SAME_BLUE_GREEN_SERVICES: &str =
+    "This rollout uses the same service for the active and preview services, but two different services are required.";
 const ROUTING_SERVICES: &str = "Canary service and Stable service must to be set to use Traffic Routing";
 const NO_STEP: &str = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause";
 
@@ -39,10 +41,20 @@ pub(super) fn rollout(ro: &Rollout, world: &World) -> Result<(), Invalid> {
     spec(ro)?;
     if let Some(canary) = &ro.spec.strategy.canary {
         canary_strategy(canary, world)?;
-        services(ro, canary, world)?;
-        templates(ro, canary, world)?;
+        let named = [
+            ("canary.stableService", set(&canary.stable_service)),
+            ("canary.canaryService", set(&canary.canary_service)),
+        ];
+        services(ro, &named, world)?;
     }
-    Ok(())
+    if let Some(blue_green) = &ro.spec.strategy.blue_green {
+        blue_green_strategy(ro, blue_green)?;
+        let active = Some(blue_green.active_service.as_str());
+        let named =
+            [("blueGreen.activeService", active), ("blueGreen.previewService", set(&blue_green.preview_service))];
+        services(ro, &named, world)?;
+    }
+    templates(ro, world)
 }
 
 fn spec(ro: &Rollout) -> Result<(), Invalid> {
@@ -82,12 +94,7 @@ fn spec(ro: &Rollout) -> Result<(), Invalid> {
     match (&spec.strategy.canary, &spec.strategy.blue_green) {
         (None, None) => Err(Invalid::missing("spec.strategy.canary or spec.strategy.blueGreen")),
         (Some(_), Some(_)) => Err(Invalid::value("spec.strategy", &"{}", "Multiple Strategies can not be listed")),
-        (None, Some(blue_green)) => Err(Invalid::value(
-            "spec.strategy.blueGreen",
-            &blue_green.active_service,
-            "the blueGreen strategy is not supported by this controller",
-        )),
-        (Some(_), None) => Ok(()),
+        (None, Some(_)) | (Some(_), None) => Ok(()),
     }
 }
 
@@ -205,11 +212,34 @@ fn canary_step(path: &str, step: &CanaryStep, routed: bool, max: i64) -> Result<
     Ok(())
 }
 
-fn services(ro: &Rollout, canary: &CanaryStrategy, world: &World) -> Result<(), Invalid> {
+fn blue_green_strategy(ro: &Rollout, blue_green: &BlueGreenStrategy) -> Result<(), Invalid> {
+    let path = |field: &str| format!("spec.strategy.blueGreen.{field}");
+    let active = &blue_green.active_service;
+    if active.is_empty() {
+        return Err(Invalid::missing("spec.strategy.blueGreen.activeService"));
+    }
+    if set(&blue_green.preview_service) == Some(active) {
+        return Err(Invalid::value(&path("activeService"), active, SAME_BLUE_GREEN_SERVICES));
+    }
+    let history = ro.spec.revision_history_limit.unwrap_or(10);
+    if let Some(limit) = blue_green.scale_down_delay_revision_limit.filter(|it| history < *it) {
+        let text = "This rollout's revision history limit can not be smaller than the rollout's scale down limit";
+        return Err(Invalid::value(&path("scaleDownDelayRevisionLimit"), &limit, text));
+    }
+    for unsupported in ["antiAffinity", "previewMetadata", "activeMetadata"] {
+        if let Some(value) = blue_green.extra.get(unsupported).filter(|it| !it.is_null()) {
+            let text = format!("{unsupported} is not supported by this controller");
+            return Err(Invalid::value(&path(unsupported), value, text));
+        }
+    }
+    Ok(())
+}
+
+fn services(ro: &Rollout, named: &[(&str, Option<&str>)], world: &World) -> Result<(), Invalid> {
     let namespace = ro.metadata.namespace.as_deref();
-    for (field, name) in [("stableService", &canary.stable_service), ("canaryService", &canary.canary_service)] {
-        let Some(name) = set(name) else { continue };
-        let path = format!("spec.strategy.canary.{field}");
+    for (field, name) in named {
+        let Some(name) = *name else { continue };
+        let path = format!("spec.strategy.{field}");
         let Some(service) = world.services.iter().find(|it| it.name() == name && it.namespace() == namespace) else {
             return Err(Invalid::value(&path, &name, format!("service \"{name}\" not found")));
         };
@@ -230,14 +260,20 @@ fn services(ro: &Rollout, canary: &CanaryStrategy, world: &World) -> Result<(), 
     Ok(())
 }
 
-fn templates(ro: &Rollout, canary: &CanaryStrategy, world: &World) -> Result<(), Invalid> {
+fn templates(ro: &Rollout, world: &World) -> Result<(), Invalid> {
     let namespace = ro.metadata.namespace.as_deref();
-    let steps = canary.steps.iter().enumerate().filter_map(|(index, step)| {
+    let canary = ro.spec.strategy.canary.as_ref();
+    let steps = ro.spec.steps().iter().enumerate().filter_map(|(index, step)| {
         Some((format!("spec.strategy.canary.steps[{index}].analysis.templates"), step.analysis.as_ref()?))
     });
-    let background =
-        canary.analysis.iter().map(|it| ("spec.strategy.canary.analysis.templates".to_owned(), &it.analysis));
-    for (path, analysis) in steps.chain(background) {
+    let background = canary.and_then(|it| it.analysis.as_ref()).map(|it| ("canary.analysis", &it.analysis));
+    let blue_green = ro.spec.strategy.blue_green.as_ref();
+    let before = blue_green.and_then(|it| it.pre_promotion_analysis.as_ref());
+    let after = blue_green.and_then(|it| it.post_promotion_analysis.as_ref());
+    let promotion = [("blueGreen.prePromotionAnalysis", before), ("blueGreen.postPromotionAnalysis", after)];
+    let others = promotion.into_iter().filter_map(|(path, it)| Some((path, it?))).chain(background);
+    let others = others.map(|(path, it)| (format!("spec.strategy.{path}.templates"), it));
+    for (path, analysis) in steps.chain(others) {
         flatten::collect(&analysis.templates, &mut |it| {
             let list = if it.cluster_scope { &world.cluster_templates } else { &world.templates };
             let found = list.iter().find(|object| {
