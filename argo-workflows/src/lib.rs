@@ -1,4 +1,17 @@
 //! Argo Workflows as a library: a pure engine, executors behind a trait, a thin controller.
+//!
+//! | to | use |
+//! |---|---|
+//! | read and write the objects | [`api`] |
+//! | decide, without cluster, I/O or clock | [`engine::reconcile`], [`engine::lint`] |
+//! | carry out steps | [`executor::Executor`]: local processes, scripts for tests, or one's own |
+//! | run workflows on a Kubernetes API | [`Controller`] |
+//! | test workflows in virtual time | [`testing::Run`] |
+//!
+//! # Features
+//! - `controller` (default): the controller on a Kubernetes API.
+//! - `process` (default): steps as local processes.
+//! - `testing`: runs of workflows against scripted steps, for users' own tests.
 
 pub mod api;
 #[cfg(feature = "controller")]
@@ -7,3 +20,7 @@ pub mod engine;
 pub mod executor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+pub use api::crds;
+#[cfg(feature = "controller")]
+pub use controller::Controller;

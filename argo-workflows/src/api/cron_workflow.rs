@@ -13,8 +13,10 @@ use super::workflow::{Condition, WorkflowSpec};
 #[serde(rename_all = "camelCase", default)]
 pub struct CronWorkflow {
     /// `argoproj.io/v1alpha1`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub api_version: String,
     /// `CronWorkflow`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Metadata.
     pub metadata: ObjectMeta,

@@ -18,8 +18,10 @@ use super::{
 #[serde(rename_all = "camelCase", default)]
 pub struct Workflow {
     /// `argoproj.io/v1alpha1`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub api_version: String,
     /// `Workflow`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Metadata.
     pub metadata: ObjectMeta,

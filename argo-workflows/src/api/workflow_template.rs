@@ -13,8 +13,10 @@ use super::workflow::WorkflowSpec;
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkflowTemplate {
     /// `argoproj.io/v1alpha1`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub api_version: String,
     /// `WorkflowTemplate`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Metadata.
     pub metadata: ObjectMeta,
@@ -40,8 +42,10 @@ impl Resource for WorkflowTemplate {
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterWorkflowTemplate {
     /// `argoproj.io/v1alpha1`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub api_version: String,
     /// `ClusterWorkflowTemplate`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Metadata.
     pub metadata: ObjectMeta,

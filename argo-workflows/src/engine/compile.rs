@@ -273,6 +273,11 @@ fn with_defaults(template: Template, defaults: Option<&Value>) -> Template {
         ["container", "containerSet", "script", "resource", "data", "suspend", "http", "plugin", "steps", "dag"];
     if let Some(map) = base.as_object_mut() {
         map.retain(|key, _| !types.contains(&key.as_str()) || own.get(key).is_some());
+        if template.steps.is_some() || template.dag.is_some() {
+            for leaf_only in ["timeout", "pendingTimeout", "activeDeadlineSeconds"] {
+                map.remove(leaf_only);
+            }
+        }
     }
     merge_named(&mut base, &own);
     serde_json::from_value(base).unwrap_or(template)

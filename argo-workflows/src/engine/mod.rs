@@ -34,5 +34,5 @@ mod world;
 pub use compile::{Catalog, CompileError, Compiled, References};
 pub use names::{display_name, node_id, pod_name};
 pub use step::{Effect, PodNameFormat, StepRequest, StepResult, StepState};
-pub use workflow::{WorkflowPlan, reconcile, reconcile_fresh, refuse, refuse_as};
+pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, refuse, refuse_as};
 pub use world::{StatusChange, World};

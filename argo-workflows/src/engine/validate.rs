@@ -15,11 +15,20 @@ use crate::api::{
     ANNOTATION_DISPLAY_NAME, Arguments, DagTask, LifecycleHook, Parameter, Template, TemplateType, WorkflowStep,
 };
 
+/// Whether the workflow's arguments must have their values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// It is to run.
+    Now,
+    /// Whoever submits it gives them.
+    Later,
+}
+
 /// Checks the spec and every template that can be reached from its entrypoint, exit handler and hooks.
 ///
 /// # Errors
 /// The first thing that is wrong, with its place.
-pub(crate) fn workflow(compiled: &Compiled, references: &dyn References) -> Result<(), String> {
+pub(crate) fn workflow(compiled: &Compiled, references: &dyn References, values: Values) -> Result<(), String> {
     let spec = &compiled.spec;
     let mut names = BTreeSet::new();
     for (i, template) in spec.templates.iter().enumerate() {
@@ -29,20 +38,12 @@ pub(crate) fn workflow(compiled: &Compiled, references: &dyn References) -> Resu
             return Err(format!("templates[{i}].name '{name}' is not unique"));
         }
     }
-    arguments("spec.arguments.", spec.arguments.as_ref(), true)?;
+    arguments("spec.arguments.", spec.arguments.as_ref(), values)?;
     let Some(entrypoint) = spec.entrypoint.as_deref().filter(|it| !it.is_empty()) else {
         return Err("spec.entrypoint is required".to_owned());
     };
     if let Some(policy) = spec.retry_strategy.as_ref().and_then(|it| it.retry_policy.as_deref()) {
         retry_policy(policy)?;
-    }
-    for (field, is) in [
-        ("synchronization", spec.synchronization.is_some()),
-        ("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty())),
-    ] {
-        if is {
-            return Err(format!("spec.{field} is not supported"));
-        }
     }
     let mut check = Check { compiled, references, seen: BTreeSet::new(), fetched: BTreeMap::new(), depth: 0 };
     check.template(&Origin::Local, &step_of(entrypoint), spec.arguments.as_ref(), "")?;
@@ -53,6 +54,22 @@ pub(crate) fn workflow(compiled: &Compiled, references: &dyn References) -> Resu
         check.hook(&Origin::Local, name, hook, "spec.hooks", spec.arguments.as_ref())?;
     }
     Ok(())
+}
+
+/// Fields of a spec that nothing here acts on yet.
+///
+/// # Errors
+/// Names the field.
+pub(crate) fn supported(compiled: &Compiled) -> Result<(), String> {
+    let spec = &compiled.spec;
+    let fields = [
+        ("synchronization", spec.synchronization.is_some()),
+        ("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty())),
+    ];
+    match fields.into_iter().find(|it| it.1) {
+        Some((field, _)) => Err(format!("spec.{field} is not supported")),
+        None => Ok(()),
+    }
 }
 
 fn step_of(template: &str) -> WorkflowStep {
@@ -248,7 +265,7 @@ impl Check<'_> {
                 return Err(format!("{place} must have one of count or end in withSequence"));
             }
         }
-        arguments(&format!("{place}.arguments."), step.arguments.as_ref(), false)?;
+        arguments(&format!("{place}.arguments."), step.arguments.as_ref(), Values::Later)?;
         if step.template.as_deref().unwrap_or_default().is_empty()
             && step.template_ref.is_none()
             && step.inline.is_none()
@@ -301,7 +318,7 @@ fn name_is_valid(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn arguments(prefix: &str, arguments: Option<&Arguments>, values: bool) -> Result<(), String> {
+fn arguments(prefix: &str, arguments: Option<&Arguments>, values: Values) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for it in arguments.iter().flat_map(|it| &it.parameters) {
         if it.name.is_empty() {
@@ -310,7 +327,7 @@ fn arguments(prefix: &str, arguments: Option<&Arguments>, values: bool) -> Resul
         if !names.insert(it.name.as_str()) {
             return Err(format!("{prefix}parameters name '{}' is not unique", it.name));
         }
-        if values && it.value.is_none() && it.value_from.is_none() && it.default.is_none() {
+        if values == Values::Now && it.value.is_none() && it.value_from.is_none() && it.default.is_none() {
             return Err(format!("{prefix}{}.value or {prefix}{}.valueFrom is required", it.name, it.name));
         }
         allowed(prefix, it)?;

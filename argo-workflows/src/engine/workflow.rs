@@ -5,7 +5,7 @@ use std::rc::Rc;
 use argo_core::{Change, Note, Object, Plan, Resource, Time, Timestamp, time};
 
 use super::{
-    compile::{CompileError, Compiled},
+    compile::{CompileError, Compiled, References},
     hooks::EXIT,
     names::{hook_name, on_exit_name},
     pass::{Halt, Origin, Pass},
@@ -58,6 +58,15 @@ pub fn refuse_as(world: &World<'_>, phase: WorkflowPhase, message: &str, now: Ti
     plan
 }
 
+/// Checks a workflow as `argo lint` does, without running it.
+///
+/// # Errors
+/// The first thing that is wrong, in upstream's words.
+pub fn lint(workflow: &Workflow, references: &dyn References) -> Result<(), String> {
+    let compiled = Compiled::new(workflow, references).map_err(|it| it.to_string())?;
+    validate::workflow(&compiled, references, validate::Values::Later)
+}
+
 /// One pass: takes in what the executor reports, walks the templates from the entrypoint, and says
 /// what changes, which steps to start or stop, and when to look again.
 ///
@@ -73,8 +82,11 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     let mut change = StatusChange::default();
     let mut pass = Pass::new(*world, compiled, now);
     if pass.is_first() {
-        if let Err(message) = validate::workflow(compiled, world.references) {
+        if let Err(message) = validate::workflow(compiled, world.references, validate::Values::Now) {
             return refuse_as(world, WorkflowPhase::Failed, &format!("invalid spec: {message}"), now);
+        }
+        if let Err(message) = validate::supported(compiled) {
+            return refuse_as(world, WorkflowPhase::Error, &message, now);
         }
         begin(&mut change, &mut plan, &pass);
     } else {
