@@ -172,6 +172,31 @@ async fn bad_objects_end_with_a_message_and_do_not_stop_the_others() {
     running.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cron_workflow_makes_workflows_on_time_and_counts_them() {
+    let world = world(Clock::virtual_at("2026-01-01T00:00:00Z".parse().unwrap()));
+    let (shutdown, running) = start(&world.context, Arc::new(ScriptedExecutor::new()));
+    let cron = Object::new(&argo_workflows::api::CronWorkflow::gvk(), Some("default"), "c")
+        .with(&["spec"], json!({"schedules": ["*/10 * * * *"], "workflowSpec": build_test()}));
+    world.context.applier().apply(&Change::create(cron)).await.unwrap();
+    let at: argo_core::Timestamp = "2026-01-01T00:20:00Z".parse().unwrap();
+    let object = until(&world.context, &format!("c-{}", at.as_second()), ended).await;
+    assert_eq!(object.text("/status/phase"), "Succeeded");
+    assert_eq!(object.controller().unwrap().name, "c");
+    let crons = world.context.cache_of::<argo_workflows::api::CronWorkflow>();
+    let mut events = crons.subscribe();
+    let counted = async {
+        while let Some(event) = events.recv().await {
+            if event.new.is_some_and(|it| it.integer("/status/succeeded") == Some(2)) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counted).await.expect("both are counted");
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
 #[tokio::test]
 async fn terminating_and_deleting_leave_no_process_behind() {
     let world = world(Clock::system());

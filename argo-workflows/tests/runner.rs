@@ -2,6 +2,7 @@
 
 mod conformance;
 mod controller;
+mod cron;
 mod engine;
 mod invariants;
 mod process;

@@ -64,11 +64,28 @@ pub struct CronWorkflowSpec {
     /// How many failed workflows are kept; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_jobs_history_limit: Option<i64>,
+    /// Runs only when this govaluate expression is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// When to stop for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_strategy: Option<StopStrategy>,
     /// What to run.
     pub workflow_spec: WorkflowSpec,
     /// Metadata of the workflows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub workflow_metadata: Option<Value>,
+    pub workflow_metadata: Option<ObjectMeta>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// When to stop for good.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StopStrategy {
+    /// An expr expression over `cronworkflow`.
+    pub expression: String,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -84,6 +101,15 @@ pub struct CronWorkflowStatus {
     /// When it last started one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scheduled_time: Option<Time>,
+    /// Workflows that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<i64>,
+    /// Workflows that failed, or could not be submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<i64>,
+    /// `Active` or `Stopped`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Conditions.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "super::null_default")]
     pub conditions: Vec<Condition>,

@@ -13,7 +13,7 @@ use argo_core::Resource;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus};
+pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, StopStrategy};
 pub use node::{NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
 pub use scalar::{AnyString, IntOrString};
@@ -40,6 +40,12 @@ pub const LABEL_COMPLETED: &str = "workflows.argoproj.io/completed";
 pub const LABEL_WORKFLOW: &str = "workflows.argoproj.io/workflow";
 /// Label with the instance id of the controller that runs a workflow.
 pub const LABEL_CONTROLLER_INSTANCE_ID: &str = "workflows.argoproj.io/controller-instanceid";
+/// Label of workflows that a CronWorkflow made: its name.
+pub const LABEL_CRON_WORKFLOW: &str = "workflows.argoproj.io/cron-workflow";
+/// Label of a CronWorkflow that has stopped for good.
+pub const LABEL_CRON_COMPLETED: &str = "cronworkflows.argoproj.io/completed";
+/// Annotation of a CronWorkflow: the schedules that were last looked at.
+pub const ANNOTATION_LAST_USED_SCHEDULE: &str = "cronworkflows.argoproj.io/last-used-schedule";
 /// Label with the WorkflowTemplate that the spec comes from.
 pub const LABEL_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
 /// Label with the ClusterWorkflowTemplate that the spec comes from.

@@ -6,13 +6,14 @@
 //! Executor ──wake───────┘                           2. start / stop steps   3. deletes   4. events
 //! ```
 
+mod cron;
 mod memo;
 mod references;
 
 use std::{fmt, sync::Arc};
 
 use argo_core::{
-    Action, Category, Change, Failure, Gvk, Object, ObjectKey,
+    Action, Category, Change, Failure, Gvk, Object, ObjectKey, Resource,
     error::BoxFailure,
     runtime::{Cache, Context, Outcome, Query, Reconcile, ReconcileResult, Shutdown},
 };
@@ -21,8 +22,8 @@ use serde_json::json;
 use self::{memo::Memo, references::ClusterReferences};
 use crate::{
     api::{
-        ClusterWorkflowTemplate, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID, LABEL_PHASE,
-        Workflow, WorkflowPhase, WorkflowTemplate,
+        ClusterWorkflowTemplate, CronWorkflow, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID,
+        LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
     },
     engine::{Effect, WorkflowPlan, World, reconcile, refuse},
     executor::{Executor, WorkflowId},
@@ -31,7 +32,7 @@ use crate::{
 /// Name of the controller in logs and metrics.
 const NAME: &str = "workflows";
 
-/// Runs Workflows.
+/// Runs Workflows and CronWorkflows.
 ///
 /// # Example
 /// ```no_run
@@ -136,6 +137,12 @@ impl Controller {
             memo: Memo::default(),
             instance_id: self.instance_id,
         });
+        let crons = context.cache_of::<CronWorkflow>();
+        let cron =
+            cron::CronReconciler { context: context.clone(), crons: crons.clone(), workflows: workflows.clone() };
+        let cron = argo_core::runtime::Controller::new(cron::NAME, context.clone(), Arc::new(cron))
+            .primary(crons)
+            .owns(workflows.clone(), CronWorkflow::KIND);
         let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
         let controller = argo_core::runtime::Controller::new(NAME, context, reconciler)
             .workers(self.workers)
@@ -146,7 +153,7 @@ impl Controller {
             .watches(references.config_maps.clone(), none);
         let queue = controller.queue();
         self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
-        controller.run(shutdown).await;
+        futures::join!(controller.run(shutdown.clone()), cron.run(shutdown));
         self.executor.shutdown().await;
     }
 }

@@ -154,7 +154,8 @@ fn merge_named(base: &mut Value, over: &Value) {
                 match base.iter_mut().find(|it| it.get("name") == value.get("name")) {
                     Some(it) => {
                         // A parameter has one source of its value.
-                        if let (Some(it), Some(_)) = (it.as_object_mut(), value.get("value").or(value.get("valueFrom")))
+                        if let (Some(it), Some(_)) =
+                            (it.as_object_mut(), value.get("value").or_else(|| value.get("valueFrom")))
                         {
                             it.remove("value");
                             it.remove("valueFrom");

@@ -12,6 +12,7 @@
 //! until the executor knows the node.
 
 mod compile;
+mod cron;
 mod dag;
 mod depends;
 mod graph;
@@ -32,6 +33,7 @@ mod workflow;
 mod world;
 
 pub use compile::{Catalog, CompileError, Compiled, References};
+pub use cron::{CronPlan, CronWorld, reconcile_cron};
 pub use names::{display_name, node_id, pod_name};
 pub use step::{Effect, PodNameFormat, StepRequest, StepResult, StepState};
 pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, refuse, refuse_as};

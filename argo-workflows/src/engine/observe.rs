@@ -102,7 +102,7 @@ impl Pass<'_> {
             let given = result.parameters.get(&it.name).map(|it| AnyString(it.clone()));
             let default = it.value_from.as_ref().and_then(|it| it.default.clone());
             let default = default.filter(|_| result.phase == NodePhase::Succeeded);
-            it.value = given.or(default).or(it.value.take());
+            it.value = given.or(default).or_else(|| it.value.take());
         }
         let mut artifacts: Vec<_> = Vec::new();
         for it in std::mem::take(&mut outputs.artifacts) {
@@ -128,7 +128,7 @@ impl Pass<'_> {
         self.publish(&outputs);
         if let Some(node) = self.nodes.edit(id) {
             node.outputs = Some(outputs).filter(|it: &Outputs| !it.is_empty());
-            node.host_node_name = result.host.clone().or(node.host_node_name.take());
+            node.host_node_name = result.host.clone().or_else(|| node.host_node_name.take());
             // What it waited for is past.
             node.message = None;
         }

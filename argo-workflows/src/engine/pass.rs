@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use argo_core::{Note, Time, Timestamp};
+use argo_core::{Time, Timestamp};
 
 use super::{
     compile::{Compiled, CompiledTemplate},
@@ -150,7 +150,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) nodes: Nodes<'a>,
     pub(crate) globals: Rc<Scope>,
     pub(crate) effects: Vec<Effect>,
-    pub(crate) notes: Vec<Note>,
     pub(crate) wake: Option<Timestamp>,
     pub(crate) stored: BTreeMap<String, Template>,
     pub(crate) fetched: BTreeMap<String, Arc<CompiledTemplate>>,
@@ -174,7 +173,6 @@ impl<'a> Pass<'a> {
             nodes: Nodes { base: &status.nodes, changed: BTreeMap::new() },
             globals: Rc::new(scope::globals(world.workflow, compiled, now)),
             effects: Vec::new(),
-            notes: Vec::new(),
             wake: None,
             stored: BTreeMap::new(),
             fetched: BTreeMap::new(),

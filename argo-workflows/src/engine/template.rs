@@ -275,7 +275,7 @@ impl Pass<'_> {
         let mut artifacts = Vec::new();
         for it in inputs.artifacts {
             let supplied = arguments.artifacts.iter().find(|argument| argument.name == it.name);
-            match supplied.filter(|it| it.has_location()).or(Some(&it).filter(|it| it.has_location())) {
+            match supplied.filter(|it| it.has_location()).or_else(|| Some(&it).filter(|it| it.has_location())) {
                 Some(found) => {
                     let mut artifact = found.clone();
                     artifact.name.clone_from(&it.name);
@@ -357,7 +357,7 @@ impl Pass<'_> {
         let tagged = own.has_tagged_values();
         let scope = Scope::inside(vec![Rc::new(locals.clone()), own, self.globals.clone()]);
         let error = |it: TagError| it.to_string();
-        let mut json = ready.template.document().render(&scope, How::Keep.render()).map_err(error)?;
+        let mut json = ready.template.document().render(&scope, scope.how(How::Keep)).map_err(error)?;
         if tagged {
             json = scope.render_value(&json, How::Keep).map_err(error)?;
         }
@@ -375,7 +375,7 @@ impl Pass<'_> {
         tagged: bool,
     ) -> Result<(Value, Vec<(String, String)>), TagError> {
         let mut absent = Vec::new();
-        let mut json = match document.render(scope, How::Strict.render()) {
+        let mut json = match document.render(scope, scope.how(How::Strict)) {
             Ok(json) => json,
             Err(TagError::Absent { .. }) => {
                 // The slow way: take the arguments out that have no value.

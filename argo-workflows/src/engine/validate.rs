@@ -420,23 +420,19 @@ fn outputs(template: &Template, kind: TemplateType, place: &str) -> Result<(), S
             return Err(format!("{here}.valueFrom is not specified"));
         };
         match kind {
-            TemplateType::Container | TemplateType::Script | TemplateType::ContainerSet => {
-                if from.path.as_deref().unwrap_or_default().is_empty() {
-                    return Err(format!("{here}.path must be specified for {} templates", type_name(kind)));
-                }
+            TemplateType::Container | TemplateType::Script | TemplateType::ContainerSet
+                if from.path.as_deref().unwrap_or_default().is_empty() =>
+            {
+                return Err(format!("{here}.path must be specified for {} templates", type_name(kind)));
             }
-            TemplateType::Steps | TemplateType::Dag => {
-                if from.parameter.is_none() && from.expression.is_none() {
-                    return Err(format!(
-                        "{here}.parameter or expression must be specified for {} templates",
-                        type_name(kind)
-                    ));
-                }
+            TemplateType::Steps | TemplateType::Dag if from.parameter.is_none() && from.expression.is_none() => {
+                return Err(format!(
+                    "{here}.parameter or expression must be specified for {} templates",
+                    type_name(kind)
+                ));
             }
-            TemplateType::Suspend => {
-                if from.supplied.is_none() {
-                    return Err(format!("{here}.supplied must be specified for Suspend templates"));
-                }
+            TemplateType::Suspend if from.supplied.is_none() => {
+                return Err(format!("{here}.supplied must be specified for Suspend templates"));
             }
             _ => {}
         }

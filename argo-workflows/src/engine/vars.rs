@@ -16,18 +16,40 @@ use crate::api::Artifact;
 pub(crate) struct Scope {
     outer: Vec<Rc<Scope>>,
     values: BTreeMap<String, Option<String>>,
+    numbers: BTreeMap<String, i64>,
     artifacts: BTreeMap<String, Option<Artifact>>,
     now: Option<Timestamp>,
+    renders: Option<Rc<Renders>>,
+}
+
+/// How tags are rendered at one point of time: keeping unknown ones, and strictly.
+#[derive(Debug)]
+struct Renders {
+    keep: Render,
+    strict: Render,
 }
 
 impl Scope {
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { now: Some(now), ..Self::default() }
+        let at = |how: How| Render { now: Some(now), ..how.render().clone() };
+        let renders = Renders { keep: at(How::Keep), strict: at(How::Strict) };
+        Self { now: Some(now), renders: Some(Rc::new(renders)), ..Self::default() }
+    }
+
+    /// How to render with this scope: `now()` is the pass's time.
+    pub(crate) fn how(&self, how: How) -> &Render {
+        match (&self.renders, how) {
+            (Some(renders), How::Keep) => &renders.keep,
+            (Some(renders), How::Strict) => &renders.strict,
+            (None, how) => how.render(),
+        }
     }
 
     /// Inside other scopes, the nearest first.
     pub(crate) fn inside(outer: Vec<Rc<Scope>>) -> Self {
-        Self { now: outer.iter().find_map(|it| it.now), outer, ..Self::default() }
+        let now = outer.iter().find_map(|it| it.now);
+        let renders = outer.iter().find_map(|it| it.renders.clone());
+        Self { now, renders, outer, ..Self::default() }
     }
 
     /// Whether a value has a tag in it itself.
@@ -37,6 +59,13 @@ impl Scope {
 
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.values.insert(name.into(), Some(value.into()));
+    }
+
+    /// A number, which expressions see as one.
+    pub(crate) fn set_number(&mut self, name: impl Into<String>, value: i64) {
+        let name = name.into();
+        self.numbers.insert(name.clone(), value);
+        self.set(name, value.to_string());
     }
 
     /// Known, but without value: an output of a skipped or omitted node.
@@ -88,12 +117,12 @@ impl Scope {
         if !text.contains("{{") {
             return Ok(text.to_owned());
         }
-        Template::parse(text).render(self, how.render())
+        Template::parse(text).render(self, self.how(how))
     }
 
     /// A value with the tags in its texts replaced.
     pub(crate) fn render_value(&self, value: &Value, how: How) -> Result<Value, TagError> {
-        tags::Document::compile(value).render(self, how.render())
+        tags::Document::compile(value).render(self, self.how(how))
     }
 }
 
@@ -109,7 +138,10 @@ impl tags::Scope for Scope {
         let mut flat = BTreeMap::new();
         self.collect(&mut flat);
         let value = |it: &Option<String>| it.as_ref().map_or(Value::Null, |it| Value::String(it.clone()));
-        expr::env::expand(flat.into_iter().map(|(name, it)| (name, value(it))))
+        expr::env::expand(flat.into_iter().map(|(name, it)| match self.numbers.get(name) {
+            Some(number) => (name, Value::from(*number)),
+            None => (name, value(it)),
+        }))
     }
 }
 

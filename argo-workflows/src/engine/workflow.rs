@@ -111,7 +111,7 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     for effect in std::mem::take(&mut pass.effects) {
         plan.effect(effect);
     }
-    plan.notes.append(&mut pass.notes);
+    node_notes(&pass, &mut plan);
     change.nodes = pass.into_nodes();
     if let Some((phase, message)) = ended {
         complete(&mut change, &mut plan, workflow, phase, &message, now);
@@ -125,6 +125,35 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     }
     plan.status = Some(change).filter(|it| !it.is_empty());
     plan
+}
+
+/// The events of nodes that went on, as upstream words them.
+fn node_notes(pass: &Pass<'_>, plan: &mut WorkflowPlan) {
+    for (before, node) in pass.nodes.changes() {
+        let phase = node.phase();
+        if before.map(NodeStatus::phase) == Some(phase) || !(phase == NodePhase::Running || phase.is_completed()) {
+            continue;
+        }
+        let mut message = format!("{phase} node {}", node.name);
+        if !node.message().is_empty() {
+            message = format!("{message}: {}", node.message());
+        }
+        let reason = format!("WorkflowNode{phase}");
+        let mut note = if phase.is_failed() { Note::warning(reason, message) } else { Note::normal(reason, message) };
+        let kind = serde_json::to_value(&node.kind).ok().and_then(|it| Some(it.as_str()?.to_owned()));
+        let started = node.started_at.map(|it| it.to_string());
+        for (key, value) in [
+            ("workflows.argoproj.io/node-name", Some(node.name.clone())),
+            ("workflows.argoproj.io/node-id", Some(node.id.clone())),
+            ("workflows.argoproj.io/node-type", kind),
+            ("workflows.argoproj.io/node-start-time", started),
+        ] {
+            if let Some(value) = value {
+                note.annotations.insert(key.to_owned(), value);
+            }
+        }
+        plan.note(note);
+    }
 }
 
 /// Whether a pod runs; `None` where there was none yet.

@@ -90,7 +90,7 @@ impl Run {
         meta.namespace.get_or_insert_with(|| "default".to_owned());
         meta.uid.get_or_insert_with(|| "uid".to_owned());
         let now = Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        meta.creation_timestamp.get_or_insert(now.into());
+        meta.creation_timestamp.get_or_insert_with(|| now.into());
         Self {
             workflow,
             catalog: Catalog::default(),

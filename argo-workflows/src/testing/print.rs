@@ -7,7 +7,7 @@ use crate::api::{NodeStatus, Workflow};
 /// Indented by what contains what; `name type phase message`.
 pub(super) fn tree(workflow: &Workflow) -> String {
     let mut nodes: Vec<&NodeStatus> = workflow.status.nodes.values().collect();
-    nodes.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+    nodes.sort_by_key(|it| natural(&it.name));
     let mut out = String::new();
     for node in nodes {
         let mut depth = 0;
