@@ -177,9 +177,9 @@ async fn a_cron_workflow_makes_workflows_on_time_and_counts_them() {
     let world = world(Clock::virtual_at("2026-01-01T00:00:00Z".parse().unwrap()));
     let (shutdown, running) = start(&world.context, Arc::new(ScriptedExecutor::new()));
     let cron = Object::new(&argo_workflows::api::CronWorkflow::gvk(), Some("default"), "c")
-        .with(&["spec"], json!({"schedules": ["*/10 * * * *"], "workflowSpec": build_test()}));
+        .with(&["spec"], json!({"schedules": ["@every 10s"], "workflowSpec": build_test()}));
     world.context.applier().apply(&Change::create(cron)).await.unwrap();
-    let at: argo_core::Timestamp = "2026-01-01T00:20:00Z".parse().unwrap();
+    let at: argo_core::Timestamp = "2026-01-01T00:00:20Z".parse().unwrap();
     let object = until(&world.context, &format!("c-{}", at.as_second()), ended).await;
     assert_eq!(object.text("/status/phase"), "Succeeded");
     assert_eq!(object.controller().unwrap().name, "c");
