@@ -35,6 +35,9 @@ pub struct SimulatorConfig {
     pub run_time: Duration,
     /// Where the containers that are processes have their directories. Default: a temporary directory, removed with the cluster.
     pub process_directory: Option<PathBuf>,
+    /// Whether controllers, scheduler and kubelet record Kubernetes Events, as `kubectl describe` shows them. Default: no, for they are
+    /// many writes.
+    pub events: bool,
     /// Whether pods are scheduled and lived out. Default: yes. Without, they stay pending, or somebody else runs them.
     pub pods: bool,
     /// Whether Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs, Services, autoscalers and disruption budgets are acted on.
@@ -110,6 +113,7 @@ impl Default for SimulatorConfig {
             default: Behaviour::running(),
             run_time: Duration::from_secs(1),
             process_directory: None,
+            events: false,
             pods: true,
             workloads: true,
             garbage_collection: true,
@@ -132,6 +136,13 @@ impl SimulatorConfig {
     #[must_use]
     pub fn default_behaviour(mut self, behaviour: Behaviour) -> Self {
         self.default = behaviour;
+        self
+    }
+
+    /// Records Kubernetes Events.
+    #[must_use]
+    pub fn events(mut self) -> Self {
+        self.events = true;
         self
     }
 

@@ -12,7 +12,7 @@ use super::kinds::{
     AUTOSCALERS, BUDGETS, CLAIMS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, Kind, NODES, PODS, REPLICA_SETS, SERVICES,
     STATEFUL_SETS,
 };
-use super::pass::Pass;
+use super::pass::{Pass, Write};
 use super::pods::Kubelet;
 use super::read::{controller_of, is_deleting, list, namespace, text, uid};
 use super::script::PodScript;
@@ -343,6 +343,21 @@ impl Engine {
     /// Room was made: pods that found none try again.
     fn retry_unscheduled(&mut self) {
         self.enqueue_all(Role::Scheduler, &PODS, None, |pod| text(pod, "/spec/nodeName").is_empty());
+    }
+
+    /// An object as it is known.
+    pub(super) fn object(&self, place: &Place) -> Option<&Arc<Value>> {
+        self.world.at(place)
+    }
+
+    /// The object a write will change, as it is before.
+    pub(super) fn changed_by(&self, write: &Write) -> Option<&Arc<Value>> {
+        match write {
+            Write::Update { kind, object } | Write::Status { kind, object } => {
+                self.world.at(&Place::of(kind, namespace(object), super::read::name(object)))
+            }
+            _ => None,
+        }
     }
 
     // === passes ===

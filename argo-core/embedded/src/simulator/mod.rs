@@ -42,6 +42,7 @@ mod cronjob;
 mod daemonset;
 mod deployment;
 mod engine;
+mod events;
 mod garbage;
 mod job;
 mod kinds;

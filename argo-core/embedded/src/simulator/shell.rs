@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::autoscaler::{MetricValue, Metrics};
 use super::config::SimulatorConfig;
 use super::engine::{Engine, Task};
+use super::events::{Record, Recorder};
 use super::kinds::{Kind, PODS};
 use super::pass::Write;
 use super::read::{name, namespace, text};
@@ -133,6 +134,7 @@ struct Shell {
     engine: Engine,
     revision: u64,
     retries: BTreeMap<Task, u32>,
+    recorder: Recorder,
     /// Made with the first process.
     processes: Option<Local>,
     ended: mpsc::UnboundedSender<Exited>,
@@ -185,7 +187,15 @@ async fn run(mut shell: Shell, mut exits: mpsc::UnboundedReceiver<Exited>) {
 
 impl Shell {
     fn new(shared: Arc<Shared>, config: SimulatorConfig, ended: mpsc::UnboundedSender<Exited>) -> Self {
-        Self { shared, engine: Engine::new(config), revision: 0, retries: BTreeMap::new(), processes: None, ended }
+        Self {
+            shared,
+            engine: Engine::new(config),
+            revision: 0,
+            retries: BTreeMap::new(),
+            recorder: Recorder::default(),
+            processes: None,
+            ended,
+        }
     }
 
     /// Reads everything there is, and puts the nodes up.
@@ -240,6 +250,7 @@ impl Shell {
             self.revision = self.revision.max(event.revision);
             let place = Place { resource: event.resource, key: event.key };
             if event.kind == EventKind::Deleted {
+                self.recorder.forget(text(&event.object, "/metadata/uid"));
                 if place.resource == PODS.resource
                     && let Some(local) = &mut self.processes
                 {
@@ -285,7 +296,12 @@ impl Shell {
         let mut not_created = None;
         for write in pass.writes {
             let creates = matches!(write, Write::Create { .. });
-            if let Err(error) = self.carry_out(task, write, &mut versions) {
+            let kept = self.engine.config.events.then(|| (write.clone(), self.engine.changed_by(&write).cloned()));
+            let done = self.carry_out(task, write, &mut versions);
+            if let (Ok(created), Some((write, before))) = (&done, kept) {
+                self.tell(task, &write, before.as_deref(), created, now);
+            }
+            if let Err(error) = done {
                 // Gone or changed meanwhile: the change itself leads to the next pass.
                 if !matches!(error.code, 404 | 409) {
                     if creates {
@@ -308,18 +324,50 @@ impl Shell {
         self.engine.set_alarm(task, Some(pass.wake.map_or(at, |wake| wake.min(at))));
     }
 
-    fn carry_out(&mut self, task: &Task, write: Write, versions: &mut BTreeMap<Place, String>) -> Result<(), ApiError> {
+    /// Tells of a write in Events, of the object of the pass.
+    fn tell(&mut self, task: &Task, write: &Write, before: Option<&Value>, created: &str, now: Timestamp) {
+        let notes = super::events::of(task.role, write, before, created);
+        let Some(object) = self.engine.object(&task.place).cloned() else { return };
+        let client = task.role.client();
+        for note in notes {
+            let space = if namespace(&object).is_empty() { "default" } else { namespace(&object) };
+            let path = format!("/api/v1/namespaces/{space}/events");
+            let told = match self.recorder.record(&object, client, note, now) {
+                Record::New(event) => self.call(http::Method::POST, &path, event, "", client),
+                Record::Again(name, more) => self.call(
+                    http::Method::PATCH,
+                    &format!("{path}/{name}"),
+                    more,
+                    "application/merge-patch+json",
+                    client,
+                ),
+            };
+            if let Err(error) = told {
+                tracing::debug!(object = %task.place.key, %error, "an event could not be recorded");
+            }
+        }
+    }
+
+    /// Carries out a write; the name of what it created, if it did.
+    fn carry_out(
+        &mut self,
+        task: &Task,
+        write: Write,
+        versions: &mut BTreeMap<Place, String>,
+    ) -> Result<String, ApiError> {
         let client = task.role.client();
         match write {
             Write::Create { kind, object } => {
                 let path = collection(kind, kind.api_version, namespace(&object));
-                self.call(http::Method::POST, &path, object, "", client).map(drop)
+                let created = self.call(http::Method::POST, &path, object, "", client)?;
+                return Ok(created.map_or_else(String::new, |object| name(&object).to_owned()));
             }
-            Write::Update { kind, object } => self.put(kind, object, "", client, versions),
-            Write::Status { kind, object } => self.put(kind, object, "/status", client, versions),
-            Write::Patch { place, api_version, patch } => self
-                .call(http::Method::PATCH, &path(&place, &api_version), patch, "application/merge-patch+json", client)
-                .map(drop),
+            Write::Update { kind, object } => self.put(kind, object, "", client, versions)?,
+            Write::Status { kind, object } => self.put(kind, object, "/status", client, versions)?,
+            Write::Patch { place, api_version, patch } => {
+                let path = path(&place, &api_version);
+                self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client)?;
+            }
             Write::Delete { place, api_version, uid, propagation, grace } => {
                 let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
                 if let Some(propagation) = propagation {
@@ -328,7 +376,7 @@ impl Shell {
                 if let Some(grace) = grace {
                     options["gracePeriodSeconds"] = json!(grace);
                 }
-                self.call(http::Method::DELETE, &path(&place, &api_version), options, "", client).map(drop)
+                self.call(http::Method::DELETE, &path(&place, &api_version), options, "", client)?;
             }
             Write::Bind { pod, node } => {
                 let body = json!({
@@ -336,29 +384,27 @@ impl Shell {
                     "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
                     "target": {"apiVersion": "v1", "kind": "Node", "name": node},
                 });
-                self.call(http::Method::POST, &format!("{}/binding", path(&pod, "v1")), body, "", client).map(drop)
+                self.call(http::Method::POST, &format!("{}/binding", path(&pod, "v1")), body, "", client)?;
             }
             Write::Scale { place, api_version, replicas } => {
                 let path = format!("{}/scale", path(&place, &api_version));
                 let patch = json!({"spec": {"replicas": replicas}});
-                self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client).map(drop)
+                self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client)?;
             }
             Write::Start { pod, uid, container, attempt, launch } => {
                 let server = self.shared.server.clone();
                 let identity = Identity { uid, namespace: pod.key.namespace, pod: pod.key.name, container, attempt };
                 self.local()?.start(server, identity, *launch);
-                Ok(())
             }
             Write::Stop { uid, container, kill } => {
                 self.local()?.stop(&uid, &container, kill);
-                Ok(())
             }
             Write::Log { pod, container, text } => {
                 let mut state = self.shared.server.state.lock();
                 state.logs.entry((pod.key.namespace, pod.key.name, container)).or_default().push_str(&text);
-                Ok(())
             }
         }
+        Ok(String::new())
     }
 
     /// PUTs an object; after another write of the same pass, against what that one made.

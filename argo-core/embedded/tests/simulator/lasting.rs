@@ -103,3 +103,37 @@ async fn a_large_deployment_takes_few_writes() {
     let writes = world.cluster.journal().writes_since(mark).len();
     assert!(writes <= 3 * 300 + 40, "{writes} writes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_what_happened_when_asked_for() {
+    let script = PodScript::new().with(PodRule::image("web:2"), Behaviour::exits(Duration::from_secs(1), 1));
+    let world = world(SimulatorConfig::scripted(script).events());
+    world.apply(deployment("web", 1, "web:1")).await;
+    world.apply(deployment("web", 1, "web:2")).await;
+    world.wait(120).await;
+    let events = world.list("events", "");
+    let of = |reason: &str| {
+        events
+            .iter()
+            .filter(|it| it["reason"] == reason)
+            .map(|it| it["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // The new pod is ready for a moment before it crashes: enough for the old one to go.
+    let scaled: Vec<bool> =
+        of("ScalingReplicaSet").iter().map(|it| it.starts_with("Scaled up replica set web-")).collect();
+    assert_eq!(scaled.iter().filter(|up| **up).count(), 2);
+    assert!(
+        of("ScalingReplicaSet")
+            .iter()
+            .any(|it| it.starts_with("Scaled down replica set web-") && it.ends_with(" from 1 to 0"))
+    );
+    assert_eq!(of("Scheduled").len(), 2);
+    assert_eq!(of("SuccessfulCreate").len(), 2);
+    let back_off = events.iter().find(|it| it["reason"] == "BackOff").unwrap();
+    assert_eq!(
+        (back_off["type"].as_str(), back_off["involvedObject"]["kind"].as_str()),
+        (Some("Warning"), Some("Pod"))
+    );
+    assert!(back_off["count"].as_i64().unwrap() > 1, "the same event counts up");
+}
