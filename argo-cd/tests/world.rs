@@ -206,6 +206,29 @@ fn what_is_not_permitted_or_not_served_is_said_and_nothing_is_written() {
 }
 
 #[test]
+fn a_window_holds_operations_back_until_it_opens() {
+    let mut world = World::new("shop").automated();
+    let mut project = world.project.take().unwrap();
+    // The world begins at midnight.
+    project.spec.sync_windows = serde_json::from_value(json!([
+        {"kind": "deny", "schedule": "0 0 * * *", "duration": "1h", "applications": ["*"]}]))
+    .unwrap();
+    world.project = Some(project);
+    world.set_objects(vec![map("a", "1", &[])]);
+    world.settle();
+    assert_eq!(world.sync(), "OutOfSync");
+    assert!(world.app().unwrap().get("operation").is_none(), "automation waits");
+    world.operate(json!({"sync": {}}));
+    world.settle();
+    assert_eq!(world.text("/status/operationState/message"), "Sync operation blocked by sync window");
+    assert!(created(&world).is_empty());
+    world.wait(3600);
+    world.settle();
+    assert_eq!(world.text("/status/operationState/phase"), "Succeeded");
+    assert_eq!(world.sync(), "Synced");
+}
+
+#[test]
 fn a_broken_repository_is_a_condition_and_deletes_nothing() {
     let mut world = World::new("shop").automated();
     world.set_objects(vec![map("a", "1", &[])]);

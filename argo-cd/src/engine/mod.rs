@@ -26,6 +26,7 @@ pub mod sync;
 pub mod target;
 pub mod tracking;
 pub mod tree;
+pub mod windows;
 
 pub use compare::{Comparison, Managed, compare};
 pub use edits::Edits;

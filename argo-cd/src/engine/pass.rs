@@ -17,7 +17,7 @@ use super::{
     operation, project, refresh,
     refresh::{Level, Refresh},
     settings::Settings,
-    sync, target, tracking, tree,
+    sync, target, tracking, tree, windows,
 };
 use crate::api::{
     AppProject, AppProjectSpec, Application, ApplicationStatus, ComparedTo, Condition, ConditionType, Destination,
@@ -319,7 +319,7 @@ fn decide(app: Application, world: &World<'_>, ask: &mut Ask<'_>) -> Option<Pass
     if let Some(at) = status.reconciled_at.and_then(|it| refresh::next(&seen, world.settings, it.timestamp())) {
         pass.plan.wake_at(at);
     }
-    if faults.is_empty() {
+    if faults.is_empty() && window_permits(&subject, false, None, now) {
         automate(&app, world, &mut status, &mut pass);
     }
     if app.operation.is_some() {
@@ -616,6 +616,14 @@ fn operate(
         settle_state(state, status, pass);
         return Some(());
     }
+    let manual = !state.operation.initiated_by.automated;
+    let started = Some(state.started_at.timestamp());
+    if state.phase == OperationPhase::Running && !window_permits(subject, manual, started, now) {
+        state.message = BLOCKED.to_owned();
+        pass.plan.wake_at(time::after(now, WINDOW_CHECK));
+        settle_state(state, status, pass);
+        return Some(());
+    }
     let (sources, revisions) = operation::pinned(&state);
     if revisions.iter().any(String::is_empty) || revisions.is_empty() {
         let ended = match pin(ask, &state.operation, &sources)? {
@@ -842,6 +850,18 @@ impl Pass {
         conclusion
     }
 }
+
+/// Whether the project's windows let a synchronisation happen.
+fn window_permits(subject: &Subject<'_>, manual: bool, started_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let app = subject.app.metadata.name.as_deref().unwrap_or_default();
+    let request = windows::Request { app, destination: &subject.destination, manual, started_at };
+    windows::permits(&subject.project.sync_windows, request, now)
+}
+
+/// Message of an operation that a window holds back.
+const BLOCKED: &str = "Sync operation blocked by sync window";
+/// Windows open and close on full minutes.
+const WINDOW_CHECK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Message of an operation that the controller's own limit ends.
 const TIMEOUT: &str = "operation is terminating due to timeout";
