@@ -26,5 +26,7 @@ pub mod controller;
 pub mod engine;
 pub mod steps;
 pub mod subscriptions;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(any(feature = "http", feature = "image"))]
 mod tls;
