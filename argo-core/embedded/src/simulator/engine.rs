@@ -362,8 +362,17 @@ impl Engine {
 
     // === passes ===
 
-    /// Makes a pass. `served` knows which kinds the server serves.
+    /// Makes a pass, and survives one that breaks: an object that no controller can make sense of is left alone, the others go on.
+    /// `served` knows which kinds the server serves.
     pub(super) fn pass(&mut self, task: &Task, served: &dyn Fn(&str, &str) -> bool, now: Timestamp) -> Pass {
+        let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.decide(task, served, now)));
+        attempt.unwrap_or_else(|_| {
+            tracing::error!(role = ?task.role, object = %task.place.key, "a simulated controller broke on an object");
+            Pass::default()
+        })
+    }
+
+    fn decide(&mut self, task: &Task, served: &dyn Fn(&str, &str) -> bool, now: Timestamp) -> Pass {
         let world = &self.world;
         let Some(object) = world.at(&task.place).cloned() else {
             return match task.role {
@@ -390,5 +399,34 @@ impl Engine {
             Role::Autoscaler => self.autoscaler.pass(world, &object, &self.metrics, now),
             Role::Garbage => garbage::pass(world, &task.place, &object, served),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_out_of_shape_does_not_stop_the_others() {
+        let mut engine = Engine::new(SimulatorConfig::default());
+        let metadata = |name: &str| json!({"name": name, "namespace": "d", "uid": name});
+        let selector = json!({"matchLabels": {"app": "web"}});
+        let bad =
+            json!({"metadata": metadata("bad"), "spec": {"selector": "text", "template": ["text"], "strategy": 7}});
+        let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {}});
+        let good =
+            json!({"metadata": metadata("good"), "spec": {"replicas": 1, "selector": selector, "template": template}});
+        engine.put(&Place::of(&DEPLOYMENTS, "d", "bad"), Arc::new(bad));
+        engine.put(&Place::of(&DEPLOYMENTS, "d", "good"), Arc::new(good));
+        let now = argo_core::time::parse("2026-01-01T00:00:00Z").expect("a time");
+        let mut creates = Vec::new();
+        while let Some(task) = engine.next(now) {
+            let pass = engine.pass(&task, &|_, _| true, now);
+            let is_create = |write: &Write| matches!(write, Write::Create { .. });
+            creates.extend(pass.writes.iter().filter(|write| is_create(write)).map(|_| task.place.key.name.clone()));
+        }
+        assert_eq!(creates, ["good"]);
     }
 }
