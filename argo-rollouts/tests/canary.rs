@@ -89,6 +89,18 @@ fn a_bad_metric_gives_the_update_up_and_leaves_all_on_stable() {
 }
 
 #[test]
+fn services_never_select_a_version_without_pods() {
+    let services = "canaryService: canary\n      stableService: stable";
+    let yaml = shop("[{setWeight: 20}, {pause: {duration: 1m}}, {setWeight: 50}, {pause: {duration: 1m}}]", services);
+    let report = run(Simulation::rollout(yaml.clone()).image("shop:v2"));
+    assert_eq!(report.phase(), "Healthy");
+    // Stable gives way to the canary, but not to nothing; the canary Service moves when there is a pod.
+    assert!(report.least_served("stable") >= Some(1) && report.least_served("canary") >= Some(1), "{report}");
+    let aborted = run(Simulation::rollout(yaml).image("shop:v2").at(MINUTE, Act::Abort));
+    assert!(aborted.least_served("stable") >= Some(5) && aborted.least_served("canary") >= Some(1), "{aborted}");
+}
+
+#[test]
 fn background_analysis_watches_all_steps() {
     let yaml = shop(
         "[{setWeight: 20}, {pause: {duration: 1m}}, {setWeight: 50}, {pause: {duration: 1m}}]",

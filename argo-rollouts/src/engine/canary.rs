@@ -30,7 +30,9 @@ impl Pass<'_> {
         self.reconcile_services();
         let old_may_go = self.reconcile_traffic();
         self.reconcile_runs()?;
-        if old_may_go && !self.pauses.has_added() && !self.reconcile_replica_sets() {
+        // Promoted first, then selected by the stable Service, and only then are old pods taken away.
+        let promotes = self.distinct_stable().is_some() && self.promotion().is_some();
+        if old_may_go && !promotes && !self.pauses.has_added() && !self.reconcile_replica_sets() {
             self.reconcile_pause();
         }
         self.sync_status();

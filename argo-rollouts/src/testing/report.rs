@@ -1,6 +1,6 @@
 //! What happened, to read and to assert on.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use argo_core::Object;
 
@@ -16,6 +16,7 @@ pub struct Report {
     pub(super) steps: usize,
     pub(super) writes: u64,
     pub(super) least_available: i64,
+    pub(super) least_served: BTreeMap<String, i64>,
 }
 
 /// A line of the report.
@@ -75,6 +76,13 @@ impl Report {
     #[must_use]
     pub fn least_available(&self) -> i64 {
         self.least_available
+    }
+
+    /// The fewest available pods that a Service selected at any time; `None` for one that no
+    /// Rollout steers.
+    #[must_use]
+    pub fn least_served(&self, service: &str) -> Option<i64> {
+        self.least_served.get(service).copied()
     }
 
     /// How many writes the controller made.

@@ -1,6 +1,6 @@
 //! [`Simulation`]: a rollout from one image to the next, in virtual time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use argo_core::{Change, Note, Object, ObjectRef, Timestamp, time};
 use serde_json::{Value, json};
@@ -191,6 +191,7 @@ impl Simulation {
             wake: None,
             baseline: String::new(),
             least: i64::MAX,
+            served: BTreeMap::new(),
         };
         run.until_rest(&mut Vec::new())?;
         let status = run.status();
@@ -203,6 +204,7 @@ impl Simulation {
         run.entries.clear();
         run.baseline = status.stable_rs;
         run.least = i64::MAX;
+        run.served.clear();
         run.simulation.killed_at = killed_at;
         acts.sort_by_key(|it| it.0);
         if let Some(image) = run.simulation.image.clone() {
@@ -246,6 +248,8 @@ struct Run {
     baseline: String,
     /// The fewest pods available at any time since the change.
     least: i64,
+    /// The fewest pods available to each Service.
+    served: BTreeMap<String, i64>,
 }
 
 impl Run {
@@ -271,8 +275,7 @@ impl Run {
         for _ in 0..PASSES {
             self.wake = None;
             let mut changed = self.simulation.cluster.settle(self.now);
-            let available = |it: &Arc<Object>| it.integer("/status/availableReplicas").unwrap_or_default();
-            self.least = self.least.min(self.simulation.cluster.of_kind("ReplicaSet").iter().map(available).sum());
+            self.watch_capacity();
             changed |= self.pass();
             for run in self.simulation.cluster.of_kind("AnalysisRun") {
                 changed |= self.measure(&run);
@@ -282,6 +285,24 @@ impl Run {
             }
         }
         Err(SimulationError::Restless(time::between(self.begin, self.now)))
+    }
+
+    /// Remembers the lowest points.
+    fn watch_capacity(&mut self) {
+        let cluster = &self.simulation.cluster;
+        let sets = cluster.of_kind("ReplicaSet");
+        let available = |it: &Arc<Object>| it.integer("/status/availableReplicas").unwrap_or_default();
+        self.least = self.least.min(sets.iter().map(available).sum());
+        for service in cluster.of_kind("Service") {
+            let hash = service.text("/spec/selector/rollouts-pod-template-hash");
+            if hash.is_empty() {
+                continue;
+            }
+            let selected = sets.iter().filter(|it| it.label(names::POD_TEMPLATE_HASH) == Some(hash));
+            let served = selected.map(available).sum();
+            let least = self.served.entry(service.name().to_owned()).or_insert(served);
+            *least = served.min(*least);
+        }
     }
 
     fn world(&self) -> Option<World> {
@@ -426,6 +447,7 @@ impl Run {
             steps: steps.unwrap_or_default(),
             writes: self.writes,
             least_available: self.least,
+            least_served: self.served,
         }
     }
 }
