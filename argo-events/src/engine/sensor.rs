@@ -30,6 +30,8 @@ pub struct Compiled {
     pub name: String,
     /// Name of the bus.
     pub bus: String,
+    /// What every log line of the sensor carries.
+    pub logging_fields: BTreeMap<String, String>,
     /// The triggers that can run.
     pub triggers: Vec<Machine>,
     /// The triggers that can not, and why: the others go on without them.
@@ -114,8 +116,14 @@ impl Compiled {
     pub fn new(sensor: &Sensor) -> Self {
         let namespace = sensor.metadata.namespace.clone().unwrap_or_default();
         let name = sensor.metadata.name.clone().unwrap_or_default();
-        let mut compiled =
-            Self { namespace, name, bus: sensor.spec.bus().to_owned(), triggers: Vec::new(), broken: BTreeMap::new() };
+        let mut compiled = Self {
+            namespace,
+            name,
+            bus: sensor.spec.bus().to_owned(),
+            logging_fields: sensor.spec.logging_fields.clone(),
+            triggers: Vec::new(),
+            broken: BTreeMap::new(),
+        };
         for trigger in &sensor.spec.triggers {
             match Machine::compile(&compiled.namespace, &compiled.name, &sensor.spec.dependencies, trigger) {
                 Ok(machine) => compiled.triggers.push(machine),

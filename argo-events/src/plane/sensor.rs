@@ -9,6 +9,7 @@ use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
 };
+use tracing::Instrument;
 
 use super::{Services, fire, limiter::Limiter, source::Changed};
 use crate::{
@@ -63,6 +64,11 @@ impl SensorRunner {
         let channel = Channel::new(&sensor.namespace, &sensor.bus);
         let names: Vec<String> = sensor.triggers.iter().map(|it| it.name().to_owned()).collect();
         let mut tasks = Vec::new();
+        let span = if sensor.logging_fields.is_empty() {
+            tracing::Span::none()
+        } else {
+            tracing::info_span!("sensor", loggingFields = ?sensor.logging_fields)
+        };
         for machine in sensor.triggers {
             let worker = Worker {
                 group: Group {
@@ -79,7 +85,7 @@ impl SensorRunner {
                 health: health.clone(),
                 changed: changed.clone(),
             };
-            tasks.push(tokio::spawn(worker.run()));
+            tasks.push(tokio::spawn(worker.run().instrument(span.clone())));
         }
         tasks.push(tokio::spawn(tidy(services.clone(), channel, sensor.name.clone(), names)));
         tracing::info!(sensorName = sensor.name, "Sensor started.");
@@ -274,10 +280,11 @@ impl Worker {
             let Ok(permit) = self.permits.clone().acquire_owned().await else { continue };
             let (services, triggers, machine) = (self.services.clone(), self.triggers.clone(), self.machine.clone());
             let stop = self.stop.clone();
-            detached.spawn(async move {
+            let work = async move {
                 let _ = fire(&services, &triggers, machine.trigger(), &firing, &stop).await;
                 drop(permit);
-            });
+            };
+            detached.spawn(work.in_current_span());
         }
         Ok(true)
     }

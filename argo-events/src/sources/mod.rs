@@ -202,6 +202,7 @@ pub(crate) fn filter(config: &Value) -> Result<Option<crate::engine::source_filt
 }
 
 /// Decodes a configuration.
+#[cfg(any(feature = "webhook", feature = "calendar", feature = "resource"))]
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(config: &Value) -> Result<T, String> {
     serde_json::from_value(config.clone()).map_err(|it| it.to_string())
 }
