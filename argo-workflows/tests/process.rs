@@ -184,6 +184,24 @@ async fn a_step_survives_its_controller_and_its_result_is_found() {
 }
 
 #[tokio::test]
+async fn a_process_that_was_not_written_down_is_taken_up_by_what_its_shell_says() {
+    let root = tempfile::tempdir().unwrap();
+    let it = shell("a", "echo x >> count; sleep 0.5");
+    {
+        let executor = ProcessExecutor::open(root.path()).unwrap();
+        executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+        let dir = root.path().join("uid-1").join("wf-a");
+        until(|| std::fs::read_to_string(dir.join("pid")).ok().filter(|it| it.ends_with('\n'))).await;
+        // As it is when the controller is killed right after the start.
+        std::fs::write(dir.join("record"), json!({"step": it, "pid": 0}).to_string()).unwrap();
+    }
+    let second = ProcessExecutor::open(root.path()).unwrap();
+    assert_eq!(result(&second, &it).await.phase, NodePhase::Succeeded);
+    let count = second.workspace(&WorkflowId::of(&it)).join("count");
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
+}
+
+#[tokio::test]
 async fn a_step_lost_with_its_machine_starts_again() {
     let root = tempfile::tempdir().unwrap();
     let it = shell("a", "echo again");

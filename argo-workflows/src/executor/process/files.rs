@@ -12,7 +12,7 @@ use crate::engine::{StepRequest, StepResult};
 /// Runs a command with its output in files and writes its exit code when it ends. The first argument
 /// is the step's directory. `trap :` lets the shell live through a signal to the whole group, and
 /// does not reach the command, where a handled signal is as it was.
-pub(super) const SUPERVISOR: &str = r#"d=$1; shift; trap : TERM INT HUP
+pub(super) const SUPERVISOR: &str = r#"d=$1; shift; echo $$ >"$d/pid"; trap : TERM INT HUP
 "$@" >"$d/stdout" 2>"$d/stderr" </dev/null &
 p=$!; wait $p; c=$?
 while kill -0 $p 2>/dev/null; do wait $p; c=$?; done
@@ -23,7 +23,7 @@ printf %s "$c" >"$d/exit.new" && mv "$d/exit.new" "$d/exit""#;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
     pub(super) step: StepRequest,
-    /// The shell, which leads the process group.
+    /// The shell, which leads the process group; 0 where it had not been seen yet.
     pub(super) pid: u32,
     /// When the kernel started that process: a number that a later process with its id does not have.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -33,6 +33,11 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn new(step: StepRequest, pid: u32) -> Self {
         Self { step, pid, started: start_time(pid) }
+    }
+
+    /// Kept before anything is started, so that a process is never without its record.
+    pub(super) fn intended(step: StepRequest) -> Self {
+        Self { step, pid: 0, started: None }
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -136,10 +141,15 @@ pub(super) fn records(root: &Path) -> io::Result<Vec<Record>> {
             continue;
         }
         for step in std::fs::read_dir(&workflow)? {
-            let Ok(bytes) = std::fs::read(step?.path().join("record")) else { continue };
-            if let Ok(record) = serde_json::from_slice(&bytes) {
-                records.push(record);
+            let step = step?.path();
+            let Ok(bytes) = std::fs::read(step.join("record")) else { continue };
+            let Ok(mut record) = serde_json::from_slice::<Record>(&bytes) else { continue };
+            if record.pid == 0 {
+                // Started, and then nobody was there to write it down: the shell says who it is.
+                let pid = std::fs::read_to_string(step.join("pid")).ok();
+                record.pid = pid.and_then(|it| it.trim().parse().ok()).unwrap_or(0);
             }
+            records.push(record);
         }
     }
     Ok(records)

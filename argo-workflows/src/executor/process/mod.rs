@@ -247,6 +247,7 @@ impl ProcessExecutor {
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .process_group(0);
+        dir.save_record(&Record::intended(step.clone())).map_err(io("keeping the step's record"))?;
         let child = shell.spawn().map_err(io("starting the step's process"))?;
         let pid = child.id().ok_or("the step's process ended before it was seen")?;
         let record = Record::new(step.clone(), pid);
