@@ -77,6 +77,9 @@ pub enum BuildError {
     Images(#[from] crate::subscriptions::ImageError),
 }
 
+/// Reading and writing.
+type Git = (Arc<dyn GitSource>, Arc<dyn GitWriter>);
+
 /// Builds a [`Controller`].
 #[must_use]
 pub struct Builder {
@@ -170,7 +173,7 @@ impl Builder {
         })
     }
 
-    fn git(&self) -> Result<(Arc<dyn GitSource>, Arc<dyn GitWriter>), BuildError> {
+    fn git(&self) -> Result<Git, BuildError> {
         if let (Some(source), Some(writer)) = (&self.git_source, &self.git_writer) {
             return Ok((source.clone(), writer.clone()));
         }

@@ -62,8 +62,7 @@ pub(super) fn controller(shared: &Arc<Shared>) -> Controller {
             if event.old.as_ref().zip(event.new.as_ref()).is_some_and(|(old, new)| seen(old) == seen(new)) {
                 return Vec::new();
             }
-            let allowed = event.object().map(|it| stage_keys(it)).unwrap_or_default();
-            allowed
+            event.object().map(|it| stage_keys(it)).unwrap_or_default()
         });
     }
     controller

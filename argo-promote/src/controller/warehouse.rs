@@ -87,7 +87,6 @@ impl Reconcile for Warehouses {
         for change in plan.changes() {
             carrier.change(change).await?;
         }
-        let mut warehouse = warehouse;
         if let Some(status) = plan.status {
             read = carrier.status(&read, &status).await?;
             warehouse.status = status;

@@ -188,7 +188,7 @@ fn set_kustomize_image(source: &mut Value, repository: &str, image: &str) {
         let head = entry.split_once('=').map_or(entry, |(head, _)| head);
         head.split(['@'])
             .next()
-            .and_then(|it| it.rsplit_once(':').map(|(a, _)| a.to_owned()).or(Some(it.to_owned())))
+            .and_then(|it| it.rsplit_once(':').map(|(a, _)| a.to_owned()).or_else(|| Some(it.to_owned())))
             .unwrap_or_default()
     };
     match images.iter_mut().find(|it| name(it) == repository) {

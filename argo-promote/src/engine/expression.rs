@@ -142,7 +142,7 @@ fn text(args: &[Value], at: usize, function: &str) -> Result<String, String> {
     }
 }
 
-fn origin_argument<'a>(args: &'a [Value], at: usize) -> Option<&'a Value> {
+fn origin_argument(args: &[Value], at: usize) -> Option<&Value> {
     args.get(at).filter(|it| it.is_object())
 }
 

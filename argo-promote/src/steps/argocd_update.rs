@@ -164,7 +164,7 @@ impl StepRunner for ArgoCdUpdate {
                     waiting.push(format!("operation of Argo CD Application {} started", app.key()));
                 }
                 Operation::Wait(why) => waiting.push(why.clone()),
-                Operation::Failed(why) => failed = failed.or(Some(why.clone())),
+                Operation::Failed(why) => failed = failed.or_else(|| Some(why.clone())),
                 Operation::Succeeded => {}
             }
         }

@@ -283,11 +283,14 @@ impl StepRunner for GitCommit {
 
 // === git-push ===
 
+/// Whose turn it is, by repository and branch.
+type Turns = BTreeMap<(String, String), Arc<Mutex<()>>>;
+
 /// Pushes what is committed in a working tree.
 pub struct GitPush {
     git: Arc<dyn GitWriter>,
     /// Pushes to one branch go one after the other: each would only make the other rebase.
-    branches: Mutex<BTreeMap<(String, String), Arc<Mutex<()>>>>,
+    branches: Mutex<Turns>,
 }
 
 impl GitPush {

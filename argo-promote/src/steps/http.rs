@@ -234,7 +234,7 @@ fn decide(config: &Config, answer: &Answer, poll: Duration) -> StepResult {
         for it in &config.outputs {
             output.insert(it.name.clone(), evaluate(&it.from_expression, &format!("output {:?}", it.name))?);
         }
-        let output = (!output.is_empty()).then(|| Value::Object(output));
+        let output = (!output.is_empty()).then_some(Value::Object(output));
         return Ok(StepOutcome::Succeeded { output, health_check: None, message: String::new() });
     }
     if succeeds.is_empty() && fails.is_empty() {

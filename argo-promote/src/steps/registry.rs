@@ -31,7 +31,7 @@ impl Registry {
             .with(Arc::new(Fail))
             .with(Arc::new(YamlUpdate));
         #[cfg(feature = "http")]
-        let registry = registry.with(Arc::new(super::HttpStep::default()));
+        let registry = registry.with(Arc::new(super::HttpStep));
         registry
     }
 

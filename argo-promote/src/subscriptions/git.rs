@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
         }
         if strategy == CommitSelectionStrategy::NewestTag {
             // The sort is stable: tags of one moment stay in descending order of their names.
-            out.sort_by(|a, b| b.1.cmp(&a.1));
+            out.sort_by_key(|it| std::cmp::Reverse(it.1));
         }
         out.truncate(self.limit);
         Ok(out.into_iter().map(|(commit, _)| commit).collect())

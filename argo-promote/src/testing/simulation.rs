@@ -306,8 +306,8 @@ impl Simulation {
             }
             if let Some(status) = &plan.status {
                 // The plan may have changed the Stage's own annotations: read again what is written over.
-                let read = self.store.get(&read.reference()).cloned().unwrap_or(read.clone());
-                self.write_status(&read, status)?;
+                let fresh = self.store.get(&read.reference()).cloned();
+                self.write_status(&fresh.unwrap_or(read), status)?;
             }
             self.notes.extend(plan.notes);
             return Ok(());

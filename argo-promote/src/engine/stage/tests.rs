@@ -139,7 +139,7 @@ fn verification_is_repeated_and_aborted_on_request() {
     world.auto_promote(&["dev"]);
     world.freight("app", "1.0.0");
     world.settle();
-    world.patch(argo("AnalysisRun"), &runs(&world)[0].name().to_owned(), json!({"status": {"phase": "Failed"}}));
+    world.patch(argo("AnalysisRun"), runs(&world)[0].name(), json!({"status": {"phase": "Failed"}}));
     world.settle();
     let first = world.stage("dev").status.freight_history[0].verification_history[0].id.clone();
     world.advance(Duration::from_secs(60));
@@ -173,7 +173,7 @@ fn the_next_promotion_waits_for_verification() {
         world.promotions("dev").iter().filter(|it| it.status.phase == PromotionPhase::Pending).count()
     };
     assert_eq!(waiting(&world), 1);
-    world.patch(argo("AnalysisRun"), &runs(&world)[0].name().to_owned(), json!({"status": {"phase": "Failed"}}));
+    world.patch(argo("AnalysisRun"), runs(&world)[0].name(), json!({"status": {"phase": "Failed"}}));
     world.settle();
     assert_eq!(waiting(&world), 0, "a failed verification lets the next one in");
 }
