@@ -226,6 +226,17 @@ async fn endless_output_ends_the_step() {
 }
 
 #[tokio::test]
+async fn tools_are_found_first() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let tool = root.path().join("push-image");
+    std::fs::write(&tool, "#!/bin/sh\necho pushed $1\n").unwrap();
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let executor = Config::new(root.path().join("state")).tools(root.path()).open().unwrap();
+    assert_eq!(run(&executor, &shell("a", "push-image app:1")).await.result.as_deref(), Some("pushed app:1"));
+}
+
+#[tokio::test]
 async fn images_bring_programs_and_entrypoints() {
     let root = tempfile::tempdir().unwrap();
     let image = Image { path: vec![], entrypoint: vec!["sh".into(), "-c".into()] };

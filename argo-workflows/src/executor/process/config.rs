@@ -59,6 +59,13 @@ impl Config {
         self
     }
 
+    /// Puts a directory of programs first in the `PATH` of every step, whatever its image.
+    #[must_use]
+    pub fn tools(mut self, directory: impl AsRef<std::path::Path>) -> Self {
+        self.path = format!("{}:{}", directory.as_ref().display(), self.path);
+        self
+    }
+
     /// Makes an image known.
     #[must_use]
     pub fn image(mut self, name: impl Into<String>, image: Image) -> Self {
