@@ -198,7 +198,7 @@ impl Reconcile for Reconciler {
             };
             let pass = engine::pass(&world)?;
             if !pass.is_asking() {
-                return self.carry_out(key, app, pass).await;
+                return Box::pin(self.carry_out(key, app, pass)).await;
             }
             for effect in pass.plan.effects() {
                 self.observe(effect, &project_name, &mut seen).await?;

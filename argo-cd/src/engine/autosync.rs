@@ -87,7 +87,7 @@ pub fn decide(app: &Application, status: &ApplicationStatus, settings: &Settings
     Verdict::Sync(Box::new(Operation {
         sync: Some(operation),
         initiated_by: InitiatedBy { automated: true, username: String::new() },
-        retry: policy.retry.clone().unwrap_or(Retry { limit: DEFAULT_RETRIES, ..Retry::default() }),
+        retry: policy.retry.clone().unwrap_or_else(|| Retry { limit: DEFAULT_RETRIES, ..Retry::default() }),
         ..Operation::default()
     }))
 }

@@ -15,7 +15,7 @@ use crate::api::Source;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// The commit that a source's revision stands for.
-    Resolve(RevisionRequest),
+    Resolve(Box<RevisionRequest>),
     /// The manifests of a source at a commit.
     Render(Box<ManifestRequest>),
     /// Whether a kind is served, and its scope.

@@ -30,7 +30,7 @@ pub fn wanted_revision(operation: &Operation, sources: &[Source], index: usize) 
     let sync = operation.sync.as_ref();
     let asked = sync.and_then(|it| {
         let of_list = it.revisions.get(index).filter(|it| !it.is_empty());
-        of_list.or((sources.len() == 1 && !it.revision.is_empty()).then_some(&it.revision))
+        of_list.or_else(|| (sources.len() == 1 && !it.revision.is_empty()).then_some(&it.revision))
     });
     asked.cloned().unwrap_or_else(|| sources[index].target_revision.clone())
 }
@@ -85,7 +85,7 @@ pub fn backoff(operation: &Operation, attempt: i64) -> Duration {
     let backoff = operation.retry.backoff.clone().unwrap_or_default();
     let read = |text: &str, default: u64| {
         let parsed = argo_lang::duration::parse_or_seconds(text).ok().and_then(|it| Duration::try_from(it).ok());
-        parsed.unwrap_or(Duration::from_secs(default))
+        parsed.unwrap_or_else(|| Duration::from_secs(default))
     };
     let base = read(&backoff.duration, 5);
     let cap = read(&backoff.max_duration, 180);

@@ -6,11 +6,11 @@ use super::{conditions, degraded, field, healthy, progressing};
 use crate::api::ResourceHealth;
 
 pub(super) fn api_service(object: &Object) -> ResourceHealth {
-    for condition in conditions(object).filter(|it| field(it, "type") == "Available") {
-        let message = format!("{}: {}", field(condition, "reason"), field(condition, "message"));
-        return if field(condition, "status") == "True" { healthy(message) } else { progressing(message) };
-    }
-    progressing("Waiting to be processed")
+    let Some(condition) = conditions(object).find(|it| field(it, "type") == "Available") else {
+        return progressing("Waiting to be processed");
+    };
+    let message = format!("{}: {}", field(condition, "reason"), field(condition, "message"));
+    if field(condition, "status") == "True" { healthy(message) } else { progressing(message) }
 }
 
 pub(super) fn definition(object: &Object) -> ResourceHealth {

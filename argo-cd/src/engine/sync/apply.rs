@@ -56,7 +56,7 @@ pub fn apply(target: &Object, live: Option<&Object>, app_options: &[String]) -> 
                     }
                 }
                 let same = diff::diff(Some(target), Some(live), &[]).is_ok_and(|it| !it.modified);
-                Applied { change: (!same).then(|| Change::Update { object }), message: say("replaced") }
+                Applied { change: (!same).then_some(Change::Update { object }), message: say("replaced") }
             }
         });
     }

@@ -1,0 +1,202 @@
+//! The status loop.
+
+use std::collections::BTreeSet;
+
+use argo_core::{Gvk, Note, Time, Timestamp};
+
+use super::{
+    Ask, Pass, Subject, World,
+    ask::{Sourced, sourced},
+};
+use crate::{
+    api::{
+        Application, ApplicationStatus, ComparedTo, ConditionType, HealthState, HealthStatus, HookType,
+        IgnoreDifferences, ResourceStatus, SyncState, SyncStatus, names,
+    },
+    engine::{
+        compare,
+        compare::Comparison,
+        conditions,
+        conditions::condition,
+        options,
+        refresh::{Level, Refresh},
+        settings::Settings,
+        target, tree,
+    },
+};
+
+pub(super) const REFRESH_CONDITIONS: [ConditionType; 6] = [
+    ConditionType::InvalidSpecError,
+    ConditionType::ComparisonError,
+    ConditionType::SharedResourceWarning,
+    ConditionType::RepeatedResourceWarning,
+    ConditionType::ExcludedResourceWarning,
+    ConditionType::UnknownError,
+];
+
+/// The status loop: compares and writes down what it found.
+pub(super) fn look(
+    subject: &Subject<'_>,
+    due: Refresh,
+    world: &World<'_>,
+    ask: &mut Ask<'_>,
+    status: &mut ApplicationStatus,
+    pass: &mut Pass,
+) -> Option<()> {
+    let app = subject.app;
+    let old = status.clone();
+    // A comparison that failed is tried again by the timers, not by every event.
+    let broken = old.conditions.iter().any(|it| it.kind == ConditionType::ComparisonError);
+    if due.level == Level::Recent && broken && old.sync_state() == SyncState::Unknown {
+        return Some(());
+    }
+    let sources = app.spec.effective_sources();
+    let multi = app.spec.is_multi_source();
+    let known = (due.level == Level::Recent).then(|| match (&old.sync, multi) {
+        (Some(sync), true) => sync.revisions.clone(),
+        (Some(sync), false) => vec![sync.revision.clone()],
+        (None, _) => vec![],
+    });
+    let wanted: Vec<String> = sources.iter().map(|it| it.target_revision.clone()).collect();
+    let sourced = sourced(ask, &sources, known.as_deref(), &wanted, due.hard)?;
+    let comparison = compared(subject, &sourced, &app.spec.ignore_differences, world, ask, &old)?;
+    let nodes = tree::tree(&comparison.managed, world.live);
+    status.resources = resources(&comparison, world.settings);
+    status.resource_health_source = if world.settings.persist_health { String::new() } else { "appTree".to_owned() };
+    let revision = sourced.revisions.first().cloned().unwrap_or_default();
+    status.sync = Some(SyncStatus {
+        status: comparison.sync,
+        compared_to: compared_to(app),
+        revision: if multi { String::new() } else { revision },
+        revisions: if multi { sourced.revisions.clone() } else { vec![] },
+        extra: old.sync.as_ref().map(|it| it.extra.clone()).unwrap_or_default(),
+    });
+    set_health(status, comparison.health, world.now);
+    if sourced.error.is_none() {
+        let types = sourced.types.clone();
+        (status.source_type, status.source_types) =
+            if multi { (String::new(), types) } else { (types.into_iter().next().unwrap_or_default(), vec![]) };
+    }
+    let own = (world.app.namespace().unwrap_or_default(), world.app.name());
+    status.summary = Some(tree::summary(&nodes, own));
+    status.conditions = conditions::set(&old.conditions, comparison.conditions.clone(), &REFRESH_CONDITIONS, world.now);
+    for hook in &comparison.delete_hooks {
+        for kind in options::hook_types(hook) {
+            let (run, cleanup) = match kind {
+                HookType::PreDelete => (names::FINALIZER_PRE_DELETE, names::FINALIZER_PRE_DELETE_CLEANUP),
+                HookType::PostDelete => (names::FINALIZER_POST_DELETE, names::FINALIZER_POST_DELETE_CLEANUP),
+                _ => continue,
+            };
+            for finalizer in [run, cleanup] {
+                if !world.app.has_finalizer(finalizer) && !pass.draft.edits.add_finalizers.contains(&finalizer) {
+                    pass.draft.edits.add_finalizers.push(finalizer);
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+pub(super) fn compared_to(app: &Application) -> ComparedTo {
+    let sources = app.spec.effective_sources();
+    let (source, sources) =
+        if app.spec.is_multi_source() { (None, sources) } else { (sources.into_iter().next(), vec![]) };
+    ComparedTo {
+        source,
+        sources,
+        destination: app.spec.destination.clone(),
+        ignore_differences: app.spec.ignore_differences.clone(),
+        ..ComparedTo::default()
+    }
+}
+
+/// Kinds that may hold objects of the Application: what it was seen to have.
+pub(in crate::engine) fn remembered(status: &ApplicationStatus) -> BTreeSet<Gvk> {
+    let seen = status.resources.iter().map(|it| Gvk::new(&it.group, &it.version, &it.kind));
+    let state = status.operation_state.as_ref().and_then(|it| it.sync_result.as_ref());
+    let done = state.into_iter().flat_map(|it| &it.resources).map(|it| Gvk::new(&it.group, &it.version, &it.kind));
+    seen.chain(done).filter(|it| !it.version.is_empty() && !it.kind.is_empty()).collect()
+}
+
+/// A comparison at rendered manifests, once everything it needs is in view.
+pub(super) fn compared(
+    subject: &Subject<'_>,
+    sourced: &Sourced,
+    ignored: &[IgnoreDifferences],
+    world: &World<'_>,
+    ask: &mut Ask<'_>,
+    status: &ApplicationStatus,
+) -> Option<Comparison> {
+    let mut known = remembered(status);
+    known.extend(target::kinds_of(&sourced.manifests));
+    let mut needed = known.clone();
+    needed.extend(known.iter().flat_map(tree::child_kinds));
+    if creates_namespace(subject.app) {
+        needed.insert(Gvk::new("", "v1", "Namespace"));
+    }
+    if !ask.kinds(&needed) {
+        return None;
+    }
+    let owner = target::Owner { instance: &subject.instance, namespace: &subject.destination.namespace };
+    let mut targets = target::targets(&sourced.manifests, owner, &ask.seen.kinds);
+    if let Some(error) = &sourced.error {
+        targets.conditions.push(condition(ConditionType::ComparisonError, error.clone()));
+    }
+    let input = compare::Input {
+        targets: &targets,
+        instance: &subject.instance,
+        own_key: &subject.own_key,
+        destination: &subject.destination,
+        project: subject.project,
+        ignored,
+        kinds: &ask.seen.kinds,
+        known: &known,
+        settings: world.settings,
+    };
+    let mut comparison = compare::compare(input, world.live);
+    if sourced.error.is_some() {
+        // Nobody knows what is wanted: nothing is to go.
+        comparison.managed.iter_mut().for_each(|it| it.status.requires_pruning = false);
+    }
+    Some(comparison)
+}
+
+pub(super) fn creates_namespace(app: &Application) -> bool {
+    let policy = app.spec.sync_policy.iter().flat_map(|it| &it.sync_options);
+    let sync = app.operation.as_ref().and_then(|it| it.sync.as_ref());
+    let operation = sync.into_iter().flat_map(|it| &it.sync_options);
+    policy.chain(operation).any(|it| it.trim() == "CreateNamespace=true")
+}
+
+pub(super) fn resources(comparison: &Comparison, settings: &Settings) -> Vec<ResourceStatus> {
+    let list = comparison.managed.iter().map(|it| it.status.clone());
+    list.map(|mut it| {
+        if !settings.persist_health {
+            it.health = None;
+        }
+        it
+    })
+    .collect()
+}
+
+pub(super) fn set_health(status: &mut ApplicationStatus, state: HealthState, now: Timestamp) {
+    let old = status.health.take().unwrap_or_default();
+    let same = old.status == state && old.last_transition_time.is_some();
+    let since = if same { old.last_transition_time } else { Some(Time::new(now)) };
+    status.health =
+        Some(HealthStatus { status: state, message: String::new(), last_transition_time: since, extra: old.extra });
+}
+
+pub(super) fn note_changes(old: &ApplicationStatus, new: &ApplicationStatus, pass: &mut Pass) {
+    let (from, to) = (old.sync_state(), new.sync_state());
+    let shown = |known: bool, text: &str| if known { text.to_owned() } else { String::new() };
+    if old.sync.is_none() || from != to {
+        let from = shown(old.sync.is_some(), from.as_str());
+        pass.plan.note(Note::normal("ResourceUpdated", format!("Updated sync status: {from} -> {}", to.as_str())));
+    }
+    let (from, to) = (old.health(), new.health());
+    if old.health.is_none() || from != to {
+        let from = shown(old.health.is_some(), from.as_str());
+        pass.plan.note(Note::normal("ResourceUpdated", format!("Updated health status: {from} -> {}", to.as_str())));
+    }
+}
