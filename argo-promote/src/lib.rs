@@ -18,6 +18,16 @@
 //! - `image` (default): image subscriptions from OCI registries.
 //! - `http` (default): the `http` step.
 //! - `testing`: scripted subscribers and steps, promotions in memory.
+//!
+//! # Example
+//! ```no_run
+//! # #[cfg(feature = "controller")]
+//! # async fn f(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use argo_core::runtime::Shutdown;
+//! let controller = argo_promote::Controller::builder(client).folder("/var/lib/argo-promote").build()?;
+//! controller.run(Shutdown::new()).await;
+//! # Ok(()) }
+//! ```
 
 pub mod admission;
 pub mod api;
@@ -30,3 +40,7 @@ pub mod subscriptions;
 pub mod testing;
 #[cfg(any(feature = "http", feature = "image"))]
 mod tls;
+
+pub use api::crds;
+#[cfg(feature = "controller")]
+pub use controller::Controller;

@@ -249,7 +249,10 @@ impl Controller {
 
     /// Runs until `shutdown`.
     pub async fn run(self, shutdown: Shutdown) {
-        let shared = Arc::new(Shared::open(self).await);
+        let shared = tokio::select! {
+            () = shutdown.cancelled() => return,
+            shared = Shared::open(self) => Arc::new(shared),
+        };
         let controllers: Vec<runtime::Controller> = vec![
             project::controller(&shared),
             warehouse::controller(&shared),

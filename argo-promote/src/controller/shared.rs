@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use argo_core::{
-    ApplyError, Change, Gvk, Note, Object, ObjectKey, ObjectRef, Resource, Timestamp,
+    ApplyError, Change, Failure, Gvk, Note, Object, ObjectKey, ObjectRef, Resource, Timestamp,
     git::Author,
     runtime::{Cache, Context, Query},
 };
@@ -60,11 +60,17 @@ impl Shared {
             if !wanted {
                 return None;
             }
-            match context.mapper().is_namespaced(&gvk).await {
-                Ok(_) => Some(context.cache(gvk)),
-                Err(error) => {
-                    tracing::warn!(%gvk, %error, "integration is off: the kind is not served");
-                    None
+            loop {
+                match context.mapper().is_namespaced(&gvk).await {
+                    Ok(_) => return Some(context.cache(gvk)),
+                    // Not answered is not the same as not served.
+                    Err(error) if error.category().is_transient() && !context.shutdown().is_cancelled() => {
+                        context.clock().sleep(std::time::Duration::from_secs(1)).await;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%gvk, %error, "integration is off: the kind is not served");
+                        return None;
+                    }
                 }
             }
         };
