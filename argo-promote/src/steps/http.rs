@@ -7,11 +7,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    StepContext, StepDefaults, StepError, StepOutcome, StepResult, StepRunner,
-    config::{NameValue, OutputConfig},
-    go_duration,
-};
+use super::{StepContext, StepDefaults, StepError, StepOutcome, StepResult, StepRunner};
 
 /// Most bytes of an answer that are read.
 const BODY_LIMIT: usize = 2 << 20;
@@ -50,6 +46,22 @@ struct Config {
     failure_expression: String,
     #[serde(default)]
     error_expression: String,
+}
+
+/// A named text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NameValue {
+    name: String,
+    value: String,
+}
+
+/// A value computed from a response.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OutputConfig {
+    name: String,
+    from_expression: String,
 }
 
 struct Answer {
@@ -243,6 +255,12 @@ fn decide(config: &Config, answer: &Answer, poll: Duration) -> StepResult {
     }
     let message = format!("HTTP ({}) response met neither success nor failure criteria", answer.status);
     Ok(StepOutcome::Pending { output: None, message, after: Some(poll) })
+}
+
+/// A Go duration of a step's settings.
+fn go_duration(text: &str, field: &str, kind: &str) -> Result<Duration, StepError> {
+    let parsed = argo_lang::duration::parse(text).ok().and_then(|it| Duration::try_from(it).ok());
+    parsed.ok_or_else(|| StepError::failed(format!("invalid {kind} config: {field}: {text:?} is not a duration")))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ mod ignore;
 mod registry;
 mod yaml_update;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use argo_core::{Timestamp, git::Author};
 use serde::de::DeserializeOwned;
@@ -129,10 +129,4 @@ async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(error) => Err(StepError::retryable(format!("internal error: {error}"))),
     }
-}
-
-/// A Go duration of a step's settings.
-fn go_duration(text: &str, field: &str, kind: &str) -> Result<Duration, StepError> {
-    let parsed = argo_lang::duration::parse(text).ok().and_then(|it| Duration::try_from(it).ok());
-    parsed.ok_or_else(|| StepError::failed(format!("invalid {kind} config: {field}: {text:?} is not a duration")))
 }
