@@ -1,6 +1,8 @@
 //! What the examples share: fixtures, and the five controllers put together the way the binaries run them.
 
+pub mod controllers;
 pub mod fixtures;
+pub mod run;
 
 /// Makes ring the TLS implementation of this process. Binaries call it first; twice does no harm.
 pub fn install_tls() {

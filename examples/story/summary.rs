@@ -8,7 +8,11 @@ pub(crate) fn of(object: &Object) -> String {
     let text = |pointer: &str| object.text(pointer).to_owned();
     let words = match object.gvk().kind.as_str() {
         "Application" => {
-            vec![text("/status/sync/status"), text("/status/health/status"), prefixed("operation", object.text("/status/operationState/phase"))]
+            vec![
+                text("/status/sync/status"),
+                text("/status/health/status"),
+                prefixed("operation", object.text("/status/operationState/phase")),
+            ]
         }
         "Workflow" => {
             let nodes = object.pointer("/status/nodes").and_then(Value::as_object);
@@ -19,8 +23,13 @@ pub(crate) fn of(object: &Object) -> String {
         "Rollout" => {
             let image = object.text("/spec/template/spec/containers/0/image");
             let tag = image.rsplit_once(':').map(|it| it.1).unwrap_or_default();
-            let steps = object.pointer("/spec/strategy/canary/steps").and_then(Value::as_array).map(Vec::len).unwrap_or_default();
-            let step = object.integer("/status/currentStepIndex").map(|it| format!("step {it}/{steps}")).unwrap_or_default();
+            let steps = object
+                .pointer("/spec/strategy/canary/steps")
+                .and_then(Value::as_array)
+                .map(Vec::len)
+                .unwrap_or_default();
+            let step =
+                object.integer("/status/currentStepIndex").map(|it| format!("step {it}/{steps}")).unwrap_or_default();
             let pods = format!(
                 "{} of {} pods new",
                 object.integer("/status/updatedReplicas").unwrap_or_default(),
@@ -41,12 +50,21 @@ pub(crate) fn of(object: &Object) -> String {
                 map.map(|it| it.keys().cloned().collect::<Vec<_>>().join(",")).unwrap_or_default()
             };
             let tag = object.text("/images/0/tag").to_owned();
-            vec![tag, prefixed("in", &stages("currentlyIn")), prefixed("verified in", &stages("verifiedIn")), prefixed("approved for", &stages("approvedFor"))]
+            vec![
+                tag,
+                prefixed("in", &stages("currentlyIn")),
+                prefixed("verified in", &stages("verifiedIn")),
+                prefixed("approved for", &stages("approvedFor")),
+            ]
         }
         _ => {
             let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
             let conditions = conditions.into_iter().flatten();
-            conditions.map(|it| format!("{}={}", it["type"].as_str().unwrap_or_default(), it["status"].as_str().unwrap_or_default())).collect()
+            conditions
+                .map(|it| {
+                    format!("{}={}", it["type"].as_str().unwrap_or_default(), it["status"].as_str().unwrap_or_default())
+                })
+                .collect()
         }
     };
     words.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("  ")

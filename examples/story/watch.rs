@@ -29,12 +29,7 @@ impl Watch {
     }
 
     /// Waits until some object of a kind fits; fails with what was seen last.
-    pub(crate) async fn until(
-        &self,
-        what: &str,
-        gvk: &Gvk,
-        fits: impl Fn(&Object) -> bool,
-    ) -> Result<Arc<Object>> {
+    pub(crate) async fn until(&self, what: &str, gvk: &Gvk, fits: impl Fn(&Object) -> bool) -> Result<Arc<Object>> {
         self.until_within(what, gvk, PATIENCE, fits).await
     }
 
@@ -58,7 +53,8 @@ impl Watch {
                 }
                 Ok(None) => bail!("the cluster went away while waiting for {what}"),
                 Err(_) => {
-                    let seen: Vec<_> = cache.list().iter().map(|it| format!("  {}: {}", it.key(), summary::of(it))).collect();
+                    let seen: Vec<_> =
+                        cache.list().iter().map(|it| format!("  {}: {}", it.key(), summary::of(it))).collect();
                     bail!("not within {patience:?}: {what}; {} in the cluster:\n{}", gvk.kind, seen.join("\n"));
                 }
             }

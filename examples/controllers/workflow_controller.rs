@@ -1,0 +1,14 @@
+//! Argo Workflows, with steps as local processes.
+//!
+//! cargo run --example workflow_controller -- --help
+
+use anyhow::Result;
+use argo_examples::{controllers, run};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    run::controller("workflow-controller", argo_workflows::api::crds(), |context, settings| {
+        controllers::workflow_controller(context, settings)
+    })
+    .await
+}

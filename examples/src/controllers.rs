@@ -1,0 +1,166 @@
+//! The five controllers, put together once: by the story on one context, by the binaries each on its own.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use argo_core::{
+    Category, Change, Gvk, Object,
+    git::{GitRepos, GitReposConfig},
+    runtime::{Context, Shutdown},
+};
+use argo_events::sources::server::Listen;
+use futures::future::{BoxFuture, join_all};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+/// What the controllers need beside a cluster.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where they keep what a restart may need: git mirrors, working folders, the event journal.
+    pub folder: PathBuf,
+    /// Programs that workflow steps find first.
+    pub tools: PathBuf,
+    /// Addresses for ports that webhook sources name; other ports are served as they are named.
+    pub webhooks: BTreeMap<u16, SocketAddr>,
+}
+
+/// The CustomResourceDefinitions of all five products.
+#[must_use]
+pub fn crds() -> Vec<Value> {
+    [
+        argo_cd::api::crds(),
+        argo_workflows::api::crds(),
+        argo_rollouts::api::crds(),
+        argo_events::api::crds(),
+        argo_promote::api::crds(),
+    ]
+    .concat()
+}
+
+/// Controllers under way.
+#[derive(Debug)]
+pub struct Controllers(JoinSet<()>);
+
+impl Controllers {
+    /// Waits for the controllers to end after their shutdown, at most `patience`.
+    pub async fn stopped(mut self, patience: Duration) {
+        let all = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("controllers did not end in time");
+        }
+    }
+}
+
+type Run = BoxFuture<'static, ()>;
+
+/// Starts all five on one context.
+///
+/// # Errors
+/// When one of them can not be built.
+pub async fn start(context: &Context, settings: &Settings) -> Result<Controllers> {
+    let git = git(settings);
+    let runs: Vec<Run> = vec![
+        application_controller(context, git.clone())?,
+        workflow_controller(context, settings)?,
+        rollouts_controller(context)?,
+        events_controller(context, settings)?,
+        promote_controller(context, settings, git)?,
+    ];
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        join_all(runs).await;
+    });
+    Ok(Controllers(running))
+}
+
+/// The shared git mirrors.
+#[must_use]
+pub fn git(settings: &Settings) -> Arc<GitRepos> {
+    Arc::new(GitRepos::new(GitReposConfig::new(settings.folder.join("mirrors"))))
+}
+
+/// Argo Events: sources, bus and sensors in this process; accepted events survive a crash.
+///
+/// # Errors
+/// When the event journal can not be opened.
+pub fn events_controller(context: &Context, settings: &Settings) -> Result<Run> {
+    std::fs::create_dir_all(&settings.folder)?;
+    let bus = argo_events::bus::FileBus::open(settings.folder.join("events.journal"), context.clock().clone())?;
+    let listen = Listen::Map(settings.webhooks.clone());
+    let controller = argo_events::Controller::builder(context.clone()).bus(bus).listen(listen).build()?;
+    Ok(Box::pin(controller.run(Shutdown::new())))
+}
+
+/// Installs the CustomResourceDefinitions on a real cluster and waits until they are served.
+///
+/// # Errors
+/// When one is refused, or not served within ten seconds.
+pub async fn install(context: &Context, crds: &[Value]) -> Result<()> {
+    for definition in crds {
+        let definition = Object::from_value(definition.clone());
+        let name = definition.name().to_owned();
+        let change = Change::apply(definition.clone(), "argo");
+        if let Err(error) = context.applier().apply(&change).await {
+            if error.category != Category::AlreadyExists {
+                return Err(error).with_context(|| format!("installing {name}"));
+            }
+        }
+        let gvk = Gvk::new(
+            definition.text("/spec/group"),
+            definition.text("/spec/versions/0/name"),
+            definition.text("/spec/names/kind"),
+        );
+        let mut tries = 0;
+        while let Err(error) = context.mapper().is_namespaced(&gvk).await {
+            tries += 1;
+            if tries > 100 {
+                return Err(error).with_context(|| format!("waiting for {name}"));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Argo Rollouts: Rollouts and AnalysisRuns.
+///
+/// # Errors
+/// When a setting makes no sense.
+pub fn rollouts_controller(context: &Context) -> Result<Run> {
+    let controller = argo_rollouts::Controller::builder(context.clone()).build()?;
+    Ok(Box::pin(controller.run(Shutdown::new())))
+}
+
+/// Argo CD: applications and projects.
+///
+/// # Errors
+/// When a setting makes no sense.
+pub fn application_controller(context: &Context, git: Arc<GitRepos>) -> Result<Run> {
+    let controller = argo_cd::Controller::builder(context.clone()).git(git).build()?;
+    Ok(Box::pin(controller.run(Shutdown::new())))
+}
+
+/// Argo Workflows, with steps as local processes that outlive a crash of this one.
+///
+/// # Errors
+/// When the folder can not be made.
+pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run> {
+    let mut config = argo_workflows::executor::process::Config::new(settings.folder.join("steps"));
+    config.path = format!("{}:{}", settings.tools.display(), config.path);
+    let executor = config.open()?;
+    let controller = argo_workflows::Controller::builder(context.clone()).executor(Arc::new(executor)).build()?;
+    Ok(Box::pin(controller.run(Shutdown::new())))
+}
+
+/// Kargo: projects, warehouses, stages and promotions.
+///
+/// # Errors
+/// When a setting makes no sense.
+pub fn promote_controller(context: &Context, settings: &Settings, git: Arc<GitRepos>) -> Result<Run> {
+    let controller = argo_promote::Controller::builder(context.clone())
+        .folder(settings.folder.join("promotions"))
+        .git_source(git.clone())
+        .git_writer(git)
+        .build()?;
+    Ok(Box::pin(controller.run(Shutdown::new())))
+}
