@@ -4,6 +4,7 @@ use argo_merge::Schema;
 use argo_merge::structured::{self, ApplyError, FieldSet, Writer};
 use serde_json::{Value, json};
 
+use crate::schema::{type_name, zero_of};
 use crate::server::{ApiError, Call, Part, timestamp_text};
 
 /// How a write came about.
@@ -21,7 +22,15 @@ pub(crate) fn track(call: &Call<'_>, live: Option<&Value>, change: Change, part:
         let time = timestamp_text(call.now);
         let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
         let writer = writer(call, part, &manager, &version, &time, object);
-        *object = structured::update(live, object, &writer, &schema(call));
+        let schema = schema(call);
+        *object = match live {
+            // A new object of a built-in kind is compared with the zero value of its Go type.
+            None if call.def.builtin => {
+                let zero = zero_of(&type_name(call.def.group(), &call.version_def().name, &call.def.kind));
+                structured::create(&zero, object, &writer, &schema)
+            }
+            live => structured::update(live, object, &writer, &schema),
+        };
     }
 }
 

@@ -5,6 +5,7 @@
 mod client;
 mod controllers;
 mod definitions;
+mod differential;
 mod https;
 mod simulator;
 mod store;

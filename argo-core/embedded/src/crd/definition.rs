@@ -251,6 +251,12 @@ impl State {
                 finalizers.push(CLEANUP.to_owned());
             }
             object["metadata"]["finalizers"] = Value::from(finalizers);
+            if let Some(conditions) = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+                conditions.push(json!({
+                    "type": "Terminating", "status": "True", "lastTransitionTime": timestamp_text(now), "reason": "InstanceDeletionPending",
+                    "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+                }));
+            }
             pending = self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?.object;
         }
         let keys: Vec<ObjectKey> = self.store.objects(&instances.stored, None).map(|(key, _)| key.clone()).collect();

@@ -26,6 +26,8 @@ pub(crate) struct CustomVersion {
     /// The definition keeps unknown fields altogether.
     preserve_all: bool,
     rules: Arc<rules::Rules>,
+    /// Where the scale subresource finds its numbers.
+    scale: Vec<Vec<String>>,
 }
 
 /// A printer column.
@@ -82,20 +84,28 @@ impl CustomVersion {
                 .collect(),
             preserve_all,
             rules: Arc::default(),
+            scale: ["specReplicasPath", "statusReplicasPath"]
+                .iter()
+                .filter_map(|field| version.pointer(&format!("/subresources/scale/{field}"))?.as_str())
+                .map(|path| path.trim_start_matches('.').split('.').map(str::to_owned).collect())
+                .collect(),
             schema,
         }
     }
 
     /// Removes unknown fields; returns their paths.
-    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
+    ///
+    /// # Errors
+    /// Something in the metadata is of the wrong type.
+    pub(crate) fn prune(&self, object: &mut Value) -> Result<Vec<String>, String> {
         let mut gone = Vec::new();
         if let Some(metadata) = object.get_mut("metadata") {
-            crate::schema::prune_metadata(metadata, &mut gone);
+            crate::schema::prune_metadata(metadata, &mut gone)?;
         }
         if !self.preserve_all {
             schema::prune(object, &self.schema, "", true, &mut gone);
         }
-        gone
+        Ok(gone)
     }
 
     /// Fills in defaults.
@@ -107,23 +117,65 @@ impl CustomVersion {
     pub(crate) fn validate(&self, object: &Value, live: Option<&Value>) -> Vec<Cause> {
         let mut causes = Vec::new();
         schema::validate(object, &self.schema, "", &mut causes);
+        causes.extend(self.scale.iter().filter_map(|path| unscalable(object, path)));
         if let Some(live) = live {
             causes.retain(|cause| !unchanged(cause, object, live));
         }
-        if causes.is_empty() {
-            causes = self.rules.check(&self.schema, object, live);
-            if let Some(live) = live {
-                causes.retain(|cause| !unchanged(cause, object, live));
+        if self.rules.any(&self.schema) {
+            let blocking = |cause: &Cause| {
+                matches!(
+                    cause.reason,
+                    "FieldValueNotSupported"
+                        | "FieldValueRequired"
+                        | "FieldValueTooLong"
+                        | "FieldValueTooMany"
+                        | "FieldValueTypeInvalid"
+                )
+            };
+            if causes.iter().any(blocking) {
+                causes.push(Cause {
+                    reason: "FieldValueInvalid",
+                    field: "<nil>".to_owned(),
+                    message: "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation".to_owned(),
+                });
+            } else {
+                let mut broken = self.rules.check(&self.schema, object, live);
+                if let Some(live) = live {
+                    broken.retain(|cause| !unchanged(cause, object, live));
+                }
+                causes.extend(broken);
             }
-        } else if self.rules.any(&self.schema) {
-            causes.push(Cause {
-                reason: "FieldValueInvalid",
-                field: "<nil>".to_owned(),
-                message: "Invalid value: \"null\": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation".to_owned(),
-            });
         }
         causes
     }
+}
+
+/// What is wrong with a number that the scale subresource wants to read.
+fn unscalable(object: &Value, path: &[String]) -> Option<Cause> {
+    let shown = |value: &Value| match value {
+        Value::String(text) => (text.clone(), "string"),
+        Value::Bool(value) => (value.to_string(), "bool"),
+        Value::Number(number) => (number.to_string(), "float64"),
+        Value::Array(items) => {
+            (format!("[{}]", items.iter().map(Value::to_string).collect::<Vec<_>>().join(" ")), "[]interface {}")
+        }
+        Value::Object(_) => ("map[]".to_owned(), "map[string]interface {}"),
+        Value::Null => ("<nil>".to_owned(), "<nil>"),
+    };
+    let mut current = object;
+    for step in path {
+        if !current.is_object() {
+            return Some(accessor_error(path, &shown(current), "map[string]interface{}"));
+        }
+        current = current.get(step)?;
+    }
+    (!current.is_i64() && !current.is_u64()).then(|| accessor_error(path, &shown(current), "int64"))
+}
+
+fn accessor_error(path: &[String], (value, kind): &(String, &str), wanted: &str) -> Cause {
+    let field = format!(".{}", path.join("."));
+    let message = format!("Invalid value: 0: {field} accessor error: {value} is of the type {kind}, expected {wanted}");
+    Cause { reason: "FieldValueInvalid", field, message }
 }
 
 /// Whether the value a cause complains of is the same as before.

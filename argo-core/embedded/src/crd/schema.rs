@@ -73,16 +73,12 @@ pub(super) fn default(value: &mut Value, schema: &Value) {
     match value {
         Value::Object(fields) => {
             for (field, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                // A null that may not be one counts as absent.
+                if fields.get(field) == Some(&Value::Null) && !flag(schema, "nullable") {
+                    fields.remove(field);
+                }
                 if let Some(default) = schema.get("default") {
-                    match fields.get(field) {
-                        None => {
-                            fields.insert(field.clone(), default.clone());
-                        }
-                        Some(Value::Null) if !flag(schema, "nullable") => {
-                            fields.insert(field.clone(), default.clone());
-                        }
-                        Some(_) => {}
-                    }
+                    fields.entry(field.clone()).or_insert_with(|| default.clone());
                 }
                 if let Some(value) = fields.get_mut(field) {
                     self::default(value, schema);
@@ -214,39 +210,33 @@ fn check_choice(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Caus
     }
 }
 
+/// Of length and pattern the first that fails is named.
 fn check_string(text: &str, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let value = Value::from(text);
     let length = text.chars().count() as u64;
-    if let Some(limit) = schema.get("maxLength").and_then(Value::as_u64)
-        && length > limit
-    {
-        causes.push(Cause {
-            reason: "FieldValueTooLong",
-            field: path.to_owned(),
-            message: format!("Too long: may not be more than {limit} bytes"),
-        });
-    }
-    if let Some(limit) = schema.get("minLength").and_then(Value::as_u64)
-        && length < limit
-    {
+    let limit = |name: &str| schema.get(name).and_then(Value::as_u64);
+    let pattern = schema.get("pattern").and_then(Value::as_str);
+    if let Some(limit) = limit("maxLength").filter(|limit| length > *limit) {
+        let message = format!("Too long: may not be more than {limit} bytes");
+        causes.push(Cause { reason: "FieldValueTooLong", field: path.to_owned(), message });
+    } else if let Some(limit) = limit("minLength").filter(|limit| length < *limit) {
         causes.push(Cause::invalid(path, &value, &format!("{path} in body should be at least {limit} chars long")));
-    }
-    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        let mut patterns = PATTERNS.lock();
-        let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
-        if compiled.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
-            causes.push(Cause::invalid(path, &value, &format!("{path} in body should match '{pattern}'")));
-        }
+    } else if let Some(pattern) = pattern.filter(|pattern| !matches(pattern, text)) {
+        causes.push(Cause::invalid(path, &value, &format!("{path} in body should match '{pattern}'")));
     }
     if let Some(format) = schema.get("format").and_then(Value::as_str)
         && !check_format(format, text)
     {
-        causes.push(Cause::type_invalid(
-            path,
-            &value.to_string(),
-            &format!("{path} in body must be of type {format}: {text:?}"),
-        ));
+        let message = format!("{path} in body must be of type {format}: {text:?}");
+        causes.push(Cause::type_invalid(path, &value.to_string(), &message));
     }
+}
+
+/// A pattern that is no regular expression lets everything pass: such a schema is refused when it is stored.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut patterns = PATTERNS.lock();
+    let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
+    compiled.as_ref().is_none_or(|pattern| pattern.is_match(text))
 }
 
 fn check_format(format: &str, text: &str) -> bool {
@@ -367,50 +357,43 @@ fn check_list_type(items: &[Value], schema: &Value, path: &str, causes: &mut Vec
     }
 }
 
-/// allOf, anyOf, oneOf, not.
+/// allOf, anyOf, oneOf, not. What is wrong with the whole has no field of its own.
 fn check_logic(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>, depth: usize) {
     let failures = |schema: &Value| {
         let mut inner = Vec::new();
         validate_at(value, schema, path, &mut inner, depth + 1);
         inner
     };
-    let list = |name: &str| schema.get(name).and_then(Value::as_array);
-    let mut refuse =
-        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
-    if let Some(all) = list("allOf") {
-        let inner: Vec<Cause> = all.iter().flat_map(failures).collect();
-        if !inner.is_empty() {
-            refuse("must validate all the schemas (allOf)");
-            causes.extend(inner);
-        }
+    let refusal = |message: &str| Cause::invalid("<nil>", &Value::from(""), &format!("{path:?} {message}"));
+    let list = |name: &str| schema.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let failed: Vec<Cause> = list("allOf").iter().flat_map(failures).collect();
+    if !failed.is_empty() {
+        causes.push(refusal("must validate all the schemas (allOf)"));
+        causes.extend(failed);
     }
-    let mut refuse =
-        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
-    if let Some(any) = list("anyOf")
-        && !any.is_empty()
-        && !any.iter().any(|schema| failures(schema).is_empty())
+    if let Some(first) = list("anyOf").first()
+        && !list("anyOf").iter().any(|schema| failures(schema).is_empty())
     {
-        refuse("must validate at least one schema (anyOf)");
-        if let Some(first) = any.first() {
-            causes.extend(failures(first));
-        }
+        causes.push(refusal("must validate at least one schema (anyOf)"));
+        causes.extend(failures(first));
     }
-    let mut refuse =
-        |message: &str| causes.push(Cause::invalid(path, &Value::from(""), &format!("{path} in body {message}")));
-    if let Some(one) = list("oneOf")
-        && !one.is_empty()
-    {
-        match one.iter().filter(|schema| failures(schema).is_empty()).count() {
+    if let Some(first) = list("oneOf").first() {
+        match list("oneOf").iter().filter(|schema| failures(schema).is_empty()).count() {
             1 => {}
-            0 => refuse("must validate one and only one schema (oneOf). Found none valid"),
+            0 => {
+                causes.push(refusal("must validate one and only one schema (oneOf). Found none valid"));
+                causes.extend(failures(first));
+            }
             count => {
-                refuse(&format!("must validate one and only one schema (oneOf). Found {count} valid alternatives"))
+                let message =
+                    format!("must validate one and only one schema (oneOf). Found {count} valid alternatives");
+                causes.push(refusal(&message));
             }
         }
     }
     if let Some(not) = schema.get("not")
         && failures(not).is_empty()
     {
-        refuse("must not validate the schema (not)");
+        causes.push(refusal("must not validate the schema (not)"));
     }
 }

@@ -1,6 +1,7 @@
 //! The field types of the built-in kinds: what a typed server decodes, drops and refuses.
 
 mod protobuf;
+mod zero;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,6 +9,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 pub(crate) use protobuf::decode as decode_protobuf;
+pub(crate) use zero::zero_of;
 
 static TYPES: LazyLock<BTreeMap<&'static str, TypeDef>> = LazyLock::new(|| parse(include_str!("types.txt")));
 
@@ -78,14 +80,27 @@ pub(crate) fn prune(group: &str, version: &str, kind: &str, object: &mut Value) 
     let mut unknown = Vec::new();
     if let Some((name, _)) = TYPES.get_key_value(type_name(group, version, kind).as_str()) {
         clean(object, &Shape::Type(name), "", kind, &mut unknown)?;
+        zero::fill(object, &Shape::Type(name));
     }
     Ok(unknown)
 }
 
+/// Puts zero values where a typed server shows them.
+pub(crate) fn fill(group: &str, version: &str, kind: &str, object: &mut Value) {
+    if let Some((name, _)) = TYPES.get_key_value(type_name(group, version, kind).as_str()) {
+        zero::fill(object, &Shape::Type(name));
+    }
+}
+
 /// As [`prune`], for the metadata of a custom resource.
-pub(crate) fn prune_metadata(metadata: &mut Value, unknown: &mut Vec<String>) {
-    // A wrong type within metadata is left to the checks of names and labels.
-    let _ = clean(metadata, &Shape::Type("meta.v1.ObjectMeta"), "metadata", "ObjectMeta", unknown);
+///
+/// # Errors
+/// A value of the wrong type.
+pub(crate) fn prune_metadata(metadata: &mut Value, unknown: &mut Vec<String>) -> Result<(), String> {
+    let mut inner = Vec::new();
+    clean(metadata, &Shape::Type("meta.v1.ObjectMeta"), "", "ObjectMeta", &mut inner)?;
+    unknown.extend(inner.into_iter().map(|path| format!("metadata.{path}")));
+    Ok(())
 }
 
 fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mut Vec<String>) -> Result<(), String> {
@@ -102,6 +117,10 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
     };
     match shape {
         Shape::Any => Ok(()),
+        Shape::Bytes if value.is_string() => match illegal_base64(value.as_str().unwrap_or_default()) {
+            Some(at) => Err(format!("illegal base64 data at input byte {at}")),
+            None => Ok(()),
+        },
         Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
             if !value.is_string() {
                 return wrong(
@@ -161,17 +180,21 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
             _ => wrong(value, "resource.Quantity"),
         },
         Shape::List(inner) => {
-            let Some(items) = value.as_array_mut() else { return wrong(value, "[]slice") };
+            let Some(items) = value.as_array_mut() else { return wrong(value, &go_name(shape)) };
             for (index, item) in items.iter_mut().enumerate() {
                 clean(item, inner, &format!("{path}[{index}]"), owner, unknown)?;
             }
             Ok(())
         }
         Shape::Map(inner) => {
-            let Some(fields) = value.as_object_mut() else { return wrong(value, "map[string]") };
+            let Some(fields) = value.as_object_mut() else { return wrong(value, &go_name(shape)) };
             fields.retain(|_, value| !value.is_null());
             for (field, item) in fields.iter_mut() {
-                clean(item, inner, &crate::crd::child(path, field), owner, unknown)?;
+                // Go's decoder does not name keys and indexes in errors; unknown fields are named in full.
+                match **inner {
+                    Shape::Type(_) => clean(item, inner, &crate::crd::child(path, field), owner, unknown)?,
+                    _ => clean(item, inner, path, owner, unknown)?,
+                }
             }
             Ok(())
         }
@@ -202,6 +225,32 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
             });
             Ok(())
         }
+    }
+}
+
+/// Where a text ceases to be base64.
+fn illegal_base64(text: &str) -> Option<usize> {
+    if base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).is_ok() {
+        return None;
+    }
+    let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
+    Some(text.bytes().position(|c| !legal(c)).unwrap_or(text.len() / 4 * 4))
+}
+
+fn go_name(shape: &Shape) -> String {
+    match shape {
+        Shape::String | Shape::Bytes => "string".to_owned(),
+        Shape::Int32 => "int32".to_owned(),
+        Shape::Int64 => "int64".to_owned(),
+        Shape::Bool => "bool".to_owned(),
+        Shape::Number => "float64".to_owned(),
+        Shape::Quantity => "resource.Quantity".to_owned(),
+        Shape::Time | Shape::MicroTime => "v1.Time".to_owned(),
+        Shape::IntOrString => "intstr.IntOrString".to_owned(),
+        Shape::Any => "interface {}".to_owned(),
+        Shape::List(inner) => format!("[]{}", go_name(inner)),
+        Shape::Map(inner) => format!("map[string]{}", go_name(inner)),
+        Shape::Type(name) => format!("v1.{}", name.rsplit('.').next().unwrap_or(name)),
     }
 }
 
@@ -295,7 +344,7 @@ mod tests {
         assert_eq!(unknown, ["metadata.extra", "spec.colour"]);
         assert_eq!(
             object["spec"],
-            json!({ "replicas": 2, "selector": {}, "template": { "spec": { "containers": [{ "name": "a", "resources": { "limits": { "cpu": "1" } } }] } } })
+            json!({ "replicas": 2, "selector": {}, "strategy": {}, "template": { "metadata": {}, "spec": { "containers": [{ "name": "a", "resources": { "limits": { "cpu": "1" } } }] } } })
         );
         assert_eq!(object["metadata"], json!({ "name": "a" }));
     }

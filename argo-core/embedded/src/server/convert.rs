@@ -35,6 +35,7 @@ pub(crate) fn from_storage(def: &ResourceDef, version: usize, object: &Arc<Value
     let mut object = (**object).clone();
     if is_autoscaler(def) && def.versions[version].name == "v1" {
         object = autoscaler_to_v1(object);
+        crate::schema::fill("autoscaling", "v1", &def.kind, &mut object);
     }
     object["apiVersion"] = Value::from(wanted);
     Arc::new(object)
@@ -78,6 +79,11 @@ fn event_to_core(mut object: Value) -> Value {
 fn event_from_core(mut object: Value) -> Value {
     for (events, core) in EVENT_FIELDS {
         rename(&mut object, core, events);
+    }
+    if let Some(root) = object.as_object_mut() {
+        root.retain(|field, value| {
+            !(matches!(field.as_str(), "reportingController" | "reportingInstance") && *value == "")
+        });
     }
     object["apiVersion"] = Value::from("events.k8s.io/v1");
     object

@@ -1,32 +1,18 @@
-//! Defaults, allocations and checks of the built-in kinds that users meet.
+//! Defaults of the built-in kinds that users meet.
 
 use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::meta::{self, set_path};
-use super::selector::LabelSelector;
-use super::state::State;
-use super::status::{ApiError, Cause};
 
-/// Fills in what kube-apiserver fills in. `live` is the object being replaced.
-pub(super) fn apply(
-    state: &mut State,
-    call: &Call<'_>,
-    object: &mut Value,
-    live: Option<&Value>,
-) -> Result<(), ApiError> {
+/// Fills in what kube-apiserver fills in when it decodes an object: the writer owns these fields. `live` is the object being replaced.
+pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
     match (call.def.group(), call.def.resource()) {
-        ("", "pods") => pod(object, live),
-        ("", "services") => service(state, object, live),
-        ("", "namespaces") => namespace(object, live),
+        ("", "pods") => pod(object),
+        ("", "services") => service(object),
+        ("", "namespaces") => namespace(object),
         ("", "secrets") => secret(object),
-        ("", "serviceaccounts" | "configmaps") => {}
-        ("", "persistentvolumeclaims") => {
-            put(object, &["spec", "volumeMode"], json!("Filesystem"));
-            if live.is_none() {
-                put(object, &["status", "phase"], json!("Pending"));
-            }
-        }
+        ("", "persistentvolumeclaims") => put(object, &["spec", "volumeMode"], json!("Filesystem")),
         ("", "replicationcontrollers") => {
             put(object, &["spec", "replicas"], json!(1));
             template(object, &["spec", "template"], "Always");
@@ -45,9 +31,6 @@ pub(super) fn apply(
         ("apps", "replicasets") => {
             put(object, &["spec", "replicas"], json!(1));
             template(object, &["spec", "template"], "Always");
-            if live.is_none() {
-                put(object, &["status", "replicas"], json!(0));
-            }
         }
         ("apps", "statefulsets") => {
             put(object, &["spec", "replicas"], json!(1));
@@ -72,6 +55,7 @@ pub(super) fn apply(
                 put(object, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], json!(0));
             }
             template(object, &["spec", "template"], "Always");
+            daemon_set(object, live);
         }
         ("batch", "jobs") => job(object),
         ("batch", "cronjobs") => {
@@ -93,110 +77,10 @@ pub(super) fn apply(
         ("apiextensions.k8s.io", "customresourcedefinitions") => crate::crd::prepare(object, live),
         _ => {}
     }
-    Ok(())
-}
-
-/// Checks of the built-in kinds.
-pub(super) fn validate(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let immutable = |causes: &mut Vec<Cause>, pointer: &str| {
-        let value = object.pointer(pointer);
-        if let Some(live) = live
-            && live.pointer(pointer) != value
-        {
-            causes.push(Cause::invalid(
-                pointer.trim_start_matches('/').replace('/', "."),
-                value.unwrap_or(&Value::Null),
-                "field is immutable",
-            ));
-        }
-    };
-    match (call.def.group(), call.def.resource()) {
-        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
-            workload(object, &mut causes);
-            immutable(&mut causes, "/spec/selector");
-            containers(object, "/spec/template/spec", "spec.template.spec", &mut causes);
-        }
-        ("batch", "jobs") => {
-            containers(object, "/spec/template/spec", "spec.template.spec", &mut causes);
-            let policy = meta::text(object, "/spec/template/spec/restartPolicy");
-            if !matches!(policy, "OnFailure" | "Never") {
-                causes.push(if policy.is_empty() || policy == "Always" {
-                    Cause {
-                        reason: "FieldValueRequired",
-                        field: "spec.template.spec.restartPolicy".to_owned(),
-                        message: "Required value: valid values: \"OnFailure\", \"Never\"".to_owned(),
-                    }
-                } else {
-                    Cause::not_supported(
-                        "spec.template.spec.restartPolicy",
-                        &Value::from(policy),
-                        &["OnFailure".to_owned(), "Never".to_owned()],
-                    )
-                });
-            }
-            immutable(&mut causes, "/spec/selector");
-            immutable(&mut causes, "/spec/completionMode");
-        }
-        ("", "pods") => containers(object, "/spec", "spec", &mut causes),
-        ("", "services") => {
-            let ports = object.pointer("/spec/ports").and_then(Value::as_array);
-            let external =
-                meta::text(object, "/spec/type") == "ExternalName" || meta::text(object, "/spec/clusterIP") == "None";
-            if ports.is_none_or(Vec::is_empty) && !external {
-                causes.push(Cause::required("spec.ports", ""));
-            }
-            if live.is_some_and(|live| !meta::text(live, "/spec/clusterIP").is_empty())
-                && meta::text(object, "/spec/type") != "ExternalName"
-            {
-                let (before, after) =
-                    (live.and_then(|live| live.pointer("/spec/clusterIP")), object.pointer("/spec/clusterIP"));
-                if before != after {
-                    causes.push(Cause::invalid("spec.clusterIPs[0]", &json!([after]), "may not change once set"));
-                }
-            }
-        }
-        ("", "configmaps" | "secrets") => {
-            if live.is_some_and(|live| live.get("immutable") == Some(&Value::Bool(true))) {
-                for field in ["data", "binaryData"] {
-                    if live.and_then(|live| live.get(field)) != object.get(field) {
-                        causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
-                    }
-                }
-            }
-            if call.def.resource() == "secrets"
-                && let Some(live) = live
-                && live.get("type") != object.get("type")
-            {
-                causes.push(Cause::invalid("type", &object["type"], "field is immutable"));
-            }
-            for key in object.get("data").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
-                if !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-                    causes.push(Cause::invalid(
-                        format!("data[{key}]"),
-                        &Value::from(key.as_str()),
-                        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
-                    ));
-                }
-            }
-        }
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
-            if let Some(live) = live
-                && live.get("roleRef") != object.get("roleRef")
-            {
-                causes.push(Cause::invalid("roleRef", &object["roleRef"], "cannot change roleRef"));
-            }
-        }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => {
-            causes.extend(crate::crd::validate_definition(object, live))
-        }
-        _ => {}
-    }
-    causes
 }
 
 /// Puts a value where there is none, making maps on the way.
-fn put(object: &mut Value, path: &[&str], value: Value) {
+pub(super) fn put(object: &mut Value, path: &[&str], value: Value) {
     let Some((last, parents)) = path.split_last() else { return };
     let mut current = object;
     for step in parents {
@@ -278,60 +162,17 @@ fn pod_spec(spec: &mut Value, restart_policy: &str) {
     }
 }
 
-fn pod(object: &mut Value, live: Option<&Value>) {
+fn pod(object: &mut Value) {
     if let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) {
         pod_spec(spec, "Always");
         put(spec, &["enableServiceLinks"], json!(true));
-        if live.is_none() {
-            put(spec, &["serviceAccountName"], json!("default"));
-            put(spec, &["serviceAccount"], json!("default"));
-            put(spec, &["priority"], json!(0));
-            put(spec, &["preemptionPolicy"], json!("PreemptLowerPriority"));
-            put(
-                spec,
-                &["tolerations"],
-                json!([
-                    { "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 },
-                    { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 },
-                ]),
-            );
-        }
     }
-    if live.is_none() {
-        put(object, &["status", "phase"], json!("Pending"));
-        let class = quality_of_service(object);
-        put(object, &["status", "qosClass"], json!(class));
+    if let Some(address) = object.pointer("/status/podIP").cloned().filter(|address| address != "") {
+        put(object, &["status", "podIPs"], json!([{ "ip": address }]));
     }
 }
 
-/// Guaranteed, Burstable or BestEffort, by requests and limits of cpu and memory.
-fn quality_of_service(pod: &Value) -> &'static str {
-    let containers: Vec<&Value> = ["containers", "initContainers"]
-        .iter()
-        .filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array())
-        .flatten()
-        .collect();
-    let quantity = |container: &Value, side: &str, resource: &str| {
-        container.pointer(&format!("/resources/{side}/{resource}")).cloned()
-    };
-    let any = containers.iter().any(|container| {
-        ["requests", "limits"]
-            .iter()
-            .any(|side| ["cpu", "memory"].iter().any(|resource| quantity(container, side, resource).is_some()))
-    });
-    if !any {
-        return "BestEffort";
-    }
-    let guaranteed = containers.iter().all(|container| {
-        ["cpu", "memory"].iter().all(|resource| {
-            let limit = quantity(container, "limits", resource);
-            limit.is_some() && quantity(container, "requests", resource).is_none_or(|request| Some(request) == limit)
-        })
-    });
-    if guaranteed { "Guaranteed" } else { "Burstable" }
-}
-
-fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
+fn service(object: &mut Value) {
     put(object, &["spec", "type"], json!("ClusterIP"));
     put(object, &["spec", "sessionAffinity"], json!("None"));
     for port in object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -339,48 +180,33 @@ fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
         let number = port.get("port").cloned().unwrap_or_default();
         put(port, &["targetPort"], number);
     }
-    if live.is_none() {
-        put(object, &["status", "loadBalancer"], json!({}));
-    }
     let kind = meta::text(object, "/spec/type").to_owned();
-    if kind == "ExternalName" {
-        return;
+    if kind != "ExternalName" {
+        put(object, &["spec", "internalTrafficPolicy"], json!("Cluster"));
     }
-    put(object, &["spec", "internalTrafficPolicy"], json!("Cluster"));
-    put(object, &["spec", "ipFamilyPolicy"], json!("SingleStack"));
-    put(object, &["spec", "ipFamilies"], json!(["IPv4"]));
-    if meta::text(object, "/spec/clusterIP").is_empty() {
-        let address =
-            live.map(|live| meta::text(live, "/spec/clusterIP").to_owned()).filter(|address| !address.is_empty());
-        let address = address.unwrap_or_else(|| {
-            let number = state.ids.number(60_000) + 257;
-            format!("10.96.{}.{}", (number / 250) % 256, number % 250 + 1)
-        });
-        set_path(object, &["spec".to_owned(), "clusterIP".to_owned()], json!(address));
-    }
-    let address = object.pointer("/spec/clusterIP").cloned().unwrap_or_default();
-    put(object, &["spec", "clusterIPs"], json!([address]));
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
         put(object, &["spec", "externalTrafficPolicy"], json!("Cluster"));
-        if kind == "LoadBalancer" {
-            put(object, &["spec", "allocateLoadBalancerNodePorts"], json!(true));
-        }
-        for port in object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten() {
-            if port.get("nodePort").is_none() {
-                let number = 30_000 + state.ids.number(2_768);
-                put(port, &["nodePort"], json!(number));
-            }
-        }
+    }
+    if kind == "LoadBalancer" {
+        put(object, &["spec", "allocateLoadBalancerNodePorts"], json!(true));
     }
 }
 
-fn namespace(object: &mut Value, live: Option<&Value>) {
+fn namespace(object: &mut Value) {
     let name = meta::name(object).to_owned();
     set_path(object, &["metadata", "labels", "kubernetes.io/metadata.name"].map(str::to_owned), json!(name));
-    if live.is_none() {
-        put(object, &["spec", "finalizers"], json!(["kubernetes"]));
-        put(object, &["status", "phase"], json!("Active"));
-    }
+}
+
+/// The counter of template changes that the DaemonSet API carries in an annotation.
+fn daemon_set(object: &mut Value, live: Option<&Value>) {
+    const GENERATION: &str = "deprecated.daemonset.template.generation";
+    let before = live.map(|live| {
+        let count = live.pointer(&format!("/metadata/annotations/{GENERATION}")).and_then(Value::as_str);
+        let count = count.and_then(|count| count.parse::<i64>().ok()).unwrap_or(0);
+        count + i64::from(live.pointer("/spec/template") != object.pointer("/spec/template"))
+    });
+    let count = before.unwrap_or(1).to_string();
+    set_path(object, &["metadata", "annotations", GENERATION].map(str::to_owned), Value::from(count));
 }
 
 fn secret(object: &mut Value) {
@@ -405,85 +231,4 @@ fn job(object: &mut Value) {
     put(object, &["spec", "manualSelector"], json!(false));
     put(object, &["spec", "podReplacementPolicy"], json!("TerminatingOrFailed"));
     template(object, &["spec", "template"], "");
-}
-
-/// The selector of a job is made from its uid, which is drawn after defaulting.
-pub(super) fn job_selector(object: &mut Value) {
-    if object.pointer("/spec/selector").is_some() || object.pointer("/spec/manualSelector") == Some(&Value::Bool(true))
-    {
-        return;
-    }
-    let (uid, name) = (meta::uid(object).to_owned(), meta::name(object).to_owned());
-    let labels = [
-        ("batch.kubernetes.io/controller-uid", &uid),
-        ("batch.kubernetes.io/job-name", &name),
-        ("controller-uid", &uid),
-        ("job-name", &name),
-    ];
-    for (label, value) in labels {
-        set_path(
-            object,
-            &["spec", "template", "metadata", "labels", label].map(str::to_owned),
-            Value::from(value.as_str()),
-        );
-    }
-    set_path(
-        object,
-        &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"].map(str::to_owned),
-        Value::from(uid),
-    );
-}
-
-/// Selector and template labels of a workload belong together.
-fn workload(object: &Value, causes: &mut Vec<Cause>) {
-    match object.pointer("/spec/selector") {
-        None => causes.push(Cause::required("spec.selector", "")),
-        Some(selector) => match LabelSelector::from_object(selector) {
-            Some(parsed) if parsed.is_empty() => {
-                causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"))
-            }
-            Some(parsed) => {
-                if !parsed.matches(object.pointer("/spec/template").unwrap_or(&Value::Null)) {
-                    let labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-                    causes.push(Cause::invalid(
-                        "spec.template.metadata.labels",
-                        &labels,
-                        "`selector` does not match template `labels`",
-                    ));
-                }
-            }
-            None => causes.push(Cause::invalid("spec.selector", selector, "invalid label selector")),
-        },
-    }
-    if object.pointer("/spec/replicas").and_then(Value::as_i64).is_some_and(|replicas| replicas < 0) {
-        causes.push(Cause::invalid("spec.replicas", &object["spec"]["replicas"], "must be greater than or equal to 0"));
-    }
-}
-
-fn containers(object: &Value, pointer: &str, path: &str, causes: &mut Vec<Cause>) {
-    let spec = object.pointer(pointer).unwrap_or(&Value::Null);
-    if spec.get("containers").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-        causes.push(Cause::required(format!("{path}.containers"), ""));
-        return;
-    }
-    let mut seen: Vec<&str> = Vec::new();
-    let named = ["initContainers", "containers"]
-        .map(|field| (field, spec.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice)));
-    for (field, list) in named {
-        for (index, container) in list.iter().enumerate() {
-            let at = format!("{path}.{field}[{index}]");
-            let name = meta::text(container, "/name");
-            if name.is_empty() {
-                causes.push(Cause::required(format!("{at}.name"), ""));
-            } else if !super::names::is_label(name) {
-                causes.push(Cause::invalid(format!("{at}.name"), &Value::from(name), super::names::LABEL));
-            } else if seen.contains(&name) {
-                causes.push(Cause::duplicate(format!("{at}.name"), &Value::from(name)));
-            }
-            seen.push(name);
-            if meta::text(container, "/image").is_empty() {
-                causes.push(Cause::required(format!("{at}.image"), ""));
-            }
-        }
-    }
 }

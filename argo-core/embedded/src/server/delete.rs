@@ -11,7 +11,7 @@ use super::state::State;
 use super::status::ApiError;
 use super::{Call, Outcome, convert, namespaces};
 use crate::resources::ResourceDef;
-use crate::store::{ObjectKey, Op};
+use crate::store::{GroupResource, ObjectKey, Op};
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -168,7 +168,18 @@ impl State {
         let remove = finalizers.is_empty() && (grace == 0 || (deleting && pending_grace == 0));
         if remove {
             let event = self.commit(&def.stored, Op::Delete { key: key.clone(), expected: None }, options.dry_run)?;
-            return Ok(Deleted::Gone(event.object));
+            if !is_pod(def) {
+                return Ok(Deleted::Gone(event.object));
+            }
+            // The answer shows what a graceful deletion without grace would have left for a moment.
+            let mut last = (*event.object).clone();
+            if !deleting {
+                set_metadata(&mut last, "deletionTimestamp", Some(Value::from(meta::timestamp_text(now))));
+            }
+            set_metadata(&mut last, "deletionGracePeriodSeconds", Some(Value::from(0)));
+            let generation = meta::generation(&last) + i64::from(!deleting);
+            set_metadata(&mut last, "generation", Some(Value::from(generation)));
+            return Ok(Deleted::Gone(Arc::new(last)));
         }
         if !deleting || (grace < pending_grace && options.grace.is_some()) {
             let at = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
@@ -194,34 +205,36 @@ fn check_preconditions(
     options: &DeleteOptions,
     existing: &Value,
 ) -> Result<(), ApiError> {
+    // These messages name the kind where others name the resource.
+    let named = GroupResource::new(def.group(), &def.kind);
     if let Some(uid) = &options.uid
         && uid != meta::uid(existing)
     {
-        return Err(ApiError::conflict(
-            &def.served,
-            &key.name,
-            &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(existing)),
-        ));
+        let why = format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+            meta::uid(existing)
+        );
+        return Err(ApiError::conflict(&named, &key.name, &why));
     }
     if let Some(version) = &options.resource_version
         && version != meta::resource_version(existing)
     {
         let actual = meta::resource_version(existing);
-        return Err(ApiError::conflict(
-            &def.served,
-            &key.name,
-            &format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {actual}"
-            ),
-        ));
+        let why = format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({actual}). The object might have been modified"
+        );
+        return Err(ApiError::conflict(&named, &key.name, &why));
     }
     Ok(())
 }
 
+fn is_pod(def: &ResourceDef) -> bool {
+    def.stored.group.is_empty() && def.stored.resource.as_ref() == "pods"
+}
+
 /// Seconds an object may live on: only pods that sit on a node and still run get any.
 fn grace_period(def: &ResourceDef, existing: &Value, options: &DeleteOptions) -> i64 {
-    let is_pod = def.stored.group.is_empty() && def.stored.resource.as_ref() == "pods";
-    if !is_pod
+    if !is_pod(def)
         || meta::text(existing, "/spec/nodeName").is_empty()
         || matches!(meta::text(existing, "/status/phase"), "Succeeded" | "Failed")
     {

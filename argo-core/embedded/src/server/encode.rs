@@ -75,6 +75,7 @@ pub(crate) fn respond(
 ) -> http::Response<ResponseBody> {
     match answer.and_then(|outcome| write(request, target, outcome, now)) {
         Ok(response) => response,
+        Err(error) if error.is_plain() => full(error.code, "text/plain; charset=utf-8", format!("{}\n", error.message)),
         Err(error) => {
             let mut response = full(error.code, "application/json", error.status().to_string());
             if let Some(seconds) = error.retry_after() {
@@ -182,7 +183,7 @@ fn write(
                 (200, Encoded::Json(list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, &items)))
             }
             form => {
-                let items = answer.items.iter().map(|object| object.to_string()).collect::<Vec<_>>();
+                let items = answer.items.iter().map(|object| item_text(def, object)).collect::<Vec<_>>();
                 let text = list_text(&def.list_kind, &def.api_version(*version), &answer, &items);
                 match form {
                     Form::Yaml => (200, Encoded::Yaml(serde_json::from_str(&text).unwrap_or_default())),
@@ -203,11 +204,27 @@ enum Encoded {
     Yaml(Value),
 }
 
+/// An item of a list: those of built-in kinds go without apiVersion and kind, as typed servers encode them.
+fn item_text(def: &ResourceDef, object: &Value) -> String {
+    match object.as_object() {
+        Some(fields) if def.builtin => {
+            let fields = fields.iter().filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
+            let fields: Vec<String> =
+                fields.map(|(field, value)| format!("{}:{value}", Value::from(field.as_str()))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        _ => object.to_string(),
+    }
+}
+
 /// A list in text, without another copy of its items.
 fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, items: &[String]) -> String {
     let mut metadata = json!({ "resourceVersion": answer.revision.to_string() });
     if let Some(token) = &answer.continue_token {
         metadata["continue"] = Value::from(token.as_str());
+    } else if api_version.contains('.') && !api_version.contains(".k8s.io/") {
+        // Lists of custom resources always carry the field.
+        metadata["continue"] = Value::from("");
     }
     if let Some(remaining) = answer.remaining {
         metadata["remainingItemCount"] = Value::from(remaining);

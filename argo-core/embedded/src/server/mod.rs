@@ -7,7 +7,9 @@
 //! ```
 
 mod admission;
+mod allocate;
 mod authorization;
+mod checks;
 mod convert;
 mod defaults;
 mod delete;
@@ -157,6 +159,8 @@ impl Server {
         let Some((path, verb)) = parsed else {
             let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD {
                 self.non_resource(&request)
+            } else if Path::parse(&request.path).is_some() {
+                Err(ApiError::method_not_allowed())
             } else {
                 Err(ApiError::no_such_path())
             };
@@ -221,6 +225,9 @@ impl Server {
         path: &'a Path,
         verb: Verb,
     ) -> Result<Call<'a>, ApiError> {
+        if !state.registry.serves_group(&path.group) {
+            return Err(ApiError::not_a_path());
+        }
         let (def, version) =
             state.registry.find(&path.group, &path.version, &path.resource).ok_or_else(ApiError::no_such_path)?;
         if path.namespace.is_some() && !def.namespaced {
@@ -336,23 +343,26 @@ impl Call<'_> {
     pub(crate) fn body(&self) -> Result<Value, ApiError> {
         match &self.request.object {
             Some(object) => Ok(object.clone()),
-            None => decode_body(&self.request.content_type, &self.request.body),
+            None => decode_body(&self.def.kind, &self.request.content_type, &self.request.body),
         }
     }
 }
 
 /// Reads a body of the given content type.
-pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, ApiError> {
+pub(crate) fn decode_body(kind: &str, content_type: &str, body: &Bytes) -> Result<Value, ApiError> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     match media {
-        "" | "application/json" | "*/*" => serde_json::from_slice(body)
-            .map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| {
+            let text = String::from_utf8_lossy(body);
+            let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+            ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({})", write::excerpt(&text)))
+        }),
         "application/yaml" | "application/x-yaml" => yaml(body),
         "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body)
             .map_err(|why| ApiError::bad_request(format!("couldn't get version/kind; protobuf parse error: {why}"))),
-        other => Err(ApiError::unsupported_media_type(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf; got {other}"
-        ))),
+        _ => Err(ApiError::unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
     }
 }
 
@@ -360,11 +370,11 @@ pub(crate) fn decode_body(content_type: &str, body: &Bytes) -> Result<Value, Api
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| ApiError::bad_request("error converting YAML to JSON: yaml: invalid UTF-8"))?;
-    if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text)
-            .map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")));
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
     }
-    let documents = crate::yaml::documents(text)
-        .map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))?;
+    let documents = crate::yaml::documents(text).map_err(|error| {
+        ApiError::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {error}"))
+    })?;
     documents.into_iter().next().ok_or_else(|| ApiError::bad_request("error decoding YAML: no document"))
 }

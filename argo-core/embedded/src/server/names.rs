@@ -46,21 +46,23 @@ pub(crate) fn metadata_causes(def: &ResourceDef, object: &Value) -> Vec<Cause> {
             message: format!("Too long: may not be more than {ANNOTATIONS_LIMIT} bytes"),
         });
     }
-    for finalizer in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten() {
+    for (index, finalizer) in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let field = format!("metadata.finalizers[{index}]");
         let text = finalizer.as_str().unwrap_or_default();
         // Custom resources may carry names without a domain, as those of Argo Events do.
         if !is_qualified_name(text) {
-            causes.push(Cause::invalid("metadata.finalizers", finalizer, QUALIFIED));
+            causes.push(Cause::invalid(field, finalizer, QUALIFIED));
+        } else if def.builtin && !text.contains('/') && !matches!(text, "orphan" | "foregroundDeletion" | "kubernetes")
+        {
+            let message = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(field, finalizer, message));
         }
     }
-    for (index, owner) in metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for owner in metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
-                causes.push(Cause::invalid(
-                    format!("metadata.ownerReferences[{index}].{field}"),
-                    &Value::from(""),
-                    &format!("{} must not be empty", if field == "apiVersion" { "version" } else { field }),
-                ));
+                let message = if field == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                causes.push(Cause::invalid(format!("metadata.ownerReferences.{field}"), &Value::from(""), message));
             }
         }
     }
@@ -86,6 +88,7 @@ fn name_problem(rule: NameRule, name: &str) -> Option<String> {
     match rule {
         NameRule::Subdomain if name.len() > 253 => Some(too_long(253)),
         NameRule::Subdomain => (!is_subdomain(name)).then(|| SUBDOMAIN.to_owned()),
+        NameRule::Label if name.contains('.') => Some("must not contain dots".to_owned()),
         NameRule::Label if name.len() > 63 => Some(too_long(63)),
         NameRule::Label => (!is_label(name)).then(|| LABEL.to_owned()),
         NameRule::Label1035 if name.len() > 63 => Some(too_long(63)),

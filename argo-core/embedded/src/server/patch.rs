@@ -27,14 +27,14 @@ impl State {
             let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
             return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
         }
-        if !matches!(media, JSON_PATCH | MERGE_PATCH | STRATEGIC_PATCH)
-            || (media == STRATEGIC_PATCH && !call.def.builtin)
-        {
-            let mut supported = vec![JSON_PATCH, MERGE_PATCH];
-            if call.def.builtin {
-                supported.push(STRATEGIC_PATCH);
-            }
-            supported.push(APPLY_PATCH);
+        if !matches!(media, JSON_PATCH | MERGE_PATCH | STRATEGIC_PATCH) {
+            return Err(ApiError {
+                details: Some(Box::new(serde_json::json!({}))),
+                ..ApiError::unsupported_media_type("415: Unsupported Media Type")
+            });
+        }
+        if media == STRATEGIC_PATCH && !call.def.builtin {
+            let supported = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH];
             return Err(ApiError::unsupported_media_type(format!(
                 "the body of the request was in an unknown format - accepted media types include: {}",
                 supported.join(", ")
@@ -58,12 +58,10 @@ impl State {
         let name = call.name_or_empty();
         self.check_type(call, &mut patched)?;
         if meta::name(&patched) != name {
-            return Err(ApiError::invalid(
-                call.def.group(),
-                &call.def.kind,
-                name,
-                &[Cause::invalid("metadata.name", &Value::from(meta::name(&patched)), "field is immutable")],
-            ));
+            let given = meta::name(&patched);
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
         }
         let namespace = call.namespace.unwrap_or_default();
         if meta::text(&patched, "/metadata/namespace") != namespace {
@@ -89,15 +87,26 @@ impl State {
             Some(object) => object.clone(),
             None => yaml(&call.request.body)?,
         };
-        for (field, wanted) in [("apiVersion", call.def.api_version(call.version)), ("kind", call.def.kind.clone())] {
-            let given = config.get(field).and_then(Value::as_str).unwrap_or_default();
-            if given != wanted {
-                return Err(ApiError::bad_request(if given.is_empty() {
-                    format!("{field} must be set in an apply patch: {field} {wanted:?} is expected")
-                } else {
-                    format!("{field} {given:?} of the apply patch does not match {wanted:?}")
-                }));
-            }
+        let given = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+        let (version, kind) = (given("apiVersion"), given("kind"));
+        if version != call.def.api_version(call.version) || kind != call.def.kind {
+            let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
+            return Err(ApiError::bad_request(format!("invalid object type: {version}, Kind={kind}")));
+        }
+        let place = format!("{}/{}", meta::text(&config, "/metadata/namespace"), meta::name(&config));
+        let mut probe = config.clone();
+        let unknown = match &call.version_def().custom {
+            Some(custom) => custom.prune(&mut probe),
+            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, &mut probe),
+        };
+        if let Some(first) = unknown.unwrap_or_default().first() {
+            let version = call.def.api_version(call.version);
+            let version = if version.contains('/') { version } else { format!("/{version}") };
+            let message = format!(
+                "failed to create typed patch object ({place}; {version}, Kind={}): .{first}: field not declared in schema",
+                call.def.kind
+            );
+            return Err(ApiError::new(500, "", message));
         }
         if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty())
         {
@@ -149,11 +158,14 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
     let mut object = live.clone();
     match media {
         JSON_PATCH => {
+            if !body.is_array() {
+                return Err(not_unmarshaled(body, "[]handlers.jsonPatchOp"));
+            }
             argo_merge::json_patch::apply(&mut object, body).map_err(json_patch_error)?;
         }
         MERGE_PATCH => {
             if !body.is_object() {
-                return Err(ApiError::bad_request("error decoding patch: a merge patch must be a JSON object"));
+                return Err(not_unmarshaled(body, "map[string]interface {}"));
             }
             argo_merge::merge_patch::apply(&mut object, body);
         }
@@ -170,8 +182,10 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
 pub(super) fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
     match &call.request.object {
         Some(object) => Ok(object.clone()),
-        None => serde_json::from_slice(&call.request.body)
-            .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}"))),
+        None => serde_json::from_slice(&call.request.body).map_err(|error| {
+            let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+            ApiError::bad_request(format!("error decoding patch: {why}"))
+        }),
     }
 }
 
@@ -179,12 +193,24 @@ pub(super) fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
 pub(super) fn json_patch_error(error: argo_merge::json_patch::JsonPatchError) -> ApiError {
     use argo_merge::json_patch::JsonPatchError;
     match error {
-        JsonPatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
         JsonPatchError::TooLarge(_) => ApiError::new(413, "RequestEntityTooLarge", error.to_string()),
-        other => ApiError::new(
-            422,
-            "Invalid",
-            format!("the server rejected our request due to an error in our request: {other}"),
-        ),
+        _ => ApiError {
+            details: Some(Box::new(serde_json::json!({}))),
+            ..ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
+        },
     }
+}
+
+fn not_unmarshaled(body: &Value, wanted: &str) -> ApiError {
+    let actual = match body {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    ApiError::bad_request(format!(
+        "error decoding patch: json: cannot unmarshal {actual} into Go value of type {wanted}"
+    ))
 }

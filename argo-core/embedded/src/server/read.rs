@@ -173,8 +173,9 @@ impl State {
             if version.is_some_and(|version| version != "0") {
                 return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
             }
-            let (revision, after) = decode_token(token)
-                .ok_or_else(|| ApiError::bad_request("continue key is not valid: illegal base64 data"))?;
+            let (revision, after) = decode_token(token).ok_or_else(|| {
+                ApiError::bad_request("invalid continue token: continue key is not valid: illegal base64 data")
+            })?;
             let Some(revision) = revision else { return Ok((now(), Some(after))) };
             let snapshot = self.store.snapshot_at(&call.def.stored, call.namespace, revision).map_err(|_| {
                 let mut error = ApiError::expired(
@@ -192,8 +193,7 @@ impl State {
             return Ok((now(), None));
         };
         let revision: u64 = version.parse().map_err(|_| {
-            ApiError::bad_request(format!(
-                "Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            ApiError::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
             ))
         })?;
         self.check_not_future(call)?;

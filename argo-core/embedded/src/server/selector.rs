@@ -267,6 +267,9 @@ fn requirement(part: &str) -> Result<Requirement, String> {
     };
     let value_of = |value: &str| -> Result<String, String> {
         let value = value.trim();
+        if value.starts_with('=') {
+            return Err("found '=', expected: identifier".to_owned());
+        }
         if super::names::is_label_value(value) {
             Ok(value.to_owned())
         } else {
@@ -277,8 +280,9 @@ fn requirement(part: &str) -> Result<Requirement, String> {
         return Ok(Requirement::Absent(checked(key)?));
     }
     if let Some(open) = part.find('(') {
-        let values =
-            part[open + 1..].strip_suffix(')').ok_or_else(|| format!("found '{part}', expected: ',' or ')'"))?;
+        let values = part[open + 1..]
+            .strip_suffix(')')
+            .ok_or_else(|| "found '', expected: ',', ')' or identifier".to_owned())?;
         let values = values.split(',').map(value_of).collect::<Result<Vec<_>, _>>()?;
         let words: Vec<&str> = part[..open].split_whitespace().collect();
         return match words[..] {

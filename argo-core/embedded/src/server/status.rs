@@ -58,6 +58,15 @@ impl ApiError {
         }
     }
 
+    /// 404 for a path outside all served groups: the body is plain text.
+    pub(crate) fn not_a_path() -> Self {
+        Self::new(404, "", "404 page not found")
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.code == 404 && self.reason.is_empty()
+    }
+
     /// 409 for a create.
     pub fn already_exists(gr: &GroupResource, name: &str) -> Self {
         Self::about(409, "AlreadyExists", format!("{gr} \"{name}\" already exists"), gr, name)
@@ -91,17 +100,26 @@ impl ApiError {
 
     /// 422 with one or more causes. `group_kind` is `Kind.group`.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
-        let texts: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let mut texts: Vec<String> = Vec::with_capacity(causes.len());
+        for cause in causes {
+            let text = format!("{}: {}", cause.field, cause.message);
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let list = match texts.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
         let group_kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let mut details = json!({
-            "name": name,
-            "kind": kind,
             "causes": causes.iter().map(|cause| json!({ "reason": cause.reason, "message": cause.message, "field": cause.field })).collect::<Vec<_>>(),
         });
+        for (field, value) in [("name", name), ("kind", kind)] {
+            if !value.is_empty() {
+                details[field] = Value::from(value);
+            }
+        }
         if !group.is_empty() {
             details["group"] = Value::from(group);
         }

@@ -352,8 +352,12 @@ fn builtin(group: &str, resource: &str) -> (&'static [Column], Cells) {
                 ("Active", "integer", 0),
                 ("Last Schedule", "string", 0),
                 AGE,
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
             ],
             |o, now| {
+                let [names, images] = containers(o, "/spec/jobTemplate/spec/template/spec");
                 let last = meta::text(o, "/status/lastScheduleTime");
                 let last = if last.is_empty() { "<none>".to_owned() } else { age_of(last, now) };
                 row([
@@ -364,6 +368,9 @@ fn builtin(group: &str, resource: &str) -> (&'static [Column], Cells) {
                     size(o, "/status/active").into(),
                     last.into(),
                     age(o, now),
+                    names,
+                    images,
+                    selector(o, "/spec/jobTemplate/spec/selector"),
                 ])
             },
         ),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::meta::{self, carry, set_metadata};
+use super::request::Verb;
 use super::state::State;
 use super::status::{ApiError, Cause};
-use super::{Call, Outcome, convert, defaults, names};
+use super::{Call, Outcome, allocate, checks, convert, defaults, names};
 use crate::fields::Change;
 use crate::store::{ObjectKey, Op};
 
@@ -60,18 +61,21 @@ impl State {
         {
             root.remove("status");
         }
-        self.complete(call, &mut object, None)?;
-        self.admit(call, &mut object, None)?;
-        self.validate(call, &object, None)?;
+        if call.def.builtin {
+            crate::schema::fill(call.def.group(), &call.version_def().name, &call.def.kind, &mut object);
+        }
         if change == Change::Update {
             set_metadata(&mut object, "managedFields", None);
         }
+        complete(call, &mut object, None);
+        crate::fields::track(call, None, change, Part::Main, &mut object);
         let uid = self.ids.uid();
         set_metadata(&mut object, "uid", Some(Value::from(uid)));
-        if call.def.group() == "batch" && call.def.resource() == "jobs" {
-            defaults::job_selector(&mut object);
+        if call.def.builtin {
+            allocate::apply(self, call, &mut object, None);
         }
-        crate::fields::track(call, None, change, Part::Main, &mut object);
+        self.admit(call, &mut object, None)?;
+        self.validate(call, &object, None)?;
 
         let key = ObjectKey::new(call.namespace, meta::name(&object));
         let stored = convert::to_storage(&call.def, call.version, object);
@@ -88,6 +92,10 @@ impl State {
                 (Err(mut error), _) => {
                     if error.is_already_exists() {
                         error = ApiError::already_exists(&call.def.served, &op_name(&op));
+                        let key = ObjectKey::new(call.namespace, &op_name(&op));
+                        if self.store.read(&call.def.stored, &key).is_some_and(|object| meta::is_deleting(&object)) {
+                            error.message = format!("object is being deleted: {}", error.message);
+                        }
                     }
                     return Err(error);
                 }
@@ -111,7 +119,11 @@ impl State {
         self.check_namespace_field(call, &mut object)?;
         let name = call.name_or_empty();
         match meta::name(&object) {
-            "" => set_metadata(&mut object, "name", Some(Value::from(name))),
+            "" => {
+                return Err(ApiError::bad_request(format!(
+                    "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+                )));
+            }
             other if other != name => {
                 return Err(ApiError::bad_request(format!(
                     "the name of the object ({other}) does not match the name on the URL ({name})"
@@ -133,7 +145,7 @@ impl State {
                         let cause = Cause {
                             reason: "FieldValueInvalid",
                             field: "metadata.resourceVersion".to_owned(),
-                            message: "Invalid value: 0x0: must be specified for an update".to_owned(),
+                            message: "Invalid value: 0: must be specified for an update".to_owned(),
                         };
                         return Err(ApiError::invalid(call.def.group(), call.def.resource(), name, &[cause]));
                     }
@@ -158,11 +170,22 @@ impl State {
         let name = call.name_or_empty();
         let (given, actual) = (meta::uid(&object), meta::uid(&live));
         if !given.is_empty() && given != actual {
-            return Err(ApiError::conflict(
-                &call.def.served,
-                name,
-                &format!("Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"),
-            ));
+            if call.verb == Verb::Patch {
+                let cause = Cause::invalid("metadata.uid", &Value::from(given), "field is immutable");
+                return Err(ApiError::invalid(call.def.group(), &call.def.kind, name, &[cause]));
+            }
+            let registry = match (call.def.builtin, call.namespace) {
+                (true, Some(namespace)) => format!("/registry/{}/{namespace}/{name}", call.def.resource()),
+                (true, None) => format!("/registry/{}/{name}", call.def.resource()),
+                (false, Some(namespace)) => {
+                    format!("/registry/{}/{}/{namespace}/{name}", call.def.group(), call.def.resource())
+                }
+                (false, None) => format!("/registry/{}/{}/{name}", call.def.group(), call.def.resource()),
+            };
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {registry}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"
+            );
+            return Err(ApiError::conflict(&call.def.served, name, &why));
         }
         meta::tidy_metadata(&mut object);
         self.prune(call, &mut object)?;
@@ -201,14 +224,17 @@ impl State {
             }
             Part::Main | Part::Scale => {}
         }
-        self.complete(call, &mut object, Some(&live))?;
+        complete(call, &mut object, Some(&live));
+        crate::fields::track(call, Some(&live), change, part, &mut object);
+        if call.def.builtin {
+            allocate::apply(self, call, &mut object, Some(&live));
+        }
         self.admit(call, &mut object, Some(&live))?;
         self.validate(call, &object, Some(&live))?;
         self.check_finalizers(call, &live, &object)?;
         if (call.def.generation || !call.def.builtin) && spec_changed(call, &live, &object) {
             set_metadata(&mut object, "generation", Some(Value::from(meta::generation(&live) + 1)));
         }
-        crate::fields::track(call, Some(&live), change, part, &mut object);
         if same_but_for_times(&live, &object) {
             return Ok(live);
         }
@@ -239,15 +265,41 @@ impl State {
         };
         let kind = root.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let version = root.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if !kind.is_empty() && kind != call.def.kind {
+        if !call.def.builtin && kind.is_empty() {
+            let shown = Value::Object(root.clone()).to_string();
             return Err(ApiError::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {}: the object provided is of another kind",
-                call.def.kind
+                "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{shown}' ({})",
+                call.def.kind,
+                excerpt(&shown)
             )));
         }
         if !version.is_empty() && version != wanted {
+            let known =
+                self.registry.iter().any(|def| (0..def.versions.len()).any(|index| def.api_version(index) == version));
+            return Err(ApiError::bad_request(if call.def.builtin && !known {
+                format!(
+                    "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\"",
+                    call.def.kind
+                )
+            } else {
+                format!("the API version in the data ({version}) does not match the expected API version ({wanted})")
+            }));
+        }
+        if !kind.is_empty() && kind != call.def.kind {
+            if !call.def.builtin {
+                let name = root
+                    .get("metadata")
+                    .and_then(|metadata| metadata.get("name"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                let cause = Cause::invalid("kind", &Value::from(kind.as_str()), &format!("must be {}", call.def.kind));
+                return Err(ApiError::invalid(call.def.group(), &kind, name, &[cause]));
+            }
+            let internal = call.def.group().split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            let short = &call.version_def().name;
             return Err(ApiError::bad_request(format!(
-                "the API version in the data ({version}) does not match the expected API version ({wanted})"
+                "{kind} in version {short:?} cannot be handled as a {own}: converting ({short}.{kind}) to ({internal}.{own}): unknown conversion",
+                own = call.def.kind
             )));
         }
         root.insert("kind".to_owned(), Value::from(call.def.kind.as_str()));
@@ -307,31 +359,26 @@ impl State {
     fn prune(&mut self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
         let unknown = match &call.version_def().custom {
             Some(custom) => custom.prune(object),
-            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object).map_err(
-                |why| {
-                    ApiError::bad_request(format!(
-                        "{kind} in version {version:?} cannot be handled as a {kind}: {why}",
-                        kind = call.def.kind,
-                        version = call.version_def().name
-                    ))
-                },
-            )?,
+            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object),
         };
+        let refuse = |object: &Value, why: &str| match call.verb {
+            // A patch that leads to an undecodable object is at fault itself.
+            Verb::Patch => {
+                let cause = Cause::invalid("patch", &Value::from(object.to_string()), why);
+                ApiError::invalid("", "", "", &[cause])
+            }
+            _ => {
+                let (kind, version) = (&call.def.kind, &call.version_def().name);
+                ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+            }
+        };
+        let unknown = unknown.map_err(|why| refuse(object, &why))?;
         if unknown.is_empty() {
             return Ok(());
         }
         let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         match call.request.query.get("fieldValidation") {
-            Some("Strict") => {
-                let message = format!(
-                    "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-                    call.def.kind,
-                    call.version_def().name,
-                    call.def.kind,
-                    texts.join(", ")
-                );
-                Err(ApiError::bad_request(message))
-            }
+            Some("Strict") => Err(refuse(object, &format!("strict decoding error: {}", texts.join(", ")))),
             Some("Ignore") => Ok(()),
             _ => {
                 self.warnings.extend(texts);
@@ -340,22 +387,11 @@ impl State {
         }
     }
 
-    /// Fills in defaults and what the server allocates.
-    fn complete(&mut self, call: &Call<'_>, object: &mut Value, live: Option<&Value>) -> Result<(), ApiError> {
-        match &call.version_def().custom {
-            Some(custom) => {
-                custom.default(object);
-                Ok(())
-            }
-            None => defaults::apply(self, call, object, live),
-        }
-    }
-
     fn validate(&self, call: &Call<'_>, object: &Value, live: Option<&Value>) -> Result<(), ApiError> {
         let mut causes = names::metadata_causes(&call.def, object);
         match &call.version_def().custom {
             Some(custom) => causes.extend(custom.validate(object, live)),
-            None => causes.extend(defaults::validate(call, object, live)),
+            None => causes.extend(checks::apply(call, object, live)),
         }
         if causes.is_empty() {
             return Ok(());
@@ -382,6 +418,14 @@ impl State {
             ),
         );
         Err(ApiError::invalid(call.def.group(), &call.def.kind, call.name_or_empty(), &[cause]))
+    }
+}
+
+/// Fills in defaults.
+fn complete(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
+    match &call.version_def().custom {
+        Some(custom) => custom.default(object),
+        None => defaults::apply(call, object, live),
     }
 }
 
@@ -420,6 +464,15 @@ fn same_but_for_times(live: &Value, object: &Value) -> bool {
         object
     };
     timeless(live) == timeless(object)
+}
+
+/// The beginning of a body, as messages quote it.
+pub(super) fn excerpt(text: &str) -> String {
+    let shown = |text: &str| if text.starts_with('{') { text.to_owned() } else { hex::encode(text) };
+    match text.char_indices().nth(30) {
+        Some((end, _)) => format!("{} ...", shown(&text[..end])),
+        None => shown(text),
+    }
 }
 
 fn op_name(op: &Op) -> String {

@@ -263,6 +263,19 @@ pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, schema: &S
     result
 }
 
+/// A create: as [`update`] of nothing, but compared with `zero`, what a typed server takes an empty object for (`{spec: {template: {}}}`).
+///
+/// The maps and lists that `zero` has are then nobody's; only what is in them is owned.
+pub fn create(zero: &Value, new: &Value, writer: &Writer<'_>, schema: &Schema) -> Value {
+    let mut result = new.clone();
+    let mut base = zero.clone();
+    managed::strip(&mut result);
+    managed::strip(&mut base);
+    let managed = track(&base, &result, Managed::default(), writer, schema);
+    managed.write(&mut result);
+    result
+}
+
 // === the rules ===
 
 fn track(
