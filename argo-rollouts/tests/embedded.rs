@@ -247,7 +247,7 @@ async fn one_that_does_not_decode_says_so_and_others_go_on() {
         .next()
         .expect("the rollout")
         .replace("name: shop,", "name: broken,")
-        .replace("replicas: 10", "replicas: many");
+        .replace("replicas: 10", "replicas: 10\n  minReadySeconds: many");
     stage.cluster.apply_yaml(&broken).expect("the schema lets it in");
     stage.image("shop:v2");
     stage.wait(300).await;
