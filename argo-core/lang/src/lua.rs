@@ -4,7 +4,8 @@
 //! Memory and instructions are bounded.
 
 use mlua::{
-    HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, VmState, chunk::ChunkMode, serde::ser::Options as SerializeOptions,
+    HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, VmState, chunk::ChunkMode,
+    serde::ser::Options as SerializeOptions,
 };
 use serde_json::Value;
 

@@ -41,9 +41,7 @@ pub const MAX_COPIED: usize = 3 * 1024 * 1024;
 /// The first operation that cannot be applied; the document is then as it was.
 pub fn apply(document: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     let operations = patch.as_array().ok_or_else(|| {
-        JsonPatchError::Malformed(
-            "json: cannot unmarshal object into Go value of type jsonpatch.Patch".into(),
-        )
+        JsonPatchError::Malformed("json: cannot unmarshal object into Go value of type jsonpatch.Patch".into())
     })?;
     if operations.len() > MAX_OPERATIONS {
         return Err(JsonPatchError::TooLarge(format!(
@@ -55,9 +53,7 @@ pub fn apply(document: &mut Value, patch: &Value) -> Result<(), JsonPatchError> 
     let mut copied = 0;
     for operation in operations {
         let operation = operation.as_object().ok_or_else(|| {
-            JsonPatchError::Malformed(
-                "json: cannot unmarshal value into Go value of type jsonpatch.Operation".into(),
-            )
+            JsonPatchError::Malformed("json: cannot unmarshal value into Go value of type jsonpatch.Operation".into())
         })?;
         step(&mut work, operation, &mut copied)?;
     }
@@ -145,59 +141,34 @@ fn text<'a>(operation: &'a Map<String, Value>, member: &str) -> Option<&'a str> 
     operation.get(member).and_then(Value::as_str)
 }
 
-fn step(
-    document: &mut Value,
-    operation: &Map<String, Value>,
-    copied: &mut usize,
-) -> Result<(), JsonPatchError> {
+fn step(document: &mut Value, operation: &Map<String, Value>, copied: &mut usize) -> Result<(), JsonPatchError> {
     use JsonPatchError::{Malformed, Missing};
     let kind = text(operation, "op").unwrap_or("unknown");
-    if !matches!(
-        kind,
-        "add" | "remove" | "replace" | "move" | "test" | "copy"
-    ) {
+    if !matches!(kind, "add" | "remove" | "replace" | "move" | "test" | "copy") {
         return Err(Malformed(format!("Unexpected kind: {kind}")));
     }
-    let path = text(operation, "path")
-        .ok_or_else(|| Missing(format!("{kind} operation failed to decode path")))?;
+    let path = text(operation, "path").ok_or_else(|| Missing(format!("{kind} operation failed to decode path")))?;
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
     match kind {
         "add" => {
-            let (place, key) = find(document, path).ok_or_else(|| {
-                Missing(format!(
-                    "add operation does not apply: doc is missing path: \"{path}\""
-                ))
-            })?;
-            add(place, &key, value())
-                .map_err(|error| error.within(&format!("error in add for path: '{path}'")))
+            let (place, key) = find(document, path)
+                .ok_or_else(|| Missing(format!("add operation does not apply: doc is missing path: \"{path}\"")))?;
+            add(place, &key, value()).map_err(|error| error.within(&format!("error in add for path: '{path}'")))
         }
         "remove" => {
-            let (place, key) = find(document, path).ok_or_else(|| {
-                Missing(format!(
-                    "remove operation does not apply: doc is missing path: \"{path}\""
-                ))
-            })?;
-            remove(place, &key)
-                .map(drop)
-                .map_err(|error| error.within(&format!("error in remove for path: '{path}'")))
+            let (place, key) = find(document, path)
+                .ok_or_else(|| Missing(format!("remove operation does not apply: doc is missing path: \"{path}\"")))?;
+            remove(place, &key).map(drop).map_err(|error| error.within(&format!("error in remove for path: '{path}'")))
         }
         "replace" => replace(document, path, value()),
         "test" => {
             let expected = operation.get("value").unwrap_or(&Value::Null);
             if path.is_empty() {
-                return if document == expected {
-                    Ok(())
-                } else {
-                    Err(JsonPatchError::TestFailed(path.into()))
-                };
+                return if document == expected { Ok(()) } else { Err(JsonPatchError::TestFailed(path.into())) };
             }
-            let (place, key) = find(document, path).ok_or_else(|| {
-                Missing(format!(
-                    "test operation does not apply: is missing path: {path}"
-                ))
-            })?;
-            let found = get(place, &key)
-                .map_err(|error| error.within(&format!("error in test for path: '{path}'")))?;
+            let (place, key) = find(document, path)
+                .ok_or_else(|| Missing(format!("test operation does not apply: is missing path: {path}")))?;
+            let found = get(place, &key).map_err(|error| error.within(&format!("error in test for path: '{path}'")))?;
             if found.unwrap_or(&Value::Null) == expected {
                 Ok(())
             } else {
@@ -212,34 +183,24 @@ fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), JsonPat
     use JsonPatchError::{Malformed, Missing};
     if path.is_empty() {
         if !value.is_object() && !value.is_array() {
-            return Err(Malformed(
-                "replace operation value must be object or array: %!w(<nil>)".into(),
-            ));
+            return Err(Malformed("replace operation value must be object or array: %!w(<nil>)".into()));
         }
         *document = value;
         return Ok(());
     }
-    let (place, key) = find(document, path).ok_or_else(|| {
-        Missing(format!(
-            "replace operation does not apply: doc is missing path: {path}"
-        ))
-    })?;
+    let (place, key) = find(document, path)
+        .ok_or_else(|| Missing(format!("replace operation does not apply: doc is missing path: {path}")))?;
     match place {
         Value::Object(members) => {
             members.insert(key, value);
         }
         Value::Array(items) => {
-            let at = index(&key, items.len(), items.len()).map_err(|_| {
-                Missing(format!(
-                    "replace operation does not apply: doc is missing key: {path}"
-                ))
-            })?;
+            let at = index(&key, items.len(), items.len())
+                .map_err(|_| Missing(format!("replace operation does not apply: doc is missing key: {path}")))?;
             items[at] = value;
         }
         _ => {
-            return Err(Missing(format!(
-                "replace operation does not apply: doc is missing path: {path}"
-            )));
+            return Err(Missing(format!("replace operation does not apply: doc is missing path: {path}")));
         }
     }
     Ok(())
@@ -253,22 +214,15 @@ fn carry(
     copied: &mut usize,
 ) -> Result<(), JsonPatchError> {
     use JsonPatchError::{Missing, TooLarge};
-    let from = text(operation, "from")
-        .ok_or_else(|| Missing(format!("{kind} operation failed to decode from")))?;
-    let (place, key) = find(document, from).ok_or_else(|| {
-        Missing(format!(
-            "{kind} operation does not apply: doc is missing from path: {from}"
-        ))
-    })?;
+    let from = text(operation, "from").ok_or_else(|| Missing(format!("{kind} operation failed to decode from")))?;
+    let (place, key) = find(document, from)
+        .ok_or_else(|| Missing(format!("{kind} operation does not apply: doc is missing from path: {from}")))?;
     let value = if kind == "move" {
-        get(place, &key)
-            .map_err(|error| error.within(&format!("error in move for path: '{key}'")))?;
-        remove(place, &key)
-            .map_err(|error| error.within(&format!("error in move for path: '{key}'")))?
+        get(place, &key).map_err(|error| error.within(&format!("error in move for path: '{key}'")))?;
+        remove(place, &key).map_err(|error| error.within(&format!("error in move for path: '{key}'")))?
     } else {
-        let value = get(place, &key)
-            .map_err(|error| error.within(&format!("error in copy for from: '{from}'")))?
-            .cloned();
+        let value =
+            get(place, &key).map_err(|error| error.within(&format!("error in copy for from: '{from}'")))?.cloned();
         let value = value.unwrap_or(Value::Null);
         *copied += value.to_string().len();
         if *copied > MAX_COPIED {
@@ -278,11 +232,8 @@ fn carry(
         }
         value
     };
-    let (place, key) = find(document, path).ok_or_else(|| {
-        Missing(format!(
-            "{kind} operation does not apply: doc is missing destination path: {path}"
-        ))
-    })?;
+    let (place, key) = find(document, path)
+        .ok_or_else(|| Missing(format!("{kind} operation does not apply: doc is missing destination path: {path}")))?;
     let context = if kind == "move" {
         format!("error in move for path: '{path}'")
     } else {
@@ -315,20 +266,14 @@ fn find<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut Value, Strin
 
 /// An index below `limit` out of its text; negative ones count from `len`.
 fn index(token: &str, limit: usize, len: usize) -> Result<usize, JsonPatchError> {
-    let number: i64 = token.parse().map_err(|_| {
-        JsonPatchError::NotAnIndex(format!("strconv.Atoi: parsing {token:?}: invalid syntax"))
-    })?;
-    let resolved = if number < 0 {
-        number + i64::try_from(len).unwrap_or(i64::MAX)
-    } else {
-        number
-    };
+    let number: i64 = token
+        .parse()
+        .map_err(|_| JsonPatchError::NotAnIndex(format!("strconv.Atoi: parsing {token:?}: invalid syntax")))?;
+    let resolved = if number < 0 { number + i64::try_from(len).unwrap_or(i64::MAX) } else { number };
     usize::try_from(resolved)
         .ok()
         .filter(|at| *at < limit)
-        .ok_or_else(|| {
-            JsonPatchError::InvalidIndex(format!("Unable to access invalid index: {number}"))
-        })
+        .ok_or_else(|| JsonPatchError::InvalidIndex(format!("Unable to access invalid index: {number}")))
 }
 
 fn get<'a>(place: &'a Value, key: &str) -> Result<Option<&'a Value>, JsonPatchError> {
@@ -346,9 +291,9 @@ fn add(place: &mut Value, key: &str, value: Value) -> Result<(), JsonPatchError>
         Value::Array(items) if key == "-" => items.push(value),
         Value::Array(items) => {
             let at = index(key, items.len() + 1, items.len() + 1).map_err(|error| match error {
-                JsonPatchError::NotAnIndex(text) => JsonPatchError::NotAnIndex(format!(
-                    "value was not a proper array index: '{key}': {text}"
-                )),
+                JsonPatchError::NotAnIndex(text) => {
+                    JsonPatchError::NotAnIndex(format!("value was not a proper array index: '{key}': {text}"))
+                }
                 other => other,
             })?;
             items.insert(at, value);
@@ -367,9 +312,7 @@ fn remove(place: &mut Value, key: &str) -> Result<Value, JsonPatchError> {
         other => other
             .as_object_mut()
             .and_then(|members| members.remove(key))
-            .ok_or_else(|| {
-                JsonPatchError::Missing(format!("Unable to remove nonexistent key: {key}"))
-            }),
+            .ok_or_else(|| JsonPatchError::Missing(format!("Unable to remove nonexistent key: {key}"))),
     }
 }
 

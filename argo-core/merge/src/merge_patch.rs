@@ -45,10 +45,7 @@ pub fn diff(from: &Value, to: &Value) -> Value {
                     Some(old) => {
                         let change = diff(old, new);
                         // Objects that differ only by nulls have nothing to say to each other.
-                        if !(old.is_object()
-                            && new.is_object()
-                            && change.as_object().is_some_and(Map::is_empty))
-                        {
+                        if !(old.is_object() && new.is_object() && change.as_object().is_some_and(Map::is_empty)) {
                             patch.insert(key.clone(), change);
                         }
                     }
@@ -70,11 +67,7 @@ pub fn three_way(original: Option<&Value>, modified: &Value, current: &Value) ->
     let nothing = Value::Object(Map::new());
     let deletions = keep_changes(diff(original.unwrap_or(&nothing), modified), true);
     merge_patches(&mut patch, &deletions);
-    if patch.is_null() {
-        Value::Object(Map::new())
-    } else {
-        patch
-    }
+    if patch.is_null() { Value::Object(Map::new()) } else { patch }
 }
 
 /// Of a merge patch, only its deletions or only the rest; `Null` when nothing is left.
@@ -85,9 +78,7 @@ fn keep_changes(patch: Value, deletions: bool) -> Value {
                 .into_iter()
                 .filter_map(|(key, change)| match change {
                     Value::Null => deletions.then_some((key, Value::Null)),
-                    Value::Object(inner) if inner.is_empty() => {
-                        (!deletions).then_some((key, Value::Object(inner)))
-                    }
+                    Value::Object(inner) if inner.is_empty() => (!deletions).then_some((key, Value::Object(inner))),
                     Value::Object(_) => match keep_changes(change, deletions) {
                         Value::Null => None,
                         rest => Some((key, rest)),
@@ -95,11 +86,7 @@ fn keep_changes(patch: Value, deletions: bool) -> Value {
                     other => (!deletions).then_some((key, other)),
                 })
                 .collect();
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Object(kept)
-            }
+            if kept.is_empty() { Value::Null } else { Value::Object(kept) }
         }
         other => other,
     }
@@ -111,9 +98,7 @@ fn merge_patches(into: &mut Value, more: &Value) {
         (Value::Object(into), Value::Object(more)) => {
             for (key, change) in more {
                 match into.get_mut(key) {
-                    Some(slot) if slot.is_object() && change.is_object() => {
-                        merge_patches(slot, change)
-                    }
+                    Some(slot) if slot.is_object() && change.is_object() => merge_patches(slot, change),
                     _ => {
                         into.insert(key.clone(), change.clone());
                     }

@@ -27,19 +27,8 @@ fn comparable(object: &Value) -> Value {
             entry.as_object_mut().unwrap().remove("time");
         }
         entries.sort_by_key(|entry| {
-            let text = |member: &str| {
-                entry
-                    .get(member)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            (
-                text("operation"),
-                text("manager"),
-                text("apiVersion"),
-                text("subresource"),
-            )
+            let text = |member: &str| entry.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+            (text("operation"), text("manager"), text("apiVersion"), text("subresource"))
         });
     }
     object
@@ -51,11 +40,7 @@ fn every_sequence_of_writes_ends_as_in_the_api_server() {
     let mut compared = 0;
     for (at, vector) in vectors("structured.jsonl").iter().enumerate() {
         let builtin = vector["kind"] == "Deployment";
-        let (schema, version) = if builtin {
-            (schema(), "apps/v1")
-        } else {
-            (Schema::deduced(), "example.com/v1")
-        };
+        let (schema, version) = if builtin { (schema(), "apps/v1") } else { (Schema::deduced(), "example.com/v1") };
         let mut live: Option<Value> = None;
         for (step, op) in vector["ops"].as_array().unwrap().iter().enumerate() {
             let status = op.get("subresource").is_some();
@@ -64,28 +49,12 @@ fn every_sequence_of_writes_ends_as_in_the_api_server() {
             } else {
                 FieldSet::of_fields(&[&["status"]])
             };
-            let writer =
-                Writer::new(op["manager"].as_str().unwrap(), version, T0).ignoring(ignored);
-            let writer = if status {
-                writer.subresource("status")
-            } else {
-                writer
-            };
+            let writer = Writer::new(op["manager"].as_str().unwrap(), version, T0).ignoring(ignored);
+            let writer = if status { writer.subresource("status") } else { writer };
             let outcome = match op["op"].as_str().unwrap() {
                 "seed" => Ok(op["object"].clone()),
-                "apply" => structured::apply(
-                    live.as_ref(),
-                    &op["object"],
-                    &writer,
-                    op["force"] == true,
-                    &schema,
-                ),
-                _ => Ok(structured::update(
-                    live.as_ref(),
-                    &op["object"],
-                    &writer,
-                    &schema,
-                )),
+                "apply" => structured::apply(live.as_ref(), &op["object"], &writer, op["force"] == true, &schema),
+                _ => Ok(structured::update(live.as_ref(), &op["object"], &writer, &schema)),
             };
             compared += 1;
             match (outcome, op.get("live")) {
@@ -120,22 +89,14 @@ fn every_sequence_of_writes_ends_as_in_the_api_server() {
                     );
                 }
                 (outcome, expected) => {
-                    failures.push(format!(
-                        "{at}.{step}: {outcome:?}\n go {expected:?} {:?}",
-                        op.get("error")
-                    ));
+                    failures.push(format!("{at}.{step}: {outcome:?}\n go {expected:?} {:?}", op.get("error")));
                     break;
                 }
             }
         }
     }
     let shown: Vec<&str> = failures.iter().take(3).map(String::as_str).collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {compared} differ:\n{}",
-        failures.len(),
-        shown.join("\n\n")
-    );
+    assert!(failures.is_empty(), "{} of {compared} differ:\n{}", failures.len(), shown.join("\n\n"));
 }
 
 fn sorted(message: &str) -> Vec<String> {
@@ -146,80 +107,31 @@ fn sorted(message: &str) -> Vec<String> {
 
 #[test]
 fn a_foreign_field_is_a_conflict_with_the_api_servers_message() {
-    let live = structured::update(
-        None,
-        &deployment(json!({"replicas": 1})),
-        &one("x"),
-        &schema(),
-    );
-    let error = structured::apply(
-        Some(&live),
-        &deployment(json!({"replicas": 2})),
-        &one("mine"),
-        false,
-        &schema(),
-    )
-    .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        r#"Apply failed with 1 conflict: conflict with "x" using apps/v1: .spec.replicas"#
-    );
-    let ApplyError::Conflicts(conflicts) = error else {
-        panic!("a conflict")
-    };
+    let live = structured::update(None, &deployment(json!({"replicas": 1})), &one("x"), &schema());
+    let error = structured::apply(Some(&live), &deployment(json!({"replicas": 2})), &one("mine"), false, &schema())
+        .unwrap_err();
+    assert_eq!(error.to_string(), r#"Apply failed with 1 conflict: conflict with "x" using apps/v1: .spec.replicas"#);
+    let ApplyError::Conflicts(conflicts) = error else { panic!("a conflict") };
     assert_eq!(conflicts.0[0].field(), ".spec.replicas");
 }
 
 #[test]
 fn force_takes_the_field_and_the_other_loses_it() {
-    let live = structured::apply(
-        None,
-        &deployment(json!({"replicas": 1})),
-        &one("x"),
-        false,
-        &schema(),
-    )
-    .unwrap();
-    let live = structured::apply(
-        Some(&live),
-        &deployment(json!({"replicas": 2})),
-        &one("mine"),
-        true,
-        &schema(),
-    )
-    .unwrap();
+    let live = structured::apply(None, &deployment(json!({"replicas": 1})), &one("x"), false, &schema()).unwrap();
+    let live =
+        structured::apply(Some(&live), &deployment(json!({"replicas": 2})), &one("mine"), true, &schema()).unwrap();
     assert_eq!(live["spec"]["replicas"], 2);
     let managed = Managed::of(&live).unwrap();
-    assert_eq!(
-        managed
-            .entries
-            .keys()
-            .map(|id| id.manager.as_str())
-            .collect::<Vec<_>>(),
-        ["mine"]
-    );
+    assert_eq!(managed.entries.keys().map(|id| id.manager.as_str()).collect::<Vec<_>>(), ["mine"]);
 }
 
 #[test]
 fn a_field_no_longer_applied_goes_unless_somebody_shares_it() {
     let both = deployment(json!({"replicas": 1, "paused": true}));
     let live = structured::apply(None, &both, &one("a"), false, &schema()).unwrap();
-    let live = structured::apply(
-        Some(&live),
-        &deployment(json!({"replicas": 1})),
-        &one("b"),
-        false,
-        &schema(),
-    )
-    .unwrap();
-    let live = structured::apply(
-        Some(&live),
-        &deployment(json!({})),
-        &one("a"),
-        false,
-        &schema(),
-    )
-    .unwrap();
+    let live =
+        structured::apply(Some(&live), &deployment(json!({"replicas": 1})), &one("b"), false, &schema()).unwrap();
+    let live = structured::apply(Some(&live), &deployment(json!({})), &one("a"), false, &schema()).unwrap();
     assert_eq!(live["spec"], json!({"replicas": 1}));
 }
 
@@ -227,34 +139,14 @@ fn a_field_no_longer_applied_goes_unless_somebody_shares_it() {
 fn an_apply_that_changes_nothing_returns_the_live_object() {
     let config = deployment(json!({"replicas": 1}));
     let live = structured::apply(None, &config, &one("a"), false, &schema()).unwrap();
-    let again = structured::apply(
-        Some(&live),
-        &config,
-        &Writer::new("a", "apps/v1", T1),
-        false,
-        &schema(),
-    )
-    .unwrap();
+    let again = structured::apply(Some(&live), &config, &Writer::new("a", "apps/v1", T1), false, &schema()).unwrap();
     assert_eq!(again, live);
 }
 
 #[test]
 fn an_update_that_changes_nothing_keeps_all_times() {
-    let live = structured::update(
-        None,
-        &deployment(json!({"replicas": 1})),
-        &one("a"),
-        &schema(),
-    );
-    assert_eq!(
-        structured::update(
-            Some(&live),
-            &live,
-            &Writer::new("b", "apps/v1", T1),
-            &schema()
-        ),
-        live
-    );
+    let live = structured::update(None, &deployment(json!({"replicas": 1})), &one("a"), &schema());
+    assert_eq!(structured::update(Some(&live), &live, &Writer::new("b", "apps/v1", T1), &schema()), live);
     let changed = structured::update(
         Some(&live),
         &deployment(json!({"replicas": 2})),
@@ -267,43 +159,25 @@ fn an_update_that_changes_nothing_keeps_all_times() {
 
 #[test]
 fn the_oldest_of_more_than_ten_updaters_are_merged() {
-    let mut live = structured::update(
-        None,
-        &deployment(json!({"template": {}})),
-        &one("m00"),
-        &schema(),
-    );
+    let mut live = structured::update(None, &deployment(json!({"template": {}})), &one("m00"), &schema());
     for at in 0..15 {
         let mut next = live.clone();
         next["metadata"]["labels"][format!("l{at}")] = json!("x");
         let (manager, time) = (format!("m{at:02}"), format!("2026-01-01T00:{at:02}:00Z"));
-        live = structured::update(
-            Some(&live),
-            &next,
-            &Writer::new(&manager, "apps/v1", &time),
-            &schema(),
-        );
+        live = structured::update(Some(&live), &next, &Writer::new(&manager, "apps/v1", &time), &schema());
     }
     let managed = Managed::of(&live).unwrap();
     assert_eq!(managed.entries.len(), 10);
     assert!(
-        managed.entries.keys().any(
-            |id| id.manager == structured::ANCIENT_CHANGES && id.operation == Operation::Update
-        )
+        managed.entries.keys().any(|id| id.manager == structured::ANCIENT_CHANGES && id.operation == Operation::Update)
     );
 }
 
 #[test]
 fn the_first_apply_finds_the_old_owner() {
     let live = deployment(json!({"replicas": 3}));
-    let error = structured::apply(
-        Some(&live),
-        &deployment(json!({"replicas": 1})),
-        &one("a"),
-        false,
-        &schema(),
-    )
-    .unwrap_err();
+    let error =
+        structured::apply(Some(&live), &deployment(json!({"replicas": 1})), &one("a"), false, &schema()).unwrap_err();
     assert_eq!(
         error.to_string(),
         r#"Apply failed with 1 conflict: conflict with "before-first-apply" using apps/v1: .spec.replicas"#
@@ -320,32 +194,19 @@ fn kubectl_takes_over_what_it_applied_client_side() {
     assert!(structured::apply(Some(&live), &config, &one("other"), false, &schema()).is_err());
     let live = structured::apply(Some(&live), &config, &one("kubectl"), false, &schema()).unwrap();
     assert_eq!(live["spec"]["replicas"], 2);
-    let kept: Value = serde_json::from_str(
-        live["metadata"]["annotations"][structured::LAST_APPLIED]
-            .as_str()
-            .unwrap(),
-    )
-    .unwrap();
+    let kept: Value =
+        serde_json::from_str(live["metadata"]["annotations"][structured::LAST_APPLIED].as_str().unwrap()).unwrap();
     assert_eq!(kept["spec"]["replicas"], 2);
 }
 
 #[test]
 fn bad_configurations_are_refused() {
-    let twice =
-        deployment(json!({"template": {"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}}));
-    let error = structured::apply(None, &twice, &one("a"), false, &schema())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with(r#".spec.template.spec.containers: duplicate entries for key [name="a"]"#),
-        "{error}"
-    );
+    let twice = deployment(json!({"template": {"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}}));
+    let error = structured::apply(None, &twice, &one("a"), false, &schema()).unwrap_err().to_string();
+    assert!(error.ends_with(r#".spec.template.spec.containers: duplicate entries for key [name="a"]"#), "{error}");
     let mut managed = deployment(json!({}));
     managed["metadata"]["managedFields"] = json!([]);
-    assert!(matches!(
-        structured::apply(None, &managed, &one("a"), false, &schema()),
-        Err(ApplyError::BadRequest(_))
-    ));
+    assert!(matches!(structured::apply(None, &managed, &one("a"), false, &schema()), Err(ApplyError::BadRequest(_))));
     let old = json!({"apiVersion": "apps/v1beta1", "kind": "Deployment"});
     assert!(
         structured::apply(None, &old, &one("a"), false, &schema())
@@ -358,33 +219,19 @@ fn bad_configurations_are_refused() {
 
 #[test]
 fn emptied_managed_fields_stop_the_tracking() {
-    let live = structured::update(
-        None,
-        &deployment(json!({"replicas": 1})),
-        &one("a"),
-        &schema(),
-    );
+    let live = structured::update(None, &deployment(json!({"replicas": 1})), &one("a"), &schema());
     let mut next = live.clone();
     next["metadata"]["managedFields"] = json!([{}]);
     let next = structured::update(Some(&live), &next, &one("a"), &schema());
     assert!(next["metadata"].get("managedFields").is_none());
-    let again = structured::update(
-        Some(&next),
-        &deployment(json!({"replicas": 2})),
-        &one("a"),
-        &schema(),
-    );
+    let again = structured::update(Some(&next), &deployment(json!({"replicas": 2})), &one("a"), &schema());
     assert!(again["metadata"].get("managedFields").is_none());
 }
 
 #[test]
 fn malformed_fields_are_read_without_harm() {
-    let set =
-        FieldSet::parse(&json!({"f:a": {".": {}, "k:nonsense": {}, "x": 1, "v:": {}}, "f:b": {}}));
+    let set = FieldSet::parse(&json!({"f:a": {".": {}, "k:nonsense": {}, "x": 1, "v:": {}}, "f:b": {}}));
     assert_eq!(set.to_string(), ".a\n.b\n");
     let deep = (0..1000).fold(json!({}), |inner, _| json!({"f:a": inner}));
-    assert_eq!(
-        FieldSet::parse(&json!({"f:top": {}, "f:deep": deep})).to_string(),
-        ".top\n"
-    );
+    assert_eq!(FieldSet::parse(&json!({"f:top": {}, "f:deep": deep})).to_string(), ".top\n");
 }

@@ -6,10 +6,7 @@ use serde_json::Value;
 pub(crate) fn vectors(name: &str) -> Vec<Value> {
     let path = format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let all: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a JSON line"))
-        .collect();
+    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
     assert!(all.len() >= 50, "{name} has {} vectors", all.len());
     all
 }

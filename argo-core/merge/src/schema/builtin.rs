@@ -27,29 +27,19 @@ pub(super) fn kind(group: &str, version: Option<&str>, kind: &str) -> Option<Sch
         Some(version) => versions.iter().find(|(name, _)| *name == version),
     }?
     .1;
-    Some(Schema {
-        arena: table.arena.clone(),
-        at,
-    })
+    Some(Schema { arena: table.arena.clone(), at })
 }
 
 /// The type of `metadata`, added to another arena.
 pub(super) fn object_meta(arena: &mut Arena) -> usize {
-    let mut reader = Reader {
-        arena: std::mem::replace(arena, Arena::new()),
-        types: BTreeMap::new(),
-    };
+    let mut reader = Reader { arena: std::mem::replace(arena, Arena::new()), types: BTreeMap::new() };
     for line in TABLE.lines().filter(|line| line.starts_with("meta.v1.")) {
         reader.declare(line);
     }
     for line in TABLE.lines().filter(|line| line.starts_with("meta.v1.")) {
         reader.define(line);
     }
-    let at = reader
-        .types
-        .get("meta.v1.ObjectMeta")
-        .copied()
-        .unwrap_or(DEDUCED);
+    let at = reader.types.get("meta.v1.ObjectMeta").copied().unwrap_or(DEDUCED);
     *arena = reader.arena;
     at
 }
@@ -60,19 +50,10 @@ struct Reader {
 }
 
 fn read() -> Table {
-    let mut reader = Reader {
-        arena: Arena::new(),
-        types: BTreeMap::new(),
-    };
+    let mut reader = Reader { arena: Arena::new(), types: BTreeMap::new() };
     let is_type = |line: &&str| !line.starts_with(['#', '@']);
-    TABLE
-        .lines()
-        .filter(is_type)
-        .for_each(|line| reader.declare(line));
-    TABLE
-        .lines()
-        .filter(is_type)
-        .for_each(|line| reader.define(line));
+    TABLE.lines().filter(is_type).for_each(|line| reader.declare(line));
+    TABLE.lines().filter(is_type).for_each(|line| reader.define(line));
     let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for line in TABLE.lines().filter_map(|line| line.strip_prefix('@')) {
         let mut words = line.split(' ');
@@ -82,27 +63,16 @@ fn read() -> Table {
         {
             let at = reader.types.get(type_name).copied().unwrap_or(DEDUCED);
             let versions = kinds.entry((group, kind)).or_default();
-            versions.insert(
-                if words.next() == Some("*") {
-                    0
-                } else {
-                    versions.len()
-                },
-                (version, at),
-            );
+            versions.insert(if words.next() == Some("*") { 0 } else { versions.len() }, (version, at));
         }
     }
-    Table {
-        arena: Arc::new(reader.arena),
-        kinds,
-    }
+    Table { arena: Arc::new(reader.arena), kinds }
 }
 
 impl Reader {
     fn declare(&mut self, line: &'static str) {
         let at = self.arena.add(Node::default());
-        self.types
-            .insert(line.split(' ').next().unwrap_or_default(), at);
+        self.types.insert(line.split(' ').next().unwrap_or_default(), at);
     }
 
     fn define(&mut self, line: &'static str) {
@@ -119,26 +89,13 @@ impl Reader {
                 map.fields.insert(name.to_owned(), field);
             }
         }
-        self.arena.replace(
-            at,
-            Node {
-                map: Some(map),
-                ..Node::default()
-            },
-        );
+        self.arena.replace(at, Node { map: Some(map), ..Node::default() });
     }
 
     fn field(&mut self, shape: &'static str) -> FieldNode {
         if let Some(default) = shape.strip_prefix('=') {
-            let node = self.arena.add(Node {
-                scalar: true,
-                ..Node::default()
-            });
-            return FieldNode {
-                node,
-                default: serde_json::from_str(default).ok(),
-                ..FieldNode::default()
-            };
+            let node = self.arena.add(Node { scalar: true, ..Node::default() });
+            return FieldNode { node, default: serde_json::from_str(default).ok(), ..FieldNode::default() };
         }
         let end = shape.find(['^', '%', '~']).unwrap_or(shape.len());
         let (shape, marks) = shape.split_at(end);
@@ -151,51 +108,27 @@ impl Reader {
             patch.merge = true;
             patch.merge_key = key.trim_end_matches(['~', '%']).to_owned();
         }
-        FieldNode {
-            node: self.shape(shape),
-            default: None,
-            patch,
-        }
+        FieldNode { node: self.shape(shape), default: None, patch }
     }
 
     fn shape(&mut self, shape: &'static str) -> usize {
         if let Some(element) = shape.strip_prefix("{}") {
             let element = self.named(element);
-            return self.arena.add(Node {
-                map: Some(MapNode {
-                    element,
-                    ..MapNode::default()
-                }),
-                ..Node::default()
-            });
+            return self.arena.add(Node { map: Some(MapNode { element, ..MapNode::default() }), ..Node::default() });
         }
         if shape == "{!}" {
-            return self.arena.add(Node {
-                map: Some(MapNode {
-                    atomic: true,
-                    ..MapNode::default()
-                }),
-                ..Node::default()
-            });
+            return self
+                .arena
+                .add(Node { map: Some(MapNode { atomic: true, ..MapNode::default() }), ..Node::default() });
         }
-        if let Some((keys, element)) = shape
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-        {
-            let element = if element.starts_with('{') {
-                self.shape(element)
-            } else {
-                self.named(element)
-            };
+        if let Some((keys, element)) = shape.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            let element = if element.starts_with('{') { self.shape(element) } else { self.named(element) };
             let kind = match keys {
                 "" => ListKind::Atomic,
                 "*" => ListKind::Set,
                 keys => ListKind::Map(keys.split(',').map(str::to_owned).collect()),
             };
-            return self.arena.add(Node {
-                list: Some(ListNode { kind, element }),
-                ..Node::default()
-            });
+            return self.arena.add(Node { list: Some(ListNode { kind, element }), ..Node::default() });
         }
         self.named(shape)
     }

@@ -46,12 +46,8 @@ pub struct PatchStrategy {
 }
 
 impl PatchStrategy {
-    pub(crate) const NONE: &'static Self = &Self {
-        merge: false,
-        replace: false,
-        retain_keys: false,
-        merge_key: String::new(),
-    };
+    pub(crate) const NONE: &'static Self =
+        &Self { merge: false, replace: false, retain_keys: false, merge_key: String::new() };
 }
 
 /// All types of one origin. Index 0 is the deduced type.
@@ -92,20 +88,11 @@ pub(crate) const DEDUCED: usize = 0;
 impl Arena {
     pub(crate) fn new() -> Self {
         let deduced = Node {
-            map: Some(MapNode {
-                fields: BTreeMap::new(),
-                element: DEDUCED,
-                atomic: false,
-            }),
-            list: Some(ListNode {
-                kind: ListKind::Atomic,
-                element: DEDUCED,
-            }),
+            map: Some(MapNode { fields: BTreeMap::new(), element: DEDUCED, atomic: false }),
+            list: Some(ListNode { kind: ListKind::Atomic, element: DEDUCED }),
             scalar: true,
         };
-        Self {
-            nodes: vec![deduced],
-        }
+        Self { nodes: vec![deduced] }
     }
 
     pub(crate) fn add(&mut self, node: Node) -> usize {
@@ -118,10 +105,7 @@ impl Arena {
     }
 
     pub(crate) fn into_schema(self, at: usize) -> Schema {
-        Schema {
-            arena: Arc::new(self),
-            at,
-        }
+        Schema { arena: Arc::new(self), at }
     }
 }
 
@@ -133,19 +117,12 @@ impl Schema {
 
     /// The schema of a kind: the built-in one of that version or of another, else [`Schema::custom`].
     pub fn of(group: &str, version: &str, kind: &str) -> Self {
-        builtin::kind(group, Some(version), kind)
-            .or_else(|| Self::builtin(group, kind))
-            .unwrap_or_else(Self::custom)
+        builtin::kind(group, Some(version), kind).or_else(|| Self::builtin(group, kind)).unwrap_or_else(Self::custom)
     }
 
     /// The schema of the object's own `apiVersion` and `kind`, as [`Schema::of`].
     pub fn of_object(object: &Value) -> Self {
-        let text = |member| {
-            object
-                .get(member)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |member| object.get(member).and_then(Value::as_str).unwrap_or_default();
         let api_version = text("apiVersion");
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self::of(group, version, text("kind"))
@@ -154,17 +131,13 @@ impl Schema {
     /// Nothing is known: maps merge key by key, lists are replaced.
     pub fn deduced() -> Self {
         static DEDUCED_SCHEMA: OnceLock<Schema> = OnceLock::new();
-        DEDUCED_SCHEMA
-            .get_or_init(|| Arena::new().into_schema(DEDUCED))
-            .clone()
+        DEDUCED_SCHEMA.get_or_init(|| Arena::new().into_schema(DEDUCED)).clone()
     }
 
     /// An object whose `metadata` is that of every Kubernetes object (owner references by uid, finalizers a set) and whose rest is deduced.
     pub fn custom() -> Self {
         static CUSTOM: OnceLock<Schema> = OnceLock::new();
-        CUSTOM
-            .get_or_init(|| Self::from_openapi(&Value::Null))
-            .clone()
+        CUSTOM.get_or_init(|| Self::from_openapi(&Value::Null)).clone()
     }
 
     /// Builds the schema of a whole object from an OpenAPI v3 schema, as in `spec.versions[].schema.openAPIV3Schema` of a
@@ -182,44 +155,32 @@ impl Schema {
     /// The type of a member; deduced when the schema does not know it.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
-        self.go(self.node().map.as_ref().map_or(DEDUCED, |map| {
-            map.fields.get(name).map_or(map.element, |field| field.node)
-        }))
+        self.go(self
+            .node()
+            .map
+            .as_ref()
+            .map_or(DEDUCED, |map| map.fields.get(name).map_or(map.element, |field| field.node)))
     }
 
     /// Whether the member is declared by name, as opposed to a key of a free map.
     pub fn declares(&self, name: &str) -> bool {
-        self.node()
-            .map
-            .as_ref()
-            .is_some_and(|map| map.fields.contains_key(name))
+        self.node().map.as_ref().is_some_and(|map| map.fields.contains_key(name))
     }
 
     /// The strategic-merge strategy of a member.
     pub fn patch_strategy(&self, name: &str) -> &PatchStrategy {
-        self.node()
-            .map
-            .as_ref()
-            .and_then(|map| map.fields.get(name))
-            .map_or(PatchStrategy::NONE, |field| &field.patch)
+        self.node().map.as_ref().and_then(|map| map.fields.get(name)).map_or(PatchStrategy::NONE, |field| &field.patch)
     }
 
     /// The type of a list's elements; deduced when this is no list.
     #[must_use]
     pub fn element(&self) -> Self {
-        self.go(self
-            .node()
-            .list
-            .as_ref()
-            .map_or(DEDUCED, |list| list.element))
+        self.go(self.node().list.as_ref().map_or(DEDUCED, |list| list.element))
     }
 
     /// How this type's lists relate their elements; atomic when it has none.
     pub fn list_kind(&self) -> &ListKind {
-        self.node()
-            .list
-            .as_ref()
-            .map_or(&ListKind::Atomic, |list| &list.kind)
+        self.node().list.as_ref().map_or(&ListKind::Atomic, |list| &list.kind)
     }
 
     /// Whether this type's maps are one value.
@@ -228,11 +189,7 @@ impl Schema {
     }
 
     pub(crate) fn default_of(&self, field: &str) -> Option<&Value> {
-        self.node()
-            .map
-            .as_ref()
-            .and_then(|map| map.fields.get(field))
-            .and_then(|field| field.default.as_ref())
+        self.node().map.as_ref().and_then(|map| map.fields.get(field)).and_then(|field| field.default.as_ref())
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -240,24 +197,16 @@ impl Schema {
     }
 
     pub(crate) fn is_deduced_map(&self) -> bool {
-        self.node()
-            .map
-            .as_ref()
-            .is_some_and(|map| map.fields.is_empty() && map.element == DEDUCED && !map.atomic)
+        self.node().map.as_ref().is_some_and(|map| map.fields.is_empty() && map.element == DEDUCED && !map.atomic)
     }
 
     fn go(&self, at: usize) -> Self {
-        Self {
-            arena: self.arena.clone(),
-            at,
-        }
+        Self { arena: self.arena.clone(), at }
     }
 }
 
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Schema")
-            .field("node", self.node())
-            .finish_non_exhaustive()
+        f.debug_struct("Schema").field("node", self.node()).finish_non_exhaustive()
     }
 }

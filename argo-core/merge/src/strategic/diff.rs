@@ -5,10 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::lists::{deduplicate, element_type, key_of, same_key, sorted};
-use super::{
-    DELETE_FROM, Object, Options, PATCH, RETAIN_KEYS, SET_ORDER, StrategicError, merge_map, plain,
-    same_type,
-};
+use super::{DELETE_FROM, Object, Options, PATCH, RETAIN_KEYS, SET_ORDER, StrategicError, merge_map, plain, same_type};
 use crate::Schema;
 
 #[derive(Clone, Copy)]
@@ -24,12 +21,7 @@ struct Want {
 /// # Errors
 /// [`StrategicError`] when either is no object or lists cannot be merged.
 pub fn diff(original: &Value, modified: &Value, schema: &Schema) -> Result<Value, StrategicError> {
-    let want = Want {
-        changes: true,
-        deletions: true,
-        order: true,
-        retain_keys: false,
-    };
+    let want = Want { changes: true, deletions: true, order: true, retain_keys: false };
     diff_maps(object(original)?, object(modified)?, schema, want).map(Value::Object)
 }
 
@@ -45,23 +37,9 @@ pub fn three_way(
     schema: &Schema,
 ) -> Result<Value, StrategicError> {
     let empty = json!({});
-    let (original, modified, current) = (
-        object(original.unwrap_or(&empty))?,
-        object(modified)?,
-        object(current)?,
-    );
-    let changes = Want {
-        changes: true,
-        deletions: false,
-        order: true,
-        retain_keys: false,
-    };
-    let deletions = Want {
-        changes: false,
-        deletions: true,
-        order: true,
-        retain_keys: false,
-    };
+    let (original, modified, current) = (object(original.unwrap_or(&empty))?, object(modified)?, object(current)?);
+    let changes = Want { changes: true, deletions: false, order: true, retain_keys: false };
+    let deletions = Want { changes: false, deletions: true, order: true, retain_keys: false };
     let delta = diff_maps(current, modified, schema, changes)?;
     let gone = diff_maps(original, modified, schema, deletions)?;
     merge_map(gone, delta, schema, Options { into_object: false }).map(Value::Object)
@@ -71,12 +49,7 @@ fn object(value: &Value) -> Result<&Object, StrategicError> {
     value.as_object().ok_or(StrategicError::BadDocument)
 }
 
-fn diff_maps(
-    original: &Object,
-    modified: &Object,
-    schema: &Schema,
-    want: Want,
-) -> Result<Object, StrategicError> {
+fn diff_maps(original: &Object, modified: &Object, schema: &Schema, want: Want) -> Result<Object, StrategicError> {
     let mut patch = Object::new();
     for (key, new) in modified {
         let Some(old) = original.get(key) else {
@@ -105,32 +78,16 @@ fn diff_maps(
                         patch.insert(key.clone(), Value::Object(new.clone()));
                     }
                 } else {
-                    let inner = diff_maps(
-                        old,
-                        new,
-                        &schema.field(key),
-                        Want {
-                            retain_keys: strategy.retain_keys,
-                            ..want
-                        },
-                    )?;
+                    let inner =
+                        diff_maps(old, new, &schema.field(key), Want { retain_keys: strategy.retain_keys, ..want })?;
                     if !inner.is_empty() {
                         patch.insert(key.clone(), Value::Object(inner));
                     }
                 }
             }
             (Value::Array(old), Value::Array(new)) if strategy.merge && !strategy.replace => {
-                let want = Want {
-                    retain_keys: strategy.retain_keys,
-                    ..want
-                };
-                let lists = diff_lists(
-                    old,
-                    new,
-                    &schema.field(key).element(),
-                    &strategy.merge_key,
-                    want,
-                )?;
+                let want = Want { retain_keys: strategy.retain_keys, ..want };
+                let lists = diff_lists(old, new, &schema.field(key).element(), &strategy.merge_key, want)?;
                 for (name, list) in [
                     (key.clone(), lists.changes),
                     (format!("{DELETE_FROM}/{key}"), lists.deletions),
@@ -154,14 +111,9 @@ fn diff_maps(
         }
     }
     if want.retain_keys {
-        let lost = original
-            .iter()
-            .any(|(key, value)| !value.is_null() && !modified.contains_key(key));
-        let retained: Vec<Value> = modified
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, _)| json!(key))
-            .collect();
+        let lost = original.iter().any(|(key, value)| !value.is_null() && !modified.contains_key(key));
+        let retained: Vec<Value> =
+            modified.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| json!(key)).collect();
         if !retained.is_empty() && (!patch.is_empty() || lost) {
             patch.insert(RETAIN_KEYS.into(), Value::Array(retained));
         }
@@ -184,32 +136,16 @@ fn diff_lists(
     want: Want,
 ) -> Result<Lists, StrategicError> {
     if original.is_empty() {
-        let changes = if want.changes {
-            modified.to_vec()
-        } else {
-            Vec::new()
-        };
-        return Ok(Lists {
-            changes,
-            ..Lists::default()
-        });
+        let changes = if want.changes { modified.to_vec() } else { Vec::new() };
+        return Ok(Lists { changes, ..Lists::default() });
     }
     if element_type(original.iter().chain(modified))? == Some("map") {
         return diff_keyed(original, modified, element, key, want);
     }
     let (changes, deletions) = diff_scalars(original, modified, want);
     let changes = sorted(changes, modified, "")?;
-    let ordered = want.order
-        && ((want.deletions && !deletions.is_empty()) || (want.changes && original != modified));
-    Ok(Lists {
-        changes,
-        deletions,
-        order: if ordered {
-            modified.to_vec()
-        } else {
-            Vec::new()
-        },
-    })
+    let ordered = want.order && ((want.deletions && !deletions.is_empty()) || (want.changes && original != modified));
+    Ok(Lists { changes, deletions, order: if ordered { modified.to_vec() } else { Vec::new() } })
 }
 
 fn diff_keyed(
@@ -227,10 +163,7 @@ fn diff_keyed(
         keyed.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(keyed)
     };
-    let (mut old, mut new) = (
-        by_key(original)?.into_iter().peekable(),
-        by_key(modified)?.into_iter().peekable(),
-    );
+    let (mut old, mut new) = (by_key(original)?.into_iter().peekable(), by_key(modified)?.into_iter().peekable());
     let (mut changes, mut deletions) = (Vec::new(), Vec::new());
     loop {
         let order = match (old.peek(), new.peek()) {
@@ -268,35 +201,23 @@ fn diff_keyed(
     }
     changes.extend(deletions);
     let mut order = Vec::new();
-    if want.order
-        && ((want.changes && (!changes.is_empty() || !order_same))
-            || (want.deletions && !changes.is_empty()))
+    if want.order && ((want.changes && (!changes.is_empty() || !order_same)) || (want.deletions && !changes.is_empty()))
     {
         for item in modified {
             order.push(json!({key: key_of(item, key)?}));
         }
     }
-    Ok(Lists {
-        changes,
-        deletions: Vec::new(),
-        order,
-    })
+    Ok(Lists { changes, deletions: Vec::new(), order })
 }
 
 /// Additions and deletions of a list of scalars that is a set.
 fn diff_scalars(original: &[Value], modified: &[Value], want: Want) -> (Vec<Value>, Vec<Value>) {
     let by_text = |list: &[Value]| {
-        let mut keyed: Vec<(String, Value)> = list
-            .iter()
-            .map(|item| (plain(item), item.clone()))
-            .collect();
+        let mut keyed: Vec<(String, Value)> = list.iter().map(|item| (plain(item), item.clone())).collect();
         keyed.sort_by(|a, b| a.0.cmp(&b.0));
         keyed
     };
-    let (mut old, mut new) = (
-        by_text(original).into_iter().peekable(),
-        by_text(modified).into_iter().peekable(),
-    );
+    let (mut old, mut new) = (by_text(original).into_iter().peekable(), by_text(modified).into_iter().peekable());
     let (mut added, mut gone) = (Vec::new(), Vec::new());
     loop {
         let order = match (old.peek(), new.peek()) {

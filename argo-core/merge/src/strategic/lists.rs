@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    DELETE_FROM, Object, Options, PATCH, SET_ORDER, StrategicError, kind_name, merge_list,
-    merge_map, plain, same_type, without_directives,
+    DELETE_FROM, Object, Options, PATCH, SET_ORDER, StrategicError, kind_name, merge_list, merge_map, plain, same_type,
+    without_directives,
 };
 use crate::Schema;
 
@@ -24,11 +24,7 @@ pub(super) fn order_lists(
     schema: &Schema,
     options: Options,
 ) -> Result<(), StrategicError> {
-    let directives: Vec<String> = patch
-        .keys()
-        .filter(|key| key.starts_with(SET_ORDER))
-        .cloned()
-        .collect();
+    let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ORDER)).cloned().collect();
     for key in directives {
         let Some(order) = patch.remove(&key) else {
             continue;
@@ -39,9 +35,7 @@ pub(super) fn order_lists(
             }
             original.insert(key.clone(), order.clone());
         }
-        let order = order
-            .as_array()
-            .ok_or_else(|| StrategicError::bad_type("slice", &order))?;
+        let order = order.as_array().ok_or_else(|| StrategicError::bad_type("slice", &order))?;
         let name = extract_key(&key, SET_ORDER)?;
         let strategy = schema.patch_strategy(name);
         let element = schema.field(name).element();
@@ -51,29 +45,12 @@ pub(super) fn order_lists(
         let merged = match (old, change) {
             (None, None) => continue,
             (Some(old), None) => old.to_vec(),
-            (None, Some(change)) => change
-                .iter()
-                .cloned()
-                .filter_map(without_directives)
-                .collect(),
-            (Some(old), Some(change)) => merge_list(
-                old.to_vec(),
-                change.to_vec(),
-                &element,
-                strategy,
-                false,
-                options,
-            )?,
+            (None, Some(change)) => change.iter().cloned().filter_map(without_directives).collect(),
+            (Some(old), Some(change)) => merge_list(old.to_vec(), change.to_vec(), &element, strategy, false, options)?,
         };
         element_type(old.unwrap_or(&[]).iter().chain(change.unwrap_or(&[])))?;
         let (listed, server_only) = partition(merged, order, &strategy.merge_key)?;
-        let both = in_order(
-            listed,
-            server_only,
-            order,
-            old.unwrap_or(&[]),
-            &strategy.merge_key,
-        )?;
+        let both = in_order(listed, server_only, order, old.unwrap_or(&[]), &strategy.merge_key)?;
         original.insert(name.to_owned(), Value::Array(both));
         patch.remove(name);
     }
@@ -114,20 +91,14 @@ fn check_order(change: &[Value], order: &[Value], key: &str) -> Result<(), Strat
 }
 
 pub(super) fn same_key(left: &Value, right: &Value, key: &str) -> Result<bool, StrategicError> {
-    if key.is_empty() {
-        Ok(left == right)
-    } else {
-        Ok(key_of(left, key)? == key_of(right, key)?)
-    }
+    if key.is_empty() { Ok(left == right) } else { Ok(key_of(left, key)? == key_of(right, key)?) }
 }
 
 pub(super) fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, StrategicError> {
     let Value::Object(members) = item else {
         return Err(StrategicError::bad_type("map", item));
     };
-    members
-        .get(key)
-        .ok_or_else(|| StrategicError::no_merge_key(item, key))
+    members.get(key).ok_or_else(|| StrategicError::no_merge_key(item, key))
 }
 
 /// Merges a list into another by key, or as a set when there is none.
@@ -144,17 +115,13 @@ pub(super) fn merge_slice(
     };
     let (old, order, merged) = if kind == "map" {
         if key.is_empty() {
-            return Err(StrategicError::Other(
-                "cannot merge lists without merge key for the list's elements".into(),
-            ));
+            return Err(StrategicError::Other("cannot merge lists without merge key for the list's elements".into()));
         }
         let (mut base, change) = special_elements(original, patch, key)?;
         let old = base.clone();
         for item in &change {
             let wanted = key_of(item, key)?;
-            let place = base
-                .iter()
-                .position(|candidate| candidate.get(key) == Some(wanted));
+            let place = base.iter().position(|candidate| candidate.get(key) == Some(wanted));
             match (place, item) {
                 (Some(at), Value::Object(item)) => {
                     let Value::Object(before) = base[at].take() else {
@@ -168,10 +135,7 @@ pub(super) fn merge_slice(
         (old, change, base)
     } else {
         if options.into_object && deletes {
-            return Ok(original
-                .into_iter()
-                .filter(|item| !patch.contains(item))
-                .collect());
+            return Ok(original.into_iter().filter(|item| !patch.contains(item)).collect());
         }
         let merged = deduplicate(original.iter().chain(&patch).cloned().collect());
         (original, patch, merged)
@@ -197,39 +161,24 @@ fn special_elements(
             None => rest.push(item),
             Some(directive) => match directive.as_str() {
                 Some("delete") => {
-                    let gone = item
-                        .get(key)
-                        .ok_or_else(|| StrategicError::no_merge_key(&item, key))?;
+                    let gone = item.get(key).ok_or_else(|| StrategicError::no_merge_key(&item, key))?;
                     original.retain(|candidate| candidate.get(key) != Some(gone));
                 }
                 Some("replace") => replace = true,
                 Some("merge") => {
-                    return Err(StrategicError::Other(
-                        "merging lists cannot yet be specified in the patch".into(),
-                    ));
+                    return Err(StrategicError::Other("merging lists cannot yet be specified in the patch".into()));
                 }
                 _ => {
-                    return Err(StrategicError::BadPatchType {
-                        kind: plain(directive),
-                        map: item.to_string(),
-                    });
+                    return Err(StrategicError::BadPatchType { kind: plain(directive), map: item.to_string() });
                 }
             },
         }
     }
-    Ok(if replace {
-        (rest, Vec::new())
-    } else {
-        (original, rest)
-    })
+    Ok(if replace { (rest, Vec::new()) } else { (original, rest) })
 }
 
 /// Splits a list by whether its items are in another.
-fn partition(
-    items: Vec<Value>,
-    by: &[Value],
-    key: &str,
-) -> Result<(Vec<Value>, Vec<Value>), StrategicError> {
+fn partition(items: Vec<Value>, by: &[Value], key: &str) -> Result<(Vec<Value>, Vec<Value>), StrategicError> {
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for item in items {
         let found = if key.is_empty() {
@@ -238,11 +187,7 @@ fn partition(
             let wanted = key_of(&item, key)?;
             by.iter().any(|other| other.get(key) == Some(wanted))
         };
-        if found {
-            inside.push(item)
-        } else {
-            outside.push(item)
-        }
+        if found { inside.push(item) } else { outside.push(item) }
     }
     Ok((inside, outside))
 }
@@ -258,10 +203,7 @@ fn in_order(
     let listed = sorted(listed, order, key)?;
     let server_only = sorted(server_only, server_order, key)?;
     let place = |item: &Value| position(server_order, item, key);
-    let (mut left, mut right) = (
-        server_only.into_iter().peekable(),
-        listed.into_iter().peekable(),
-    );
+    let (mut left, mut right) = (server_only.into_iter().peekable(), listed.into_iter().peekable());
     let mut out = Vec::new();
     loop {
         let take_left = match (left.peek(), right.peek()) {
@@ -276,20 +218,15 @@ fn in_order(
 }
 
 /// Sorts by the place in `order`; items to delete go last.
-pub(super) fn sorted(
-    items: Vec<Value>,
-    order: &[Value],
-    key: &str,
-) -> Result<Vec<Value>, StrategicError> {
+pub(super) fn sorted(items: Vec<Value>, order: &[Value], key: &str) -> Result<Vec<Value>, StrategicError> {
     if !key.is_empty() {
         for item in items.iter().chain(order) {
             key_of(item, key)?;
         }
     }
     let is_delete = |item: &Value| item.get(PATCH).and_then(Value::as_str) == Some("delete");
-    let (gone, mut kept): (Vec<Value>, Vec<Value>) = items
-        .into_iter()
-        .partition(|item| !key.is_empty() && is_delete(item));
+    let (gone, mut kept): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| !key.is_empty() && is_delete(item));
     kept.sort_by_key(|item| position(order, item, key).unwrap_or(usize::MAX));
     kept.extend(gone);
     Ok(kept)
@@ -299,8 +236,7 @@ fn position(list: &[Value], item: &Value, key: &str) -> Option<usize> {
     if key.is_empty() {
         list.iter().position(|other| other == item)
     } else {
-        list.iter()
-            .position(|other| other.get(key) == item.get(key))
+        list.iter().position(|other| other.get(key) == item.get(key))
     }
 }
 
@@ -315,9 +251,7 @@ pub(super) fn element_type<'a>(
         return Err(StrategicError::ListOfLists);
     }
     if items.any(|item| !same_type(first, item)) {
-        return Err(StrategicError::Other(
-            "list element types are not identical".into(),
-        ));
+        return Err(StrategicError::Other("list element types are not identical".into()));
     }
     Ok(Some(kind_name(first)))
 }

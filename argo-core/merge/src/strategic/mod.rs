@@ -74,17 +74,11 @@ pub enum StrategicError {
 
 impl StrategicError {
     fn no_merge_key(map: &Value, key: &str) -> Self {
-        Self::NoMergeKey {
-            map: map.to_string(),
-            key: key.to_owned(),
-        }
+        Self::NoMergeKey { map: map.to_string(), key: key.to_owned() }
     }
 
     fn bad_type(expected: &'static str, value: &Value) -> Self {
-        Self::BadType {
-            expected,
-            received: kind_name(value),
-        }
+        Self::BadType { expected, received: kind_name(value) }
     }
 }
 
@@ -113,13 +107,7 @@ pub fn apply(original: &Value, patch: &Value, schema: &Schema) -> Result<Value, 
     let (Value::Object(original), Value::Object(patch)) = (original, patch) else {
         return Err(StrategicError::BadDocument);
     };
-    merge_map(
-        original.clone(),
-        patch.clone(),
-        schema,
-        Options { into_object: true },
-    )
-    .map(Value::Object)
+    merge_map(original.clone(), patch.clone(), schema, Options { into_object: true }).map(Value::Object)
 }
 
 fn merge_map(
@@ -135,10 +123,7 @@ fn merge_map(
                 Ok(patch)
             }
             Some("delete") => Ok(Object::new()),
-            _ => Err(StrategicError::BadPatchType {
-                kind: plain(directive),
-                map: Value::Object(patch).to_string(),
-            }),
+            _ => Err(StrategicError::BadPatchType { kind: plain(directive), map: Value::Object(patch).to_string() }),
         };
     }
     retain_keys(&mut original, &mut patch, options)?;
@@ -161,9 +146,7 @@ fn merge_map(
                 continue;
             }
         }
-        let merges = original
-            .get(&name)
-            .is_some_and(|old| same_type(old, &change));
+        let merges = original.get(&name).is_some_and(|old| same_type(old, &change));
         if !merges {
             if !deletes {
                 if options.into_object {
@@ -182,24 +165,12 @@ fn merge_map(
                 if strategy.replace {
                     Some(Value::Object(change))
                 } else {
-                    Some(Value::Object(merge_map(
-                        old,
-                        change,
-                        &schema.field(&name),
-                        options,
-                    )?))
+                    Some(Value::Object(merge_map(old, change, &schema.field(&name), options)?))
                 }
             }
             (Some(Value::Array(old)), Value::Array(change)) => {
                 let list = schema.field(&name);
-                Some(Value::Array(merge_list(
-                    old,
-                    change,
-                    &list.element(),
-                    strategy,
-                    deletes,
-                    options,
-                )?))
+                Some(Value::Array(merge_list(old, change, &list.element(), strategy, deletes, options)?))
             }
             (_, change) => without_directives(change),
         };
@@ -226,19 +197,12 @@ fn merge_list(
 }
 
 /// `$retainKeys`: of the original, only the named keys stay; the patch may only set those.
-fn retain_keys(
-    original: &mut Object,
-    patch: &mut Object,
-    options: Options,
-) -> Result<(), StrategicError> {
+fn retain_keys(original: &mut Object, patch: &mut Object, options: Options) -> Result<(), StrategicError> {
     let Some(wanted) = patch.remove(RETAIN_KEYS) else {
         return Ok(());
     };
     if !options.into_object {
-        if original
-            .get(RETAIN_KEYS)
-            .is_some_and(|earlier| *earlier != wanted)
-        {
+        if original.get(RETAIN_KEYS).is_some_and(|earlier| *earlier != wanted) {
             return Err(StrategicError::Other(format!(
                 "{} and {wanted} are not deep equal: this may happen when calculating the 3-way diff patch",
                 original[RETAIN_KEYS]
@@ -250,10 +214,7 @@ fn retain_keys(
     let wanted = wanted.as_array().ok_or(StrategicError::BadRetainKeys)?;
     let is_wanted = |key: &str| wanted.iter().any(|it| it.as_str() == Some(key));
     let is_directive = |key: &str| key.starts_with(DELETE_FROM) || key.starts_with(SET_ORDER);
-    if patch
-        .iter()
-        .any(|(key, value)| !value.is_null() && !is_directive(key) && !is_wanted(key))
-    {
+    if patch.iter().any(|(key, value)| !value.is_null() && !is_directive(key) && !is_wanted(key)) {
         return Err(StrategicError::BadRetainKeys);
     }
     original.retain(|key, _| is_wanted(key));
@@ -268,15 +229,10 @@ fn without_directives(value: Value) -> Option<Value> {
                 return None;
             }
             Some(Value::Object(
-                members
-                    .into_iter()
-                    .filter_map(|(key, inner)| Some((key, without_directives(inner)?)))
-                    .collect(),
+                members.into_iter().filter_map(|(key, inner)| Some((key, without_directives(inner)?))).collect(),
             ))
         }
-        Value::Array(items) => Some(Value::Array(
-            items.into_iter().filter_map(without_directives).collect(),
-        )),
+        Value::Array(items) => Some(Value::Array(items.into_iter().filter_map(without_directives).collect())),
         other => Some(other),
     }
 }
@@ -302,7 +258,5 @@ fn same_type(left: &Value, right: &Value) -> bool {
 
 /// A scalar as Go's `%v` prints it.
 fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

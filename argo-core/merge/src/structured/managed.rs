@@ -73,18 +73,8 @@ impl Managed {
     /// Reads an object's entries; nothing when they are malformed, which is read as no entries at all.
     pub fn of(object: &Value) -> Option<Self> {
         let mut entries = BTreeMap::new();
-        for entry in object
-            .pointer("/metadata/managedFields")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let text = |member: &str| {
-                entry
-                    .get(member)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
+        for entry in object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten() {
+            let text = |member: &str| entry.get(member).and_then(Value::as_str).unwrap_or_default();
             let operation = match text("operation") {
                 "Apply" => Operation::Apply,
                 "Update" => Operation::Update,
@@ -96,18 +86,11 @@ impl Managed {
             let id = ManagerId {
                 manager: text("manager").to_owned(),
                 operation,
-                api_version: if operation == Operation::Apply {
-                    String::new()
-                } else {
-                    text("apiVersion").to_owned()
-                },
+                api_version: if operation == Operation::Apply { String::new() } else { text("apiVersion").to_owned() },
                 subresource: text("subresource").to_owned(),
             };
             let owned = Owned {
-                fields: entry
-                    .get("fieldsV1")
-                    .map(FieldSet::parse)
-                    .unwrap_or_default(),
+                fields: entry.get("fieldsV1").map(FieldSet::parse).unwrap_or_default(),
                 api_version: text("apiVersion").to_owned(),
                 time: entry.get("time").and_then(Value::as_str).map(str::to_owned),
             };
@@ -119,21 +102,11 @@ impl Managed {
     /// Writes the entries into the object, in the API server's order; without entries the member goes.
     pub fn write(&self, object: &mut Value) {
         let seconds = |owned: &Owned| {
-            owned
-                .time
-                .as_deref()
-                .map(|time| time.chars().take(19).collect::<String>())
-                .unwrap_or_default()
+            owned.time.as_deref().map(|time| time.chars().take(19).collect::<String>()).unwrap_or_default()
         };
         let mut sorted: Vec<(&ManagerId, &Owned)> = self.entries.iter().collect();
         sorted.sort_by_key(|(id, owned)| {
-            (
-                id.operation,
-                seconds(owned),
-                id.manager.clone(),
-                owned.api_version.clone(),
-                id.subresource.clone(),
-            )
+            (id.operation, seconds(owned), id.manager.clone(), owned.api_version.clone(), id.subresource.clone())
         });
         let entries: Vec<Value> = sorted
             .into_iter()
@@ -145,11 +118,7 @@ impl Managed {
                 entry.insert("manager".into(), json!(id.manager));
                 entry.insert(
                     "operation".into(),
-                    json!(if id.operation == Operation::Apply {
-                        "Apply"
-                    } else {
-                        "Update"
-                    }),
+                    json!(if id.operation == Operation::Apply { "Apply" } else { "Update" }),
                 );
                 if !id.subresource.is_empty() {
                     entry.insert("subresource".into(), json!(id.subresource));
@@ -167,9 +136,7 @@ impl Managed {
             if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
                 metadata.remove("managedFields");
             }
-        } else if let Value::Object(metadata) =
-            object.entry("metadata").or_insert_with(|| json!({}))
-        {
+        } else if let Value::Object(metadata) = object.entry("metadata").or_insert_with(|| json!({})) {
             metadata.insert("managedFields".into(), Value::Array(entries));
         }
     }
@@ -180,18 +147,7 @@ impl Managed {
             .entries
             .iter()
             .filter(|(id, _)| id.operation == Operation::Update)
-            .map(|(id, owned)| {
-                (
-                    owned
-                        .time
-                        .as_deref()
-                        .unwrap_or_default()
-                        .chars()
-                        .take(19)
-                        .collect(),
-                    id.clone(),
-                )
-            })
+            .map(|(id, owned)| (owned.time.as_deref().unwrap_or_default().chars().take(19).collect(), id.clone()))
             .collect();
         let mut count = updaters.len();
         updaters.sort();
@@ -231,11 +187,7 @@ impl Managed {
 
 /// Whether an update asks for the managers to be forgotten: `managedFields: []` or `[{}]`.
 pub(super) fn is_reset(object: &Value) -> bool {
-    match object
-        .pointer("/metadata/managedFields")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-    {
+    match object.pointer("/metadata/managedFields").and_then(Value::as_array).map(Vec::as_slice) {
         Some([]) => true,
         Some([only]) => only.as_object().is_some_and(Map::is_empty),
         _ => false,

@@ -15,9 +15,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::Schema;
-pub use managed::{
-    ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, Managed, ManagerId, Operation, Owned,
-};
+pub use managed::{ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, Managed, ManagerId, Operation, Owned};
 pub use path::PathElement;
 pub use set::FieldSet;
 
@@ -42,13 +40,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer of the object itself, to whom every field is open.
     pub fn new(manager: &'a str, api_version: &'a str, time: &'a str) -> Self {
-        Self {
-            manager,
-            api_version,
-            subresource: "",
-            time,
-            ignored: FieldSet::new(),
-        }
+        Self { manager, api_version, subresource: "", time, ignored: FieldSet::new() }
     }
 
     /// Through a subresource.
@@ -67,17 +59,9 @@ impl<'a> Writer<'a> {
 
     fn id(&self, operation: Operation) -> ManagerId {
         ManagerId {
-            manager: if self.manager.is_empty() {
-                "unknown".into()
-            } else {
-                self.manager.to_owned()
-            },
+            manager: if self.manager.is_empty() { "unknown".into() } else { self.manager.to_owned() },
             operation,
-            api_version: if operation == Operation::Apply {
-                String::new()
-            } else {
-                self.api_version.to_owned()
-            },
+            api_version: if operation == Operation::Apply { String::new() } else { self.api_version.to_owned() },
             subresource: self.subresource.to_owned(),
         }
     }
@@ -111,20 +95,12 @@ pub struct Conflicts(pub Vec<Conflict>);
 impl fmt::Display for Conflicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = self.0.as_slice() {
-            return write!(
-                f,
-                "Apply failed with 1 conflict: {}: {}",
-                only.message(),
-                only.field()
-            );
+            return write!(f, "Apply failed with 1 conflict: {}: {}", only.message(), only.field());
         }
         write!(f, "Apply failed with {} conflicts: ", self.0.len())?;
         let mut by_manager: BTreeMap<&ManagerId, Vec<String>> = BTreeMap::new();
         for conflict in &self.0 {
-            by_manager
-                .entry(&conflict.manager)
-                .or_default()
-                .push(conflict.field());
+            by_manager.entry(&conflict.manager).or_default().push(conflict.field());
         }
         let lines: Vec<String> = by_manager
             .into_iter()
@@ -173,61 +149,40 @@ pub fn apply(
     schema: &Schema,
 ) -> Result<Value, ApplyError> {
     if !config.is_object() {
-        return Err(ApplyError::BadRequest(
-            "the configuration to apply must be an object".into(),
-        ));
+        return Err(ApplyError::BadRequest("the configuration to apply must be an object".into()));
     }
-    if config
-        .pointer("/metadata/managedFields")
-        .is_some_and(|it| !it.is_null())
-    {
-        return Err(ApplyError::BadRequest(
-            "metadata.managedFields must be nil".into(),
-        ));
+    if config.pointer("/metadata/managedFields").is_some_and(|it| !it.is_null()) {
+        return Err(ApplyError::BadRequest("metadata.managedFields must be nil".into()));
     }
-    let version = config
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let version = config.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     if version != writer.api_version {
         return Err(ApplyError::BadRequest(format!(
             "Incorrect version specified in apply patch. Specified patch version: {version}, expected: {}",
             writer.api_version
         )));
     }
-    typed::check(config, schema, "").map_err(|reason| ApplyError::Invalid {
-        object: describe(config),
-        reason,
-    })?;
+    typed::check(config, schema, "").map_err(|reason| ApplyError::Invalid { object: describe(config), reason })?;
 
     let mut base = live.cloned().unwrap_or_else(|| json!({}));
     let mut managed = Managed::of(&base).unwrap_or_default();
     managed::strip(&mut base);
     if managed.entries.is_empty() && live.is_some() {
-        let before = Writer {
-            manager: BEFORE_FIRST_APPLY,
-            ..writer.clone()
-        };
+        let before = Writer { manager: BEFORE_FIRST_APPLY, ..writer.clone() };
         managed = track(&json!({}), &base, managed, &before, schema);
     }
 
-    let (mut merged, managed) =
-        match apply_to(&base, config, managed.clone(), writer, force, schema) {
-            Err(conflicts) if writer.manager == "kubectl" && !force => {
-                let allowed = allowed_by_last_applied(&base, writer, schema);
-                let left: Vec<Conflict> = conflicts
-                    .0
-                    .into_iter()
-                    .filter(|conflict| !allowed.contains(&conflict.path))
-                    .collect();
-                if !left.is_empty() {
-                    return Err(ApplyError::Conflicts(Conflicts(left)));
-                }
-                apply_to(&base, config, managed, writer, true, schema)
-                    .map_err(ApplyError::Conflicts)?
+    let (mut merged, managed) = match apply_to(&base, config, managed.clone(), writer, force, schema) {
+        Err(conflicts) if writer.manager == "kubectl" && !force => {
+            let allowed = allowed_by_last_applied(&base, writer, schema);
+            let left: Vec<Conflict> =
+                conflicts.0.into_iter().filter(|conflict| !allowed.contains(&conflict.path)).collect();
+            if !left.is_empty() {
+                return Err(ApplyError::Conflicts(Conflicts(left)));
             }
-            other => other.map_err(ApplyError::Conflicts)?,
-        };
+            apply_to(&base, config, managed, writer, true, schema).map_err(ApplyError::Conflicts)?
+        }
+        other => other.map_err(ApplyError::Conflicts)?,
+    };
     if writer.manager == "kubectl" {
         refresh_last_applied(&mut merged, config);
     }
@@ -278,25 +233,13 @@ pub fn create(zero: &Value, new: &Value, writer: &Writer<'_>, schema: &Schema) -
 
 // === the rules ===
 
-fn track(
-    old: &Value,
-    new: &Value,
-    managed: Managed,
-    writer: &Writer<'_>,
-    schema: &Schema,
-) -> Managed {
+fn track(old: &Value, new: &Value, managed: Managed, writer: &Writer<'_>, schema: &Schema) -> Managed {
     let mut managed = reconciled(managed, schema);
     let change = typed::comparison(old, new, schema).without(&writer.ignored);
     disown(&mut managed, &change, None);
-    let mine = change
-        .modified
-        .union(&change.added)
-        .difference(&never_owned());
+    let mine = change.modified.union(&change.added).difference(&never_owned());
     if !mine.is_empty() {
-        let owned = managed
-            .entries
-            .entry(writer.id(Operation::Update))
-            .or_default();
+        let owned = managed.entries.entry(writer.id(Operation::Update)).or_default();
         owned.fields = owned.fields.union(&mine);
         owned.api_version = writer.api_version.to_owned();
         owned.time = Some(writer.time.to_owned());
@@ -319,14 +262,7 @@ fn apply_to(
     let last = managed.entries.get(&id).cloned();
     let fields = typed::field_set(config, schema).recursive_difference(&writer.ignored);
     let time = last.as_ref().and_then(|owned| owned.time.clone());
-    managed.entries.insert(
-        id.clone(),
-        Owned {
-            fields,
-            api_version: writer.api_version.to_owned(),
-            time,
-        },
-    );
+    managed.entries.insert(id.clone(), Owned { fields, api_version: writer.api_version.to_owned(), time });
     let mut merged = match last {
         Some(last) if !last.fields.is_empty() => prune(&merged, &managed, &last.fields, schema),
         _ => merged,
@@ -341,10 +277,7 @@ fn apply_to(
             .filter(|(other, _)| **other != id)
             .flat_map(|(other, owned)| {
                 let paths = owned.fields.intersection(&touched).paths();
-                paths.into_iter().map(|path| Conflict {
-                    manager: other.clone(),
-                    path,
-                })
+                paths.into_iter().map(|path| Conflict { manager: other.clone(), path })
             })
             .collect();
         if !conflicts.is_empty() {
@@ -381,12 +314,8 @@ fn prune(merged: &Value, managed: &Managed, last: &FieldSet, schema: &Schema) ->
     let all = named(&typed::field_set(merged, schema));
     // Take away everything of last time, then put back what anybody owns now, then what nobody had applied.
     let pruned = gone(&named(last));
-    let owned = managed
-        .entries
-        .values()
-        .fold(FieldSet::new(), |all, owned| all.union(&owned.fields));
-    let pruned =
-        gone(&all.difference(&named(&typed::field_set(&pruned, schema)).union(&named(&owned))));
+    let owned = managed.entries.values().fold(FieldSet::new(), |all, owned| all.union(&owned.fields));
+    let pruned = gone(&all.difference(&named(&typed::field_set(&pruned, schema)).union(&named(&owned))));
     let left = named(&typed::field_set(&pruned, schema));
     gone(&all.difference(&left).intersection(&named(last)))
 }
@@ -401,11 +330,7 @@ fn drop_new_nulls(value: &mut Value, live: &Value, config: &Value) {
                     || config.get(key).is_some_and(Value::is_null)
             });
             for (key, inner) in members {
-                drop_new_nulls(
-                    inner,
-                    live.get(key).unwrap_or(&Value::Null),
-                    config.get(key).unwrap_or(&Value::Null),
-                );
+                drop_new_nulls(inner, live.get(key).unwrap_or(&Value::Null), config.get(key).unwrap_or(&Value::Null));
             }
         }
         Value::Array(items) => {
@@ -445,19 +370,12 @@ fn never_owned() -> FieldSet {
 // === the change from client-side to server-side apply ===
 
 fn last_applied(object: &Value) -> Option<&str> {
-    object
-        .get("metadata")?
-        .get("annotations")?
-        .get(LAST_APPLIED)?
-        .as_str()
-        .filter(|text| !text.is_empty())
+    object.get("metadata")?.get("annotations")?.get(LAST_APPLIED)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// The fields `kubectl apply` had applied client-side and that still are so: kubectl may take them over.
 fn allowed_by_last_applied(live: &Value, writer: &Writer<'_>, schema: &Schema) -> FieldSet {
-    let Some(applied) =
-        last_applied(live).and_then(|text| serde_json::from_str::<Value>(text).ok())
-    else {
+    let Some(applied) = last_applied(live).and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return FieldSet::new();
     };
     if applied.get("apiVersion").and_then(Value::as_str) != Some(writer.api_version) {
@@ -486,10 +404,7 @@ fn refresh_last_applied(object: &mut Value, config: &Value) {
 fn describe(object: &Value) -> String {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let empty = Map::new();
-    let metadata = object
-        .get("metadata")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
+    let metadata = object.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     format!(
         "{}/{}; {}, Kind={}",
         text(metadata.get("namespace")),

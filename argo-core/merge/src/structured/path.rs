@@ -27,9 +27,9 @@ impl PathElement {
             "v:" => serde_json::from_str(body).ok().map(Self::Value),
             "i:" => body.parse().ok().map(Self::Index),
             // serde_json's map is sorted by key, as path elements are.
-            "k:" => serde_json::from_str::<Map<String, Value>>(body)
-                .ok()
-                .map(|keys| Self::Key(keys.into_iter().collect())),
+            "k:" => {
+                serde_json::from_str::<Map<String, Value>>(body).ok().map(|keys| Self::Key(keys.into_iter().collect()))
+            }
             _ => None,
         }
     }
@@ -111,10 +111,7 @@ pub(super) fn compare(left: &Value, right: &Value) -> Ordering {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => {
-                let (x, y) = (
-                    a.as_f64().unwrap_or(f64::MAX),
-                    b.as_f64().unwrap_or(f64::MAX),
-                );
+                let (x, y) = (a.as_f64().unwrap_or(f64::MAX), b.as_f64().unwrap_or(f64::MAX));
                 // `Eq` tells 1 from 1.0, so the order has to as well.
                 x.total_cmp(&y)
                     .then_with(|| a.is_f64().cmp(&b.is_f64()))

@@ -34,12 +34,7 @@ impl FieldSet {
     pub fn of_fields(paths: &[&[&str]]) -> Self {
         let mut set = Self::new();
         for path in paths {
-            set.insert(
-                &path
-                    .iter()
-                    .map(|name| PathElement::Field((*name).to_owned()))
-                    .collect::<Vec<_>>(),
-            );
+            set.insert(&path.iter().map(|name| PathElement::Field((*name).to_owned())).collect::<Vec<_>>());
         }
         set
     }
@@ -88,12 +83,7 @@ impl FieldSet {
         match path {
             [] => {}
             [last] => self.entries.entry(last.clone()).or_default().member = true,
-            [first, rest @ ..] => self
-                .entries
-                .entry(first.clone())
-                .or_default()
-                .below
-                .insert(rest),
+            [first, rest @ ..] => self.entries.entry(first.clone()).or_default().below.insert(rest),
         }
     }
 
@@ -102,18 +92,13 @@ impl FieldSet {
         match path {
             [] => false,
             [last] => self.entries.get(last).is_some_and(|entry| entry.member),
-            [first, rest @ ..] => self
-                .entries
-                .get(first)
-                .is_some_and(|entry| entry.below.contains(rest)),
+            [first, rest @ ..] => self.entries.get(first).is_some_and(|entry| entry.below.contains(rest)),
         }
     }
 
     /// Whether no path is a member.
     pub fn is_empty(&self) -> bool {
-        self.entries
-            .values()
-            .all(|entry| !entry.member && entry.below.is_empty())
+        self.entries.values().all(|entry| !entry.member && entry.below.is_empty())
     }
 
     /// What is in either.
@@ -123,11 +108,8 @@ impl FieldSet {
         for (element, entry) in &other.entries {
             let slot = out.entries.entry(element.clone()).or_default();
             slot.member |= entry.member;
-            slot.below = if slot.below.entries.is_empty() {
-                entry.below.clone()
-            } else {
-                slot.below.union(&entry.below)
-            };
+            slot.below =
+                if slot.below.entries.is_empty() { entry.below.clone() } else { slot.below.union(&entry.below) };
         }
         out
     }
@@ -136,13 +118,10 @@ impl FieldSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.combine(|element, entry| {
-            other
-                .entries
-                .get(element)
-                .map_or_else(Entry::default, |theirs| Entry {
-                    member: entry.member && theirs.member,
-                    below: entry.below.intersection(&theirs.below),
-                })
+            other.entries.get(element).map_or_else(Entry::default, |theirs| Entry {
+                member: entry.member && theirs.member,
+                below: entry.below.intersection(&theirs.below),
+            })
         })
     }
 
@@ -150,10 +129,9 @@ impl FieldSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         self.combine(|element, entry| match other.entries.get(element) {
-            Some(theirs) => Entry {
-                member: entry.member && !theirs.member,
-                below: entry.below.difference(&theirs.below),
-            },
+            Some(theirs) => {
+                Entry { member: entry.member && !theirs.member, below: entry.below.difference(&theirs.below) }
+            }
             None => entry.clone(),
         })
     }
@@ -163,10 +141,7 @@ impl FieldSet {
     pub fn recursive_difference(&self, other: &Self) -> Self {
         self.combine(|element, entry| match other.entries.get(element) {
             Some(theirs) if theirs.member => Entry::default(),
-            Some(theirs) => Entry {
-                member: entry.member,
-                below: entry.below.recursive_difference(&theirs.below),
-            },
+            Some(theirs) => Entry { member: entry.member, below: entry.below.recursive_difference(&theirs.below) },
             None => entry.clone(),
         })
     }
@@ -189,10 +164,7 @@ impl FieldSet {
     }
 
     pub(super) fn below(&self, element: &PathElement) -> Option<&Self> {
-        self.entries
-            .get(element)
-            .map(|entry| &entry.below)
-            .filter(|set| !set.is_empty())
+        self.entries.get(element).map(|entry| &entry.below).filter(|set| !set.is_empty())
     }
 
     pub(super) fn has(&self, element: &PathElement) -> bool {
@@ -200,9 +172,7 @@ impl FieldSet {
     }
 
     pub(super) fn elements(&self) -> impl Iterator<Item = (&PathElement, bool, &Self)> {
-        self.entries
-            .iter()
-            .map(|(element, entry)| (element, entry.member, &entry.below))
+        self.entries.iter().map(|(element, entry)| (element, entry.member, &entry.below))
     }
 
     /// The set with the named fields above its paths made members, which `fieldsV1` leaves out: `a.b.c` also owns `a` when `a` is declared.
@@ -214,27 +184,14 @@ impl FieldSet {
                 _ => (false, schema.element()),
             };
             let member = entry.member || (named && !entry.below.is_empty());
-            out.entries.insert(
-                element.clone(),
-                Entry {
-                    member,
-                    below: entry.below.with_named_fields(&below),
-                },
-            );
+            out.entries.insert(element.clone(), Entry { member, below: entry.below.with_named_fields(&below) });
         }
         out
     }
 
     fn combine(&self, keep: impl Fn(&PathElement, &Entry) -> Entry) -> Self {
-        let entries = self
-            .entries
-            .iter()
-            .map(|(element, entry)| (element.clone(), keep(element, entry)));
-        Self {
-            entries: entries
-                .filter(|(_, entry)| entry.member || !entry.below.entries.is_empty())
-                .collect(),
-        }
+        let entries = self.entries.iter().map(|(element, entry)| (element.clone(), keep(element, entry)));
+        Self { entries: entries.filter(|(_, entry)| entry.member || !entry.below.entries.is_empty()).collect() }
     }
 }
 

@@ -20,16 +20,11 @@ enum Form {
 /// The form a value takes; `exact` when the value itself decided it, not the order of preference.
 fn form(schema: &Schema, value: Option<&Value>) -> (Form, bool) {
     let node = schema.node();
-    let only = usize::from(node.map.is_some())
-        + usize::from(node.list.is_some())
-        + usize::from(node.scalar)
-        == 1;
+    let only = usize::from(node.map.is_some()) + usize::from(node.list.is_some()) + usize::from(node.scalar) == 1;
     match value {
         Some(Value::Object(_)) if node.map.is_some() => (Form::Map, true),
         Some(Value::Array(_)) if node.list.is_some() => (Form::List, true),
-        Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) if node.scalar => {
-            (Form::Scalar, true)
-        }
+        Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) if node.scalar => (Form::Scalar, true),
         _ if node.map.is_some() => (Form::Map, only),
         _ if node.scalar => (Form::Scalar, only),
         _ => (Form::List, only),
@@ -45,9 +40,7 @@ fn items(value: Option<&Value>) -> &[Value] {
 }
 
 fn members(value: Option<&Value>) -> Option<&Map<String, Value>> {
-    value
-        .and_then(Value::as_object)
-        .filter(|map| !map.is_empty())
+    value.and_then(Value::as_object).filter(|map| !map.is_empty())
 }
 
 /// The path element of a list's item.
@@ -65,9 +58,7 @@ fn item_path(schema: &Schema, item: &Value) -> Result<PathElement, String> {
             let mut found: Vec<(String, Value)> = keys
                 .iter()
                 .filter_map(|key| {
-                    map.get(key)
-                        .or_else(|| element.default_of(key))
-                        .map(|value| (key.clone(), value.clone()))
+                    map.get(key).or_else(|| element.default_of(key)).map(|value| (key.clone(), value.clone()))
                 })
                 .collect();
             if found.is_empty() && !keys.is_empty() {
@@ -81,13 +72,9 @@ fn item_path(schema: &Schema, item: &Value) -> Result<PathElement, String> {
             Ok(PathElement::Key(found))
         }
         ListKind::Set => match item {
-            Value::Object(_) => {
-                Err("associative list without keys has an element that's a map type".into())
-            }
+            Value::Object(_) => Err("associative list without keys has an element that's a map type".into()),
             Value::Array(_) => Err("not supported: associative list with lists as elements".into()),
-            Value::Null => {
-                Err("associative list without keys has an element that's an explicit null".into())
-            }
+            Value::Null => Err("associative list without keys has an element that's an explicit null".into()),
             scalar => Ok(PathElement::Value(scalar.clone())),
         },
         ListKind::Atomic => Err("invalid indexing of non-associative list".into()),
@@ -111,10 +98,8 @@ fn collect(value: &Value, schema: &Schema, path: &mut Vec<PathElement>, set: &mu
         Form::List => {
             let element = schema.element();
             let mut counts: BTreeMap<PathElement, usize> = BTreeMap::new();
-            let paths: Vec<Option<PathElement>> = items(Some(value))
-                .iter()
-                .map(|item| item_path(schema, item).ok())
-                .collect();
+            let paths: Vec<Option<PathElement>> =
+                items(Some(value)).iter().map(|item| item_path(schema, item).ok()).collect();
             for step in paths.iter().flatten() {
                 *counts.entry(step.clone()).or_default() += 1;
             }
@@ -133,10 +118,7 @@ fn collect(value: &Value, schema: &Schema, path: &mut Vec<PathElement>, set: &mu
             for (key, inner) in value.as_object().into_iter().flatten() {
                 path.push(PathElement::Field(key.clone()));
                 collect(inner, &schema.field(key), path, set);
-                if inner.is_null()
-                    || inner.as_object().is_some_and(Map::is_empty)
-                    || !schema.declares(key)
-                {
+                if inner.is_null() || inner.as_object().is_some_and(Map::is_empty) || !schema.declares(key) {
                     set.insert(path);
                 }
                 path.pop();
@@ -152,8 +134,7 @@ pub(super) fn check(value: &Value, schema: &Schema, path: &str) -> Result<(), St
             let mut seen = std::collections::BTreeSet::new();
             let element = schema.element();
             for (at, item) in items(Some(value)).iter().enumerate() {
-                let step = item_path(schema, item)
-                    .map_err(|error| format!("{path}: element {at}: {error}"))?;
+                let step = item_path(schema, item).map_err(|error| format!("{path}: element {at}: {error}"))?;
                 let below = format!("{path}{step}");
                 if !seen.insert(step.clone()) {
                     return Err(format!("{path}: duplicate entries for key {step}"));
@@ -166,9 +147,7 @@ pub(super) fn check(value: &Value, schema: &Schema, path: &str) -> Result<(), St
             .as_object()
             .into_iter()
             .flatten()
-            .try_for_each(|(key, inner)| {
-                check(inner, &schema.field(key), &format!("{path}.{key}"))
-            }),
+            .try_for_each(|(key, inner)| check(inner, &schema.field(key), &format!("{path}.{key}"))),
         _ => Ok(()),
     }
 }
@@ -251,8 +230,7 @@ fn compare_as(
         Form::List => compare_lists(items(old), items(new), schema, path, out),
         _ => {
             let (old, new) = (members(old), members(new));
-            let keys: std::collections::BTreeSet<&String> =
-                old.into_iter().chain(new).flat_map(Map::keys).collect();
+            let keys: std::collections::BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
             for key in keys {
                 path.push(PathElement::Field(key.clone()));
                 compare(
@@ -269,13 +247,7 @@ fn compare_as(
     false
 }
 
-fn compare_lists(
-    old: &[Value],
-    new: &[Value],
-    schema: &Schema,
-    path: &mut Vec<PathElement>,
-    out: &mut Comparison,
-) {
+fn compare_lists(old: &[Value], new: &[Value], schema: &Schema, path: &mut Vec<PathElement>, out: &mut Comparison) {
     let mut sides: BTreeMap<PathElement, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
     for item in old {
         if let Ok(step) = item_path(schema, item) {
@@ -291,13 +263,7 @@ fn compare_lists(
     for (step, (left, right)) in sides {
         path.push(step);
         match (left.as_slice(), right.as_slice()) {
-            ([] | [_], [] | [_]) => compare(
-                left.first().copied(),
-                right.first().copied(),
-                &element,
-                path,
-                out,
-            ),
+            ([] | [_], [] | [_]) => compare(left.first().copied(), right.first().copied(), &element, path, out),
             ([_, _, ..], [_, _, ..]) => {
                 if left != right {
                     out.modified.insert(path);
@@ -329,11 +295,7 @@ pub(super) fn merge(old: &Value, new: &Value, schema: &Schema) -> Value {
 
 fn merge_values(old: Option<&Value>, new: Option<&Value>, schema: &Schema) -> Option<Value> {
     // Where the forms differ, the new one's decides the result.
-    let form = if new.is_none() {
-        form(schema, old).0
-    } else {
-        form(schema, new).0
-    };
+    let form = if new.is_none() { form(schema, old).0 } else { form(schema, new).0 };
     let leaf = match form {
         Form::Scalar => true,
         Form::List => is_atomic_list(schema) || (items(old).is_empty() && items(new).is_empty()),
@@ -347,16 +309,12 @@ fn merge_values(old: Option<&Value>, new: Option<&Value>, schema: &Schema) -> Op
         return (!merged.is_empty()).then_some(Value::Array(merged));
     }
     let (old, new) = (members(old), members(new));
-    let keys: std::collections::BTreeSet<&String> =
-        old.into_iter().chain(new).flat_map(Map::keys).collect();
+    let keys: std::collections::BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
     let merged: Map<String, Value> = keys
         .into_iter()
         .filter_map(|key| {
-            let value = merge_values(
-                old.and_then(|map| map.get(key)),
-                new.and_then(|map| map.get(key)),
-                &schema.field(key),
-            )?;
+            let value =
+                merge_values(old.and_then(|map| map.get(key)), new.and_then(|map| map.get(key)), &schema.field(key))?;
             Some((key.clone(), value))
         })
         .collect();
@@ -366,36 +324,23 @@ fn merge_values(old: Option<&Value>, new: Option<&Value>, schema: &Schema) -> Op
 fn merge_lists(old: &[Value], new: &[Value], schema: &Schema) -> Vec<Value> {
     let element = schema.element();
     let index = |list: &[Value]| -> Vec<(PathElement, usize)> {
-        list.iter()
-            .enumerate()
-            .filter_map(|(at, item)| item_path(schema, item).ok().map(|step| (step, at)))
-            .collect()
+        list.iter().enumerate().filter_map(|(at, item)| item_path(schema, item).ok().map(|step| (step, at))).collect()
     };
     let (left, right) = (index(old), index(new));
     let mut left_at: BTreeMap<&PathElement, Option<usize>> = BTreeMap::new();
     for (step, at) in &left {
         // Duplicates do not merge with the new item.
-        left_at
-            .entry(step)
-            .and_modify(|slot| *slot = None)
-            .or_insert(Some(*at));
+        left_at.entry(step).and_modify(|slot| *slot = None).or_insert(Some(*at));
     }
-    let right_at: BTreeMap<&PathElement, usize> =
-        right.iter().map(|(step, at)| (step, *at)).collect();
-    let shared: Vec<&PathElement> = right
-        .iter()
-        .map(|(step, _)| step)
-        .filter(|step| left_at.contains_key(step))
-        .collect();
+    let right_at: BTreeMap<&PathElement, usize> = right.iter().map(|(step, at)| (step, *at)).collect();
+    let shared: Vec<&PathElement> =
+        right.iter().map(|(step, _)| step).filter(|step| left_at.contains_key(step)).collect();
     let mut shared = shared.into_iter();
     let mut next_shared = shared.next();
-    let mut merged_right: std::collections::BTreeSet<&PathElement> =
-        std::collections::BTreeSet::new();
+    let mut merged_right: std::collections::BTreeSet<&PathElement> = std::collections::BTreeSet::new();
     let mut out = Vec::with_capacity(left.len().max(right.len()));
     let both = |step: &PathElement| {
-        let old_item = left_at
-            .get(step)
-            .map(|at| at.map_or(&Value::Null, |at| &old[at]));
+        let old_item = left_at.get(step).map(|at| at.map_or(&Value::Null, |at| &old[at]));
         merge_values(old_item, right_at.get(step).map(|at| &new[*at]), &element)
     };
     let (mut l, mut r) = (0, 0);
@@ -454,9 +399,7 @@ pub(super) fn remove(value: &Value, paths: &FieldSet, schema: &Schema) -> Option
                 match item_path(schema, item) {
                     Ok(step) if paths.has(&step) => {}
                     Ok(step) => match paths.below(&step) {
-                        Some(below) => {
-                            kept.push(remove(item, below, &element).unwrap_or(Value::Null))
-                        }
+                        Some(below) => kept.push(remove(item, below, &element).unwrap_or(Value::Null)),
                         None => kept.push(item.clone()),
                     },
                     Err(_) => kept.push(item.clone()),
@@ -507,9 +450,5 @@ pub(super) fn reconcile(set: &FieldSet, schema: &Schema) -> FieldSet {
     }
     let mut atomic = FieldSet::new();
     visit(set, schema, &mut Vec::new(), &mut atomic);
-    if atomic.is_empty() {
-        set.clone()
-    } else {
-        set.recursive_difference(&atomic).union(&atomic)
-    }
+    if atomic.is_empty() { set.clone() } else { set.recursive_difference(&atomic).union(&atomic) }
 }
