@@ -65,6 +65,8 @@ impl Chaos {
                         return;
                     }
                 };
+                // Waiting for a child closes its standard input, which would tell it that its parent is gone.
+                let _lifeline = child.stdin.take();
                 let lives = if killed.load(Ordering::Acquire) < planned {
                     Duration::from_millis(1500 + random.next() % 3500)
                 } else {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use argo_core::{Change, Gvk, Object, ObjectKey, ObjectRef, Resource, runtime::Context, time};
+use argo_core::{
+    ApplyError, Category, Change, Failure, Gvk, Object, ObjectKey, ObjectRef, Resource, runtime::Context, time,
+};
 use argo_examples::fixtures::registry::Registry;
 use serde_json::{Value, json};
 
@@ -17,6 +19,10 @@ use crate::{
 
 /// The shared secret of the webhook; made anew for every story.
 pub(crate) const WEBHOOK_SECRET: &str = "github-webhook";
+
+/// How often an API that is away is asked again.
+const TRIES: u32 = 300;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Everything the story acts on.
 pub(crate) struct Story {
@@ -173,7 +179,7 @@ impl Story {
             let body = json!({"status": {"approvedFor": {stage: {"approvedAt": at}}}});
             let patch = argo_core::Patch::merge(body);
             let change = Change::Patch { target, patch, subresource: Some("status".into()), resource_version: None };
-            self.context.applier().apply(&change).await?;
+            self.apply(&change).await?;
         }
         let patience = Duration::from_secs(if self.wait_for_approval { 24 * 3600 } else { 60 });
         self.watch
@@ -187,7 +193,7 @@ impl Story {
 
     async fn approved(&self, freight: &str, stage: &str) -> Result<bool> {
         let target = ObjectRef::new(kargo("Freight"), Some("shop"), freight);
-        let freight = self.context.get(&target).await?;
+        let freight = self.get(&target).await?;
         Ok(freight.is_some_and(|it| it.pointer(&format!("/status/approvedFor/{stage}")).is_some()))
     }
 
@@ -279,7 +285,7 @@ impl Story {
             })
             .await?;
         let freight = ObjectRef::new(kargo("Freight"), Some("shop"), &freight);
-        let bad = self.context.get(&freight).await?.context("the bad Freight is there")?;
+        let bad = self.get(&freight).await?.context("the bad Freight is there")?;
         ensure!(bad.pointer("/status/verifiedIn/dev").is_none(), "the bad release was verified in dev");
         let promotions = self.watch.now(&kargo("Promotion")).await;
         let strayed =
@@ -299,7 +305,7 @@ impl Story {
         let target = ObjectRef::new(config_map.clone(), Some("shop-production"), "web");
         let edited_at = self.context.now().as_second();
         let change = Change::merge(target.clone(), json!({"data": {"CURRENCY": "DOLLAR"}}));
-        let edited = self.context.applier().apply(&change).await?.context("the ConfigMap is there")?;
+        let edited = self.apply(&change).await?.context("the ConfigMap is there")?;
         let version: u64 = edited.resource_version().parse().unwrap_or_default();
         self.watch
             .object("self-heal puts the ConfigMap back", &config_map, &target.key(), |it| {
@@ -332,9 +338,33 @@ impl Story {
     }
 
     async fn create(&self, object: Object) -> Result<()> {
-        match self.context.applier().apply(&Change::create(object)).await {
-            Err(error) if error.category != argo_core::Category::AlreadyExists => Err(error.into()),
+        match self.apply(&Change::create(object)).await {
+            Err(error) if error.category != Category::AlreadyExists => Err(error.into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Writes; an API that is away is asked again, as a person would.
+    async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError> {
+        let mut tries = 0;
+        loop {
+            match self.context.applier().apply(change).await {
+                Err(error) if error.category == Category::Unavailable && tries < TRIES => tries += 1,
+                result => return result,
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+
+    /// Reads, as patiently.
+    async fn get(&self, target: &ObjectRef) -> Result<Option<Object>> {
+        let mut tries = 0;
+        loop {
+            match self.context.get(target).await {
+                Err(error) if error.is_transient() && tries < TRIES => tries += 1,
+                result => return Ok(result?),
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
         }
     }
 }

@@ -40,6 +40,8 @@ const LOG_CAPACITY: usize = 10_000;
 pub struct Cluster {
     server: Arc<Server>,
     simulator: Option<Simulator>,
+    /// Where certificates and token are kept, for a cluster on disk.
+    credentials: Option<PathBuf>,
 }
 
 /// Options of a cluster.
@@ -142,6 +144,11 @@ impl ClusterBuilder {
         state.rbac = self.rbac;
         state.admission = self.admission;
         let mut cluster = Cluster::start(self.clock, state);
+        cluster.credentials = self.path.map(|it| {
+            let mut name = it.into_os_string();
+            name.push(".credentials");
+            name.into()
+        });
         cluster.simulator = self.simulator.map(|config| Simulator::start(&cluster, config));
         Ok(cluster)
     }
@@ -192,6 +199,7 @@ impl Cluster {
                 journal: Journal::default(),
             }),
             simulator: None,
+            credentials: None,
         };
         let direct = cluster.direct("argo-embedded");
         for name in INITIAL_NAMESPACES {
@@ -244,12 +252,13 @@ impl Cluster {
         Direct::new(self.server.clone(), writer)
     }
 
-    /// Serves HTTPS at an address (port 0: any) until the handle is dropped. Certificates are made for this call.
+    /// Serves HTTPS at an address (port 0: any) until the handle is dropped. Certificates and token are made for this call; a
+    /// cluster on disk keeps them beside its file, so that a kubeconfig outlives a restart.
     ///
     /// # Errors
     /// The address is in use or cannot be listened at.
     pub async fn serve(&self, address: SocketAddr) -> Result<Serving, ServeError> {
-        faces::serve(self.server.clone(), address).await
+        faces::serve(self.server.clone(), address, self.credentials.as_deref()).await
     }
 
     /// The clock of the cluster.
