@@ -25,6 +25,10 @@ enum Form {
         epoch: Timestamp,
         factor: f64,
     },
+    CatchingUp {
+        meets: Timestamp,
+        factor: f64,
+    },
 }
 
 impl Clock {
@@ -58,6 +62,14 @@ impl Clock {
         Self(Arc::new(Form::Scaled { epoch, factor }))
     }
 
+    /// Runs `factor` times as fast until it meets the machine's clock at `meets`, and with it from
+    /// there: what happened fast lies in the past for everybody who looks at it later.
+    #[must_use]
+    pub fn catching_up(meets: Timestamp, factor: f64) -> Self {
+        let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
+        Self(Arc::new(Form::CatchingUp { meets, factor }))
+    }
+
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -65,6 +77,11 @@ impl Clock {
             Form::System => Timestamp::now(),
             #[cfg(feature = "runtime")]
             Form::Virtual { start, origin } => time::after(*start, origin.elapsed()),
+            Form::CatchingUp { meets, factor } => {
+                let real = Timestamp::now();
+                let behind = time::between(real, *meets);
+                time::before(real.max(*meets), behind.mul_f64(*factor))
+            }
             Form::Scaled { epoch, factor } => {
                 time::after(*epoch, time::between(*epoch, Timestamp::now()).mul_f64(*factor))
             }
@@ -76,6 +93,11 @@ impl Clock {
     pub fn real(&self, duration: Duration) -> Duration {
         match &*self.0 {
             Form::Scaled { factor, .. } => duration.div_f64(*factor),
+            Form::CatchingUp { meets, factor } => {
+                let left = time::between(Timestamp::now(), *meets);
+                let fast = left.mul_f64(*factor);
+                if duration <= fast { duration.div_f64(*factor) } else { left + (duration - fast) }
+            }
             _ => duration,
         }
     }
@@ -102,7 +124,7 @@ impl Clock {
     #[cfg(feature = "runtime")]
     fn grain(&self) -> Duration {
         match &*self.0 {
-            Form::Scaled { factor, .. } => Duration::from_millis(1).mul_f64(*factor),
+            Form::Scaled { factor, .. } | Form::CatchingUp { factor, .. } => Duration::from_millis(1).mul_f64(*factor),
             _ => Duration::from_millis(1),
         }
     }
@@ -121,6 +143,7 @@ impl fmt::Debug for Clock {
             #[cfg(feature = "runtime")]
             Form::Virtual { start, .. } => write!(f, "Clock::Virtual(from {start})"),
             Form::Scaled { factor, .. } => write!(f, "Clock::Scaled(x{factor})"),
+            Form::CatchingUp { meets, factor } => write!(f, "Clock::CatchingUp(x{factor} until {meets})"),
         }
     }
 }
@@ -138,6 +161,18 @@ mod tests {
         let at = time::after(clock.now(), Duration::from_micros(1500));
         clock.sleep_until(at).await;
         assert!(clock.now() >= at);
+    }
+
+    #[test]
+    fn a_clock_that_catches_up_starts_in_the_past_and_ends_with_the_machines() {
+        let real = Timestamp::now();
+        let fast = Clock::catching_up(time::after(real, Duration::from_secs(60)), 20.0);
+        let behind = time::between(fast.now(), real).as_secs_f64();
+        assert!((behind - 1140.0).abs() < 20.0, "{behind}");
+        assert_eq!(fast.real(Duration::from_secs(20)), Duration::from_secs(1));
+        let met = Clock::catching_up(real, 20.0);
+        assert_eq!(met.real(Duration::from_secs(20)), Duration::from_secs(20));
+        assert!(time::between(real, met.now()).as_secs() < 5);
     }
 
     #[test]

@@ -96,6 +96,12 @@ pub fn after(at: Timestamp, duration: std::time::Duration) -> Timestamp {
     jiff::SignedDuration::try_from(duration).ok().and_then(|it| at.checked_add(it).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// `at - duration`, saturating at the ends of time.
+#[must_use]
+pub fn before(at: Timestamp, duration: std::time::Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(duration).ok().and_then(|it| at.checked_sub(it).ok()).unwrap_or(Timestamp::MIN)
+}
+
 /// How long from `from` to `to`; zero if `to` is not later.
 #[must_use]
 pub fn between(from: Timestamp, to: Timestamp) -> std::time::Duration {

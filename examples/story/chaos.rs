@@ -29,14 +29,14 @@ pub(crate) struct Settings {
     /// Where webhooks are received.
     pub(crate) webhook: SocketAddr,
     /// Both sides tell the same time.
-    pub(crate) epoch: Timestamp,
+    pub(crate) meets: Timestamp,
     pub(crate) speed: f64,
     pub(crate) verbose: bool,
 }
 
 impl Settings {
     pub(crate) fn clock(&self) -> Clock {
-        Clock::scaled_since(self.epoch, self.speed)
+        Clock::catching_up(self.meets, self.speed)
     }
 }
 

@@ -12,10 +12,10 @@ mod repos;
 mod summary;
 mod watch;
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use argo_core::{Clock, runtime::Shutdown};
+use argo_core::{Clock, runtime::Shutdown, time};
 use argo_examples::fixtures::{
     git_server::{GitServer, Hook},
     image,
@@ -24,6 +24,9 @@ use argo_examples::fixtures::{
 };
 
 use crate::{args::Args, driver::Story, platform::Platform, report::Report, watch::Watch};
+
+/// How long `--speed` lasts; then the story's clock has met the machine's.
+const FAST: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     argo_examples::install_tls();
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let result = runtime.block_on(run(args));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(Duration::from_secs(2));
     finish(result)
 }
 
@@ -109,10 +112,16 @@ async fn tell(args: &Args, shutdown: &Shutdown) -> Result<()> {
     image::push(&format!("{image}:1.0.0"), seed.path(), &BTreeMap::from([("error-rate", "0.004")])).await?;
 
     // Kubernetes and the five controllers.
-    let epoch = argo_core::Timestamp::now();
-    let clock = Clock::scaled_since(epoch, args.speed);
+    // What happens fast must lie in the past for kubectl, which knows only the machine's clock. A real
+    // API server stamps its objects with that clock: there the story's may not lag behind.
+    let now = argo_core::Timestamp::now();
+    let meets = if args.kubeconfig.is_some() { now } else { time::after(now, FAST) };
+    let clock = match args.kubeconfig {
+        Some(_) => Clock::scaled_since(now, args.speed),
+        None => Clock::catching_up(meets, args.speed),
+    };
     let secret = hex::encode(rand_bytes()?);
-    let platform = Platform::start(args, &folder, clock.clone(), epoch, shutdown).await?;
+    let platform = Platform::start(args, &folder, clock.clone(), meets, shutdown).await?;
     prometheus.watch(platform.context.clone());
     git.hook("app", Hook { url: platform.webhook.clone(), secret: secret.clone() });
 

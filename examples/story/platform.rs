@@ -60,7 +60,7 @@ impl Platform {
         args: &Args,
         folder: &Path,
         clock: Clock,
-        epoch: argo_core::Timestamp,
+        meets: argo_core::Timestamp,
         shutdown: &Shutdown,
     ) -> Result<Self> {
         tools(folder)?;
@@ -70,7 +70,7 @@ impl Platform {
                 folder: folder.to_owned(),
                 api: free_port().await?,
                 webhook,
-                epoch,
+                meets,
                 speed: args.speed,
                 verbose: args.verbose,
             };

@@ -111,18 +111,18 @@ spec:
   - name: main
     dag:
       tasks:
-      - {name: a, template: add, arguments: {parameters: [{name: x, value: '1'}, {name: y, value: '2'}]}}
-      - {name: b, template: add, arguments: {parameters: [{name: x, value: '3'}, {name: y, value: '4'}]}}
+      - {name: a, template: add, arguments: {parameters: [{name: left, value: '1'}, {name: right, value: '2'}]}}
+      - {name: b, template: add, arguments: {parameters: [{name: left, value: '3'}, {name: right, value: '4'}]}}
       - name: total
         template: add
         dependencies: [a, b]
         arguments:
           parameters:
-          - {name: x, value: '{{tasks.a.outputs.result}}'}
-          - {name: y, value: '{{tasks.b.outputs.result}}'}
+          - {name: left, value: '{{tasks.a.outputs.result}}'}
+          - {name: right, value: '{{tasks.b.outputs.result}}'}
   - name: add
-    inputs: {parameters: [{name: x}, {name: y}]}
-    container: {image: add, args: ['{{inputs.parameters.x}}', '{{inputs.parameters.y}}']}
+    inputs: {parameters: [{name: left}, {name: right}]}
+    container: {image: add, args: ['{{inputs.parameters.left}}', '{{inputs.parameters.right}}']}
 ",
     )?;
     let mut events = context.cache_of::<Workflow>().subscribe();
@@ -135,7 +135,7 @@ spec:
         Err(anyhow::anyhow!("the cluster went away"))
     };
     let workflow = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await??;
-    println!("Workflow {}: {}", workflow.name(), workflow.text("/status/phase"));
+    println!("Workflow {}: {} {}", workflow.name(), workflow.text("/status/phase"), workflow.text("/status/message"));
     anyhow::ensure!(workflow.text("/status/phase") == "Succeeded");
     stop.cancel();
     running.await?;
