@@ -128,3 +128,57 @@ async fn kubectl_works_against_it() {
         assert!(output.contains(expected), "kubectl {}: {output}", arguments.join(" "));
     }
 }
+
+#[tokio::test]
+async fn nothing_printed_for_debugging_holds_a_secret() {
+    let cluster = Cluster::new();
+    let secret =
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "s" }, "stringData": { "p": "hunter2" } });
+    cluster.direct("test").create(secret).expect("created");
+    let serving = cluster.serve(([127, 0, 0, 1], 0).into()).await.expect("serving");
+    let printed = format!("{cluster:?} {serving:?}");
+    assert!(!printed.contains(serving.token()) && !printed.contains("aHVudGVyMg") && !printed.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn service_account_tokens_carry_the_rights_of_their_account() {
+    let cluster = Cluster::builder().rbac().build().expect("in memory");
+    let seed = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: robot, namespace: default}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: default}
+rules: [{apiGroups: [''], resources: [configmaps], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: robot, namespace: default}]
+";
+    cluster.apply_yaml(seed).expect("applied");
+    let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::default_namespaced(cluster.client());
+    let request =
+        serde_json::from_value(json!({ "spec": { "audiences": [], "expirationSeconds": 600 } })).expect("a request");
+    let review = accounts.create_token_request("robot", &PostParams::default(), &request).await.expect("a token");
+    let serving = cluster.serve(([127, 0, 0, 1], 0).into()).await.expect("serving");
+    let kubeconfig = Kubeconfig::from_yaml(serving.kubeconfig()).expect("a kubeconfig");
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
+    config.auth_info = Default::default();
+    config.auth_info.token = Some(review.status.expect("a status").token.expect("a token").into());
+    let robot =
+        Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(Client::try_from(config).expect("a client"));
+    robot.list(&ListParams::default()).await.expect("allowed");
+    let refused =
+        status_of(robot.create(&PostParams::default(), &config_map("a", json!({}))).await.expect_err("forbidden"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (
+            403,
+            "configmaps is forbidden: User \"system:serviceaccount:default:robot\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\""
+        )
+    );
+}

@@ -45,7 +45,6 @@ pub enum ServeError {
 }
 
 /// A running HTTPS face. It stops when this is dropped.
-#[derive(Debug)]
 pub struct Serving {
     address: SocketAddr,
     kubeconfig: String,
@@ -95,6 +94,13 @@ impl Serving {
     /// Stops listening and closes all connections.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+}
+
+impl std::fmt::Debug for Serving {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -252,7 +258,7 @@ impl Pki {
         let pki = Self::issue(address)?;
         let bytes = serde_json::to_vec(&pki).map_err(|error| failed(&error))?;
         // Whole or not at all: the process may be killed here. A temporary file is its owner's alone.
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
         file.write_all(&bytes).map_err(|error| failed(&error))?;
         file.persist(path).map_err(|error| failed(&error))?;

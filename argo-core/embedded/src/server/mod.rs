@@ -11,6 +11,7 @@ mod allocate;
 mod authorization;
 mod checks;
 mod convert;
+mod decode;
 mod defaults;
 mod delete;
 mod discovery;
@@ -355,7 +356,7 @@ pub(crate) fn decode_body(kind: &str, content_type: &str, body: &Bytes) -> Resul
         "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| {
             let text = String::from_utf8_lossy(body);
             let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
-            ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({})", write::excerpt(&text)))
+            ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({})", decode::excerpt(&text)))
         }),
         "application/yaml" | "application/x-yaml" => yaml(body),
         "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body)

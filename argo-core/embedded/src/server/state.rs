@@ -15,7 +15,6 @@ use crate::resources::Registry;
 use crate::store::{Event, EventKind, GroupResource, ObjectKey, Op, Store};
 
 /// Everything that changes.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) registry: Arc<Registry>,
@@ -39,6 +38,13 @@ pub(crate) struct State {
 }
 
 // === impl State ===
+
+impl std::fmt::Debug for State {
+    /// Without the objects, which may be secrets, and without tokens.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("revision", &self.store.revision()).finish_non_exhaustive()
+    }
+}
 
 impl State {
     pub(crate) fn new(store: Store, ids: Ids, disk: Option<Disk>) -> Self {

@@ -1,0 +1,135 @@
+//! What a body must look like before anything is done with it: its type, its place, its fields.
+
+use serde_json::{Value, json};
+
+use super::Call;
+use super::meta::{self, set_metadata};
+use super::request::Verb;
+use super::state::State;
+use super::status::{ApiError, Cause};
+
+// === impl State ===
+
+impl State {
+    /// apiVersion and kind must be those of the path; absent ones are filled in.
+    pub(super) fn check_type(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let wanted = call.def.api_version(call.version);
+        let Some(root) = object.as_object_mut() else {
+            return Err(ApiError::bad_request(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
+            ));
+        };
+        let kind = root.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version = root.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !call.def.builtin && kind.is_empty() {
+            let shown = Value::Object(root.clone()).to_string();
+            return Err(ApiError::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{shown}' ({})",
+                call.def.kind,
+                excerpt(&shown)
+            )));
+        }
+        if !version.is_empty() && version != wanted {
+            let known =
+                self.registry.iter().any(|def| (0..def.versions.len()).any(|index| def.api_version(index) == version));
+            return Err(ApiError::bad_request(if call.def.builtin && !known {
+                format!(
+                    "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\"",
+                    call.def.kind
+                )
+            } else {
+                format!("the API version in the data ({version}) does not match the expected API version ({wanted})")
+            }));
+        }
+        if !kind.is_empty() && kind != call.def.kind {
+            if !call.def.builtin {
+                let name = root
+                    .get("metadata")
+                    .and_then(|metadata| metadata.get("name"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                let cause = Cause::invalid("kind", &Value::from(kind.as_str()), &format!("must be {}", call.def.kind));
+                return Err(ApiError::invalid(call.def.group(), &kind, name, &[cause]));
+            }
+            let internal = call.def.group().split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            let short = &call.version_def().name;
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version {short:?} cannot be handled as a {own}: converting ({short}.{kind}) to ({internal}.{own}): unknown conversion",
+                own = call.def.kind
+            )));
+        }
+        root.insert("kind".to_owned(), Value::from(call.def.kind.as_str()));
+        root.insert("apiVersion".to_owned(), Value::from(wanted.as_str()));
+        match root.get("metadata") {
+            None | Some(Value::Null) => {
+                root.insert("metadata".to_owned(), json!({}));
+            }
+            Some(Value::Object(_)) => {}
+            Some(_) => {
+                return Err(ApiError::bad_request(format!(
+                    "{} in version {wanted:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
+                    call.def.kind, call.def.kind
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_namespace_field(&self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let given = meta::text(object, "/metadata/namespace").to_owned();
+        match call.namespace {
+            Some(namespace) if !given.is_empty() && given != namespace => Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            )),
+            Some(namespace) => {
+                set_metadata(object, "namespace", Some(Value::from(namespace)));
+                Ok(())
+            }
+            None => {
+                set_metadata(object, "namespace", None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Unknown fields go, or are refused under strict validation; wrong types are refused.
+    pub(super) fn prune(&mut self, call: &Call<'_>, object: &mut Value) -> Result<(), ApiError> {
+        let unknown = match &call.version_def().custom {
+            Some(custom) => custom.prune(object),
+            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, object),
+        };
+        let refuse = |object: &Value, why: &str| match call.verb {
+            // A patch that leads to an undecodable object is at fault itself.
+            Verb::Patch => {
+                let cause = Cause::invalid("patch", &Value::from(object.to_string()), why);
+                ApiError::invalid("", "", "", &[cause])
+            }
+            _ => {
+                let (kind, version) = (&call.def.kind, &call.version_def().name);
+                ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+            }
+        };
+        let unknown = unknown.map_err(|why| refuse(object, &why))?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+        match call.request.query.get("fieldValidation") {
+            Some("Strict") => Err(refuse(object, &format!("strict decoding error: {}", texts.join(", ")))),
+            Some("Ignore") => Ok(()),
+            _ => {
+                self.warnings.extend(texts);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The beginning of a body, as messages quote it.
+pub(super) fn excerpt(text: &str) -> String {
+    let shown = |text: &str| if text.starts_with('{') { text.to_owned() } else { hex::encode(text) };
+    match text.char_indices().nth(30) {
+        Some((end, _)) => format!("{} ...", shown(&text[..end])),
+        None => shown(text),
+    }
+}
