@@ -136,10 +136,14 @@ async fn what_does_not_stop_is_killed_after_its_grace_period() {
     let machine = machine();
     machine.start(
         "p",
-        json!({"command": ["sh", "-c", "trap '' TERM; while :; do sleep 0.01; done"]}),
+        json!({"command": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.01; done"]}),
         json!({"terminationGracePeriodSeconds": 1}),
     );
     machine.until("p", |pod| pod["status"]["phase"] == "Running").await;
+    // Running says that the process was started, not that its shell has come to the trap.
+    while !machine.log("p").await.contains("deaf") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let mut watch = machine.direct.watch("pods", "default", &ListFilter::default(), None).unwrap();
     machine.direct.delete("pods", "default", "p", &argo_embedded::DeleteParams::default()).unwrap();
     let last = loop {
