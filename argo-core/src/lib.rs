@@ -1,5 +1,5 @@
 //! What every Argo crate here stands on: object identity, [`Plan`], [`Clock`], the
-//! [`ClusterApplier`] and [`GitSource`] traits, and the controller runtime.
+//! [`ClusterApplier`] and [`GitSource`](git::GitSource) traits, and the controller runtime.
 //!
 //! Three layers, each usable alone:
 //!

@@ -100,10 +100,10 @@ pub async fn install(context: &Context, crds: &[Value]) -> Result<()> {
         let definition = Object::from_value(definition.clone());
         let name = definition.name().to_owned();
         let change = Change::apply(definition.clone(), "argo");
-        if let Err(error) = context.applier().apply(&change).await {
-            if error.category != Category::AlreadyExists {
-                return Err(error).with_context(|| format!("installing {name}"));
-            }
+        if let Err(error) = context.applier().apply(&change).await
+            && error.category != Category::AlreadyExists
+        {
+            return Err(error).with_context(|| format!("installing {name}"));
         }
         let gvk = Gvk::new(
             definition.text("/spec/group"),

@@ -131,11 +131,11 @@ impl Inner {
     }
 
     fn clear(&mut self) {
-        if let Some(board) = &mut self.board {
-            if board.drawn > 0 {
-                print!("\x1b[{}A\x1b[J", board.drawn);
-                board.drawn = 0;
-            }
+        if let Some(board) = &mut self.board
+            && board.drawn > 0
+        {
+            print!("\x1b[{}A\x1b[J", board.drawn);
+            board.drawn = 0;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Manifests from sources, in process: a pure function over a [`FileTree`](argo_core::FileTree).
+//! Manifests from sources, in process: a pure function over a [`FileTree`].
 //!
 //! | item | meaning |
 //! |---|---|

@@ -184,10 +184,10 @@ fn last_lines(text: &str) -> String {
 /// Takes user information out of what git printed.
 fn scrub(text: &str, repository: &Repository) -> String {
     let mut text = text.replace(&repository.url, &repository.to_string());
-    if let Some(Credentials::Basic { password, .. }) = &repository.credentials {
-        if !password.is_empty() {
-            text = text.replace(password, "***");
-        }
+    if let Some(Credentials::Basic { password, .. }) = &repository.credentials
+        && !password.is_empty()
+    {
+        text = text.replace(password, "***");
     }
     text
 }

@@ -114,10 +114,10 @@ impl GitRepos {
         if is_commit_id(commit) {
             // Not on any branch: some servers hand out single commits.
             let one = ["fetch", "--quiet", "--", &repository.url, commit];
-            if self.cli.remote_output(repository, Some(&path), &one).await?.success {
-                if let Some(found) = self.find(repository, &path, commit).await? {
-                    return Ok((path, found));
-                }
+            if self.cli.remote_output(repository, Some(&path), &one).await?.success
+                && let Some(found) = self.find(repository, &path, commit).await?
+            {
+                return Ok((path, found));
             }
         }
         Err(GitError::NoRevision { repository: repository.to_string(), revision: commit.to_owned() })

@@ -35,6 +35,7 @@ pub struct Plan<S, E = NoEffect> {
 /// One step of a [`Plan`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::large_enum_variant, reason = "nearly every action is a change; a box per change would save nothing")]
 pub enum Action<E = NoEffect> {
     /// On an object of the cluster; carried out by a [`crate::ClusterApplier`].
     Change(Change),

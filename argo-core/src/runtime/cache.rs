@@ -393,9 +393,11 @@ async fn run(cache: Weak<Cache>, caches: Caches) {
         Some(namespace) => Api::namespaced_with(caches.client.clone(), namespace, &resource),
         None => Api::all_with(caches.client.clone(), &resource),
     };
-    let mut config = watcher::Config::default();
-    config.label_selector = query.labels.clone();
-    config.field_selector = query.fields.clone();
+    let config = watcher::Config {
+        label_selector: query.labels.clone(),
+        field_selector: query.fields.clone(),
+        ..watcher::Config::default()
+    };
     failures = 0;
     let events = watcher(api, config);
     pin_mut!(events);

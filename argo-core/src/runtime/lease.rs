@@ -155,10 +155,10 @@ impl Elector {
         let mut next = lease.clone();
         next.set(&["spec", "holderIdentity"], "");
         next.set(&["spec", "leaseDurationSeconds"], 1);
-        if let Some(change) = Change::merge_between(&lease, &next) {
-            if let Err(error) = self.context.applier().apply(&change).await {
-                tracing::debug!(%error, "lease not given back; it runs out by itself");
-            }
+        if let Some(change) = Change::merge_between(&lease, &next)
+            && let Err(error) = self.context.applier().apply(&change).await
+        {
+            tracing::debug!(%error, "lease not given back; it runs out by itself");
         }
     }
 

@@ -83,7 +83,7 @@ async fn behaves(world: World) {
 
     let log = source.log(repository, second, LogQuery::default()).await.unwrap();
     assert_eq!(log.iter().map(|it| it.subject()).collect::<Vec<_>>(), ["second", "first"]);
-    assert_eq!(log[0].parents, [first.clone()]);
+    assert_eq!(log[0].parents, std::slice::from_ref(first));
     let skipped = source.log(repository, second, LogQuery { skip: 1, ..LogQuery::default() }).await.unwrap();
     assert_eq!(&skipped[0].id, first);
 

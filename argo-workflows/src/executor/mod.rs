@@ -2,7 +2,7 @@
 //!
 //! | implementation | what a step is | for |
 //! |---|---|---|
-//! | [`ProcessExecutor`](process::ProcessExecutor) (feature `process`) | a local process | one machine, examples, CI |
+//! | [`ProcessExecutor`] (feature `process`) | a local process | one machine, examples, CI |
 //! | [`ScriptedExecutor`] | a line in a script | tests and simulations |
 
 #[cfg(feature = "process")]

@@ -3,7 +3,7 @@
 //! [`Program::compile`] once, [`Program::eval`] many times. An own engine rather than a crate: it keeps 64-bit integers,
 //! borrows its environment, counts its steps and memory, and takes time as an argument.
 //!
-//! - [`env`] turns the flat scope of a workflow (`steps.a.outputs.result`) into nested maps,
+//! - [`mod@env`] turns the flat scope of a workflow (`steps.a.outputs.result`) into nested maps,
 //! - [`template`] evaluates strings with `${{ … }}` inside (Kargo),
 //! - [`argo::functions`] is the set that Argo adds to the language.
 
