@@ -134,7 +134,7 @@ fn normal(answer: &Value) -> Value {
     value
 }
 
-/// Descriptions of columns are prose of the real server; nulls and absent fields mean the same; causes come in any order, some of them twice.
+/// Managed fields are sorted by times of whole seconds, so their order depends on how fast the machine was. Descriptions of columns are prose of the real server; nulls and absent fields mean the same; causes come in any order, some of them twice.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -149,6 +149,9 @@ fn tidy(value: &mut Value) {
                 let mut parts: Vec<&str> = list.split(", ").collect();
                 parts.sort_unstable();
                 *message = Value::from(format!("{head} is invalid: [{}]", parts.join(", ")));
+            }
+            if let Some(managers) = fields.get_mut("managedFields").and_then(Value::as_array_mut) {
+                managers.sort_by_key(|it| ["manager", "operation", "subresource"].map(|field| it[field].to_string()));
             }
             fields.retain(|field, value| !value.is_null() && field != "description");
             fields.values_mut().for_each(tidy);
