@@ -10,7 +10,7 @@ The whole story: a git push travels through events, workflows, promotion, delive
 production; a bad release is stopped; drift is corrected.
 
 cargo run --example story -- [OPTIONS]
-  --speed N             seconds of the story per second of the wall (default 20)
+  --speed N             seconds of the story per second of the wall (default 20, with --chaos 10)
   --serve               keep the API up over HTTPS afterwards and print a kubeconfig
   --wait-for-approval   leave the approval for production to you and kubectl (implies --serve)
   --kubeconfig FILE     run on this cluster instead of the embedded one
@@ -49,11 +49,12 @@ impl Args {
             verbose: false,
             child: None,
         };
+        let mut speed = None;
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                "--speed" => args.speed = value()?.parse().context("--speed takes a number")?,
+                "--speed" => speed = Some(value()?.parse().context("--speed takes a number")?),
                 "--serve" => args.serve = true,
                 "--wait-for-approval" => (args.wait_for_approval, args.serve) = (true, true),
                 "--kubeconfig" => args.kubeconfig = Some(value()?.into()),
@@ -66,6 +67,8 @@ impl Args {
                 other => bail!("unknown option {other}; see --help"),
             }
         }
+        // The kills need room: half as fast unless it was said otherwise.
+        args.speed = speed.unwrap_or(if args.chaos > 0 { 10.0 } else { 20.0 });
         if !(0.1..=1000.0).contains(&args.speed) {
             bail!("--speed must be between 0.1 and 1000");
         }

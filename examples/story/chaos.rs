@@ -68,7 +68,7 @@ impl Chaos {
                 // Waiting for a child closes its standard input, which would tell it that its parent is gone.
                 let _lifeline = child.stdin.take();
                 let lives = if killed.load(Ordering::Acquire) < planned {
-                    Duration::from_millis(1500 + random.next() % 3500)
+                    Duration::from_millis(1000 + random.next() % 2500)
                 } else {
                     Duration::from_secs(24 * 3600)
                 };
