@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ast::{Binary, Kind, Node, Unary};
-use super::builtins;
 use super::value::Val;
 use super::{ErrorKind, ExprError, Limits, Options, Undefined};
+use super::{builtins, operators};
 
 /// A failure before it knows its place.
 pub(super) type Failure = (ErrorKind, String);
@@ -100,7 +100,7 @@ impl<'a> Machine<'a> {
                 let mut left = self.eval(first)?;
                 for (op, right) in rest {
                     let right = self.eval(right)?;
-                    match builtins::binary(*op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))? {
+                    match operators::binary(*op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))? {
                         Val::Bool(true) => left = right,
                         other => return Ok(other),
                     }
@@ -125,13 +125,13 @@ impl<'a> Machine<'a> {
                 }
                 let key = self.eval(key)?;
                 let _ = is_field;
-                builtins::fetch(&from, &key).map_err(|it| self.fail(node, it))
+                operators::fetch(&from, &key).map_err(|it| self.fail(node, it))
             }
             Kind::Slice { of, from, to } => {
                 let value = self.eval(of)?;
                 let from = from.as_ref().map(|it| self.eval(it)).transpose()?;
                 let to = to.as_ref().map(|it| self.eval(it)).transpose()?;
-                builtins::slice(&value, from.as_ref(), to.as_ref(), &mut self.budget).map_err(|it| self.fail(node, it))
+                operators::slice(&value, from.as_ref(), to.as_ref(), &mut self.budget).map_err(|it| self.fail(node, it))
             }
             Kind::Chain(inner) => match self.eval(inner) {
                 Err(error) if is_nil_chain(&error) => Ok(Val::Nil),
@@ -250,7 +250,7 @@ impl<'a> Machine<'a> {
             _ => {
                 let left = self.eval(a)?;
                 let right = self.eval(b)?;
-                builtins::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
+                operators::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
             }
         }
     }

@@ -13,6 +13,7 @@ mod builtins;
 pub mod env;
 mod eval;
 mod lex;
+mod operators;
 mod parse;
 pub mod template;
 mod value;

@@ -1,229 +1,26 @@
-//! Operators and functions on values.
+//! Functions on values.
+
+mod dates;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64::Engine as _;
-use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
-use serde_json::Value;
+use jiff::{Timestamp, tz::TimeZone};
+
+pub(in crate::expr) use dates::method;
 
 use super::ErrorKind;
-use super::ast::Binary;
-use super::eval::{Budget, Failure, function, operation, text_of};
+use super::eval::{Budget, Failure, function};
+use super::operators::fetch;
 use super::value::Val;
-use crate::{duration, gofloat, gojson, time};
+use crate::{duration, gofloat, gojson};
 
 type Outcome<'a> = Result<Val<'a>, Failure>;
 
-// === operators ===
-
-pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Outcome<'a> {
-    let mismatch = || {
-        operation(format!("invalid operation: {} (mismatched types {} and {})", op.text(), a.go_type(), b.go_type()))
-    };
-    let either_nil = matches!(a, Val::Nil) || matches!(b, Val::Nil);
-    Ok(match op {
-        Binary::Equal => Val::Bool(a.equals(b)),
-        Binary::NotEqual => Val::Bool(!a.equals(b)),
-        Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual => {
-            let (Some(x), Some(y)) = (a.as_float(), b.as_float()) else {
-                let Some(order) = a.order(b) else {
-                    return mismatch();
-                };
-                return Ok(Val::Bool(match op {
-                    Binary::Less => order.is_lt(),
-                    Binary::Greater => order.is_gt(),
-                    Binary::LessEqual => order.is_le(),
-                    _ => order.is_ge(),
-                }));
-            };
-            if let (Val::Int(x), Val::Int(y)) = (a, b) {
-                return Ok(Val::Bool(match op {
-                    Binary::Less => x < y,
-                    Binary::Greater => x > y,
-                    Binary::LessEqual => x <= y,
-                    _ => x >= y,
-                }));
-            }
-            Val::Bool(match op {
-                Binary::Less => x < y,
-                Binary::Greater => x > y,
-                Binary::LessEqual => x <= y,
-                _ => x >= y,
-            })
-        }
-        Binary::In => return contained(a, b),
-        Binary::Matches | Binary::Contains | Binary::StartsWith | Binary::EndsWith => {
-            if either_nil {
-                return Ok(Val::Bool(false));
-            }
-            let (Some(x), Some(y)) = (a.as_str(), b.as_str()) else {
-                return mismatch();
-            };
-            Val::Bool(match op {
-                Binary::Contains => x.contains(y),
-                Binary::StartsWith => x.starts_with(y),
-                Binary::EndsWith => x.ends_with(y),
-                _ => {
-                    budget.charge(x.len() + y.len())?;
-                    match crate::regexp::compile(y) {
-                        Ok(regex) => regex.is_match(x),
-                        Err(error) => return operation(error.to_string()),
-                    }
-                }
-            })
-        }
-        Binary::Range => match (a, b) {
-            (Val::Int(from), Val::Int(to)) => {
-                let size = to.checked_sub(*from).and_then(|it| it.checked_add(1)).unwrap_or(i64::MAX).max(0);
-                budget.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
-                Val::list((*from..=*to).map(Val::Int).collect())
-            }
-            _ => return mismatch(),
-        },
-        Binary::Add => match (a, b) {
-            (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_add(*y)),
-            (Val::Str(x), Val::Str(y)) => {
-                budget.charge(x.len() + y.len())?;
-                Val::text(format!("{x}{y}"))
-            }
-            (Val::Time(t), Val::Duration(d)) | (Val::Duration(d), Val::Time(t)) => Val::Time(Box::new(shift(t, *d)?)),
-            (Val::Duration(x), Val::Duration(y)) => Val::Duration(x.saturating_add(*y)),
-            _ => match (a.as_float(), b.as_float()) {
-                (Some(x), Some(y)) => Val::Float(x + y),
-                _ => return mismatch(),
-            },
-        },
-        Binary::Subtract => match (a, b) {
-            (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_sub(*y)),
-            (Val::Time(x), Val::Time(y)) => Val::Duration(x.timestamp().duration_since(y.timestamp())),
-            (Val::Time(t), Val::Duration(d)) => Val::Time(Box::new(shift(t, -*d)?)),
-            (Val::Duration(x), Val::Duration(y)) => Val::Duration(x.saturating_sub(*y)),
-            _ => match (a.as_float(), b.as_float()) {
-                (Some(x), Some(y)) => Val::Float(x - y),
-                _ => return mismatch(),
-            },
-        },
-        Binary::Multiply => match (a, b) {
-            (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_mul(*y)),
-            (Val::Duration(d), Val::Int(n)) | (Val::Int(n), Val::Duration(d)) => {
-                Val::Duration(nanos(d.as_nanos().saturating_mul(i128::from(*n))))
-            }
-            (Val::Duration(d), Val::Float(n)) | (Val::Float(n), Val::Duration(d)) => {
-                Val::Duration(nanos((d.as_nanos() as f64 * n) as i128))
-            }
-            _ => match (a.as_float(), b.as_float()) {
-                (Some(x), Some(y)) => Val::Float(x * y),
-                _ => return mismatch(),
-            },
-        },
-        Binary::Divide => match (a.as_float(), b.as_float()) {
-            (Some(x), Some(y)) => Val::Float(x / y),
-            _ => return mismatch(),
-        },
-        Binary::Modulo => match (a, b) {
-            (Val::Int(_), Val::Int(0)) => return operation("integer divide by zero"),
-            (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_rem(*y)),
-            _ => return mismatch(),
-        },
-        Binary::Power => match (a.as_float(), b.as_float()) {
-            (Some(x), Some(y)) => Val::Float(x.powf(y)),
-            _ => return mismatch(),
-        },
-        Binary::And | Binary::Or | Binary::Coalesce => {
-            return operation("operator is not evaluated here");
-        }
-    })
-}
-
-fn nanos(nanos: i128) -> SignedDuration {
-    SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
-}
-
-fn shift(time: &Zoned, by: SignedDuration) -> Result<Zoned, Failure> {
-    time.checked_add(by).map_err(|error| (ErrorKind::Operation, error.to_string()))
-}
-
-fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
-    if matches!(hay, Val::Nil) {
-        return Ok(Val::Bool(false));
-    }
-    if let Some(items) = hay.items() {
-        return Ok(Val::Bool(items.iter().any(|it| it.equals(needle))));
-    }
-    match (hay.entries(), needle) {
-        (Some(_), Val::Nil) => Ok(Val::Bool(false)),
-        (Some(entries), Val::Str(key)) => Ok(Val::Bool(entries.iter().any(|it| it.0 == *key))),
-        (Some(_), _) => operation(format!("cannot use {} as type string to look up key in map", needle.go_type())),
-        _ => operation(format!("operator \"in\" not defined on {}", hay.go_type())),
-    }
-}
-
-pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
-    if matches!(from, Val::Nil) {
-        return operation(format!("cannot fetch {} from <nil>", key.display()));
-    }
-    if from.is_map() {
-        return match key {
-            Val::Str(name) => Ok(from.field(name).unwrap_or(Val::Nil)),
-            // groups have the keys they were grouped by
-            Val::Int(number) if matches!(from, Val::Map(_)) => Ok(from.field(&number.to_string()).unwrap_or(Val::Nil)),
-            _ => operation(format!("cannot use {} to get an element from {}", key.go_type(), from.go_type())),
-        };
-    }
-    let index = |len: usize| -> Result<usize, Failure> {
-        let number = match key {
-            Val::Int(it) => *it,
-            _ => {
-                return operation(format!("cannot fetch {} from {}", key.display(), from.go_type()));
-            }
-        };
-        let place = if number < 0 { number + len as i64 } else { number };
-        usize::try_from(place)
-            .ok()
-            .filter(|it| *it < len)
-            .map_or_else(|| operation(format!("index out of range: {number} (array length is {len})")), Ok)
-    };
-    match from {
-        Val::Json(Value::Array(items)) => Ok(Val::of(&items[index(items.len())?])),
-        Val::List(items) => Ok(items[index(items.len())?].clone()),
-        _ => operation(format!("cannot fetch {} from {}", key.display(), from.go_type())),
-    }
-}
-
-pub(super) fn slice<'a>(
-    of: &Val<'a>,
-    from: Option<&Val<'a>>,
-    to: Option<&Val<'a>>,
-    budget: &mut Budget,
-) -> Outcome<'a> {
-    let bound = |it: Option<&Val<'a>>, len: usize, default: usize| -> Result<usize, Failure> {
-        match it {
-            None => Ok(default),
-            Some(Val::Int(it)) => {
-                let place = if *it < 0 { it + len as i64 } else { *it };
-                Ok(usize::try_from(place.max(0)).unwrap_or(0).min(len))
-            }
-            Some(other) => operation(format!("non-integer slice index {}", other.go_type())),
-        }
-    };
-    if let Val::Str(text) = of {
-        let (start, end) = (bound(from, text.len(), 0)?, bound(to, text.len(), text.len())?);
-        let bytes = text.as_bytes().get(start.min(end)..end).unwrap_or_default();
-        budget.charge(bytes.len())?;
-        return Ok(Val::text(String::from_utf8_lossy(bytes)));
-    }
-    let Some(items) = of.items() else {
-        return operation(format!("cannot slice {}", of.go_type()));
-    };
-    let (start, end) = (bound(from, items.len(), 0)?, bound(to, items.len(), items.len())?);
-    budget.charge(end.saturating_sub(start))?;
-    Ok(Val::list(items.get(start.min(end)..end).unwrap_or_default().to_vec()))
-}
-
 // === helpers of predicates ===
 
-pub(super) fn sum<'a>(items: &[Val<'a>]) -> Outcome<'a> {
+pub(in crate::expr) fn sum<'a>(items: &[Val<'a>]) -> Outcome<'a> {
     let mut total = Val::Int(0);
     for item in items {
         total = match (&total, item) {
@@ -237,7 +34,7 @@ pub(super) fn sum<'a>(items: &[Val<'a>]) -> Outcome<'a> {
     Ok(total)
 }
 
-pub(super) fn descending(order: Option<&Val<'_>>) -> Result<bool, Failure> {
+pub(in crate::expr) fn descending(order: Option<&Val<'_>>) -> Result<bool, Failure> {
     match order.map(|it| (it, it.as_str())) {
         None | Some((_, Some("asc"))) => Ok(false),
         Some((_, Some("desc"))) => Ok(true),
@@ -245,7 +42,7 @@ pub(super) fn descending(order: Option<&Val<'_>>) -> Result<bool, Failure> {
     }
 }
 
-pub(super) fn sort_keyed<'a>(keyed: &mut [(Val<'a>, Val<'a>)], descending: bool) -> Result<(), Failure> {
+pub(in crate::expr) fn sort_keyed<'a>(keyed: &mut [(Val<'a>, Val<'a>)], descending: bool) -> Result<(), Failure> {
     if let Some(pair) = keyed.windows(2).find(|it| it[0].0.order(&it[1].0).is_none()) {
         return function(format!("cannot compare {} and {}", pair[0].0.go_type(), pair[1].0.go_type()));
     }
@@ -298,7 +95,7 @@ fn flatten<'a>(items: &[Val<'a>], out: &mut Vec<Val<'a>>, budget: &mut Budget) -
 
 /// Calls a builtin; `None` when there is none of the name.
 #[allow(clippy::too_many_lines, clippy::cognitive_complexity)]
-pub(super) fn call<'a>(
+pub(in crate::expr) fn call<'a>(
     name: &str,
     args: &[Val<'a>],
     now: Option<Timestamp>,
@@ -596,7 +393,7 @@ fn builtin<'a>(name: &str, args: &[Val<'a>], now: Option<Timestamp>, budget: &mu
             }
             None => return function("now() is not available here"),
         },
-        "date" => return date(args),
+        "date" => return dates::date(args),
         _ => return function(format!("unknown name {name}")),
     })
 }
@@ -634,84 +431,4 @@ fn split(text: &str, sep: &str, limit: i64, after: bool) -> Vec<String> {
     }
     out.push(rest.to_owned());
     out
-}
-
-fn date<'a>(args: &[Val<'a>]) -> Outcome<'a> {
-    let (zone, args) = match args {
-        [Val::Zone(zone), rest @ ..] => (zone.clone(), rest),
-        _ => (TimeZone::UTC, args),
-    };
-    let (Some(text), layout) = (args.first().and_then(Val::as_str), args.get(1).and_then(Val::as_str)) else {
-        return function("invalid argument for date");
-    };
-    let zone = match args.get(2).and_then(Val::as_str) {
-        Some(name) => TimeZone::get(name).map_err(|_| (ErrorKind::Function, format!("unknown time zone {name}")))?,
-        None => zone,
-    };
-    let parsed = match layout {
-        Some(layout) => time::parse_layout(text, layout, &zone),
-        None => [
-            "2006-01-02",
-            "15:04:05",
-            "2006-01-02 15:04:05",
-            "2006-01-02T15:04:05Z07:00",
-            "02 Jan 06 15:04 MST",
-            "Mon, 02 Jan 2006 15:04:05 MST",
-        ]
-        .iter()
-        .find_map(|layout| time::parse_layout(text, layout, &zone)),
-    };
-    match parsed {
-        Some(zoned) => Ok(Val::Time(Box::new(zoned))),
-        None => function(format!("invalid date {text}")),
-    }
-}
-
-/// Methods of times and durations; a field of an object may be called without arguments.
-pub(super) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>]) -> Outcome<'a> {
-    let none = || operation(format!("cannot fetch {name} from {}", value.go_type()));
-    let int = |it: i64| Ok(Val::Int(it));
-    match value {
-        Val::Time(at) => match (name, args) {
-            ("Year", []) => int(i64::from(at.year())),
-            ("Month", []) => int(i64::from(at.month())),
-            ("Day", []) => int(i64::from(at.day())),
-            ("Hour", []) => int(i64::from(at.hour())),
-            ("Minute", []) => int(i64::from(at.minute())),
-            ("Second", []) => int(i64::from(at.second())),
-            ("Nanosecond", []) => int(i64::from(at.subsec_nanosecond())),
-            ("YearDay", []) => int(i64::from(at.day_of_year())),
-            ("Weekday", []) => int(i64::from(at.weekday().to_sunday_zero_offset())),
-            ("Unix", []) => int(at.timestamp().as_second()),
-            ("UnixMilli", []) => int(at.timestamp().as_millisecond()),
-            ("UnixNano", []) => int(i64::try_from(at.timestamp().as_nanosecond()).unwrap_or(i64::MAX)),
-            ("String", []) => Ok(Val::text(value.display())),
-            ("UTC", []) => Ok(Val::Time(Box::new(at.with_time_zone(TimeZone::UTC)))),
-            ("In", [Val::Zone(zone)]) => Ok(Val::Time(Box::new(at.with_time_zone(zone.clone())))),
-            ("Format", [layout]) => Ok(Val::text(time::format_layout(at, &text_of(layout)))),
-            ("Add", [Val::Duration(by)]) => Ok(Val::Time(Box::new(shift(at, *by)?))),
-            ("Sub", [Val::Time(other)]) => Ok(Val::Duration(at.timestamp().duration_since(other.timestamp()))),
-            ("Before", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() < other.timestamp())),
-            ("After", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() > other.timestamp())),
-            ("Equal", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() == other.timestamp())),
-            _ => none(),
-        },
-        Val::Duration(it) => match (name, args) {
-            ("Hours", []) => Ok(Val::Float(it.as_nanos() as f64 / 3.6e12)),
-            ("Minutes", []) => Ok(Val::Float(it.as_nanos() as f64 / 6e10)),
-            ("Seconds", []) => Ok(Val::Float(it.as_nanos() as f64 / 1e9)),
-            ("Milliseconds", []) => int(i64::try_from(it.as_millis()).unwrap_or(i64::MAX)),
-            ("Microseconds", []) => int(i64::try_from(it.as_micros()).unwrap_or(i64::MAX)),
-            ("Nanoseconds", []) => int(i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)),
-            ("String", []) => Ok(Val::text(value.display())),
-            _ => none(),
-        },
-        Val::Zone(_) if name == "String" => Ok(Val::text(value.to_json().as_str().unwrap_or_default())),
-        Val::Nil => operation(format!("cannot fetch {name} from <nil>")),
-        _ if value.is_map() && args.is_empty() => match value.field(name) {
-            Some(Val::Nil) | None => none(),
-            Some(field) => Ok(field),
-        },
-        _ => none(),
-    }
 }
