@@ -8,9 +8,9 @@ use super::{
     pass::{Halt, Pass},
     step::{Effect, StepRequest},
     template::{Call, Ready, template_name},
-    vars::Scope,
+    vars::{How, Scope},
 };
-use crate::api::{AnyString, NodeFlag, NodePhase, NodeStatus, NodeType, Outputs, Template, TemplateType};
+use crate::api::{AnyString, NodeFlag, NodePhase, NodeStatus, NodeType, Outputs, Template, TemplateType, WorkflowSpec};
 
 /// Message of a node that ran out of time.
 pub(crate) const DEADLINE_EXCEEDED: &str = "Step exceeded its deadline";
@@ -66,6 +66,13 @@ impl Pass<'_> {
         if let Some(deadline) = deadline {
             self.wake_at(deadline);
         }
+        let spec = match self.pod_spec() {
+            Ok(spec) => spec,
+            Err(message) => {
+                self.mark(&id, NodePhase::Error, &message);
+                return Ok(Some(id));
+            }
+        };
         self.started.insert(id.clone());
         let workflow = self.world.workflow;
         let pod_name = super::names::pod_name(&self.name, name, &template_name(call.step, ready), self.pod_names());
@@ -83,8 +90,26 @@ impl Pass<'_> {
             on_exit: call.on_exit,
             deadline,
             service_account: self.compiled.spec.service_account_name.clone(),
+            spec,
+            boundary: call.boundary.map(|it| scheduling(&it.template.template)).unwrap_or_default(),
         })));
         Ok(Some(id))
+    }
+
+    /// What a pod takes from the workflow: the spec without templates, its variables replaced.
+    fn pod_spec(&self) -> Result<Box<WorkflowSpec>, String> {
+        let mut json = serde_json::Map::new();
+        if let serde_json::Value::Object(all) =
+            serde_json::to_value(&*self.compiled.spec).map_err(|it| it.to_string())?
+        {
+            let left_out = ["templates", "arguments", "hooks", "workflowMetadata", "templateDefaults"];
+            json.extend(all.into_iter().filter(|(key, _)| !left_out.contains(&key.as_str())));
+        }
+        let mut json = serde_json::Value::Object(json);
+        if super::vars::has_tags(&json) {
+            json = self.globals.render_value(&json, How::Keep).map_err(|it| it.to_string())?;
+        }
+        serde_json::from_value(json).map(Box::new).map_err(|it| it.to_string())
     }
 
     fn reads_result(&self, call: &Call<'_>) -> bool {
@@ -199,6 +224,12 @@ pub(crate) fn duration(field: &str, text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|it| Duration::try_from(it).ok())
         .ok_or_else(|| format!("{text} has invalid duration format in {field}"))
+}
+
+/// Where pods of the steps of a template may run, unless their own templates say so.
+fn scheduling(template: &Template) -> std::collections::BTreeMap<String, serde_json::Value> {
+    let of = |field: &&str| template.extra.get(*field).map(|it| ((*field).to_owned(), it.clone()));
+    ["nodeSelector", "affinity", "tolerations"].iter().filter_map(of).collect()
 }
 
 /// Names the field of a leaf template that nothing here acts on yet.

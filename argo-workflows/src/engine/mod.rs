@@ -37,6 +37,6 @@ mod world;
 pub use compile::{Catalog, CompileError, Compiled, References};
 pub use cron::{CronPlan, CronWorld, reconcile_cron};
 pub use names::{display_name, node_id, pod_name};
-pub use step::{Effect, PodNameFormat, StepRequest, StepResult, StepState};
+pub use step::{ContainerResult, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
 pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, refuse, refuse_as};
 pub use world::{StatusChange, World};

@@ -28,7 +28,7 @@ impl Pass<'_> {
             }
             match state {
                 StepState::Pending(message) => self.say(id, message),
-                StepState::Running => {
+                StepState::Running | StepState::Live(_) => {
                     if node.phase() == NodePhase::Pending {
                         self.say(id, "");
                         self.mark(id, NodePhase::Running, "");

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use argo_core::{ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::api::{Artifact, NodePhase, Template};
+use crate::api::{Artifact, NodePhase, Template, WorkflowSpec};
 
 /// How pods are named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,13 @@ pub struct StepRequest {
     /// ServiceAccount of the workflow.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub service_account: Option<String>,
+    /// The spec that runs, global variables in it replaced, without its templates: volumes, pod
+    /// metadata, scheduling and everything else that a pod takes from the workflow.
+    #[serde(default)]
+    pub spec: Box<WorkflowSpec>,
+    /// `nodeSelector`, `affinity` and `tolerations` of the enclosing steps or dag template.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub boundary: BTreeMap<String, Value>,
 }
 
 /// What an executor knows of a step.
@@ -54,6 +62,8 @@ pub enum StepState {
     Pending(String),
     /// Under way.
     Running,
+    /// Under way, and more is known of it.
+    Live(LiveStep),
     /// Over.
     Finished(StepResult),
     /// It was there and is gone without a result.
@@ -64,8 +74,37 @@ impl StepState {
     /// Whether it still costs something.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        matches!(self, Self::Pending(_) | Self::Running)
+        matches!(self, Self::Pending(_) | Self::Running | Self::Live(_))
     }
+}
+
+/// A step under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveStep {
+    /// Whether all its containers are ready; a daemon counts as done then.
+    pub ready: bool,
+    /// Address of its pod.
+    #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
+    pub pod_ip: Option<String>,
+    /// Machine it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// `done/all`, as the step itself reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+}
+
+/// How a container of a containerSet ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerResult {
+    /// Exit code: 0 Succeeded, 64 Error, else Failed. Absent where it never ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Why, where it did not succeed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// How a step ended.
@@ -84,6 +123,12 @@ pub struct StepResult {
     pub parameters: BTreeMap<String, String>,
     /// Output artifacts.
     pub artifacts: Vec<Artifact>,
+    /// Containers of a containerSet by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, ContainerResult>,
+    /// `done/all`, as the step itself reported it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
     /// Machine it ran on.
     pub host: Option<String>,
     /// When it ended; the time it is seen by default.
