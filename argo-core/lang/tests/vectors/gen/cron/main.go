@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"vectors/emit"
 )
 
 func main() {
@@ -15,12 +17,12 @@ func main() {
 	for _, spec := range specs {
 		schedule, err := cron.ParseStandard(spec)
 		if err != nil {
-			add("next", func() (any, error) { return nil, err }, spec, starts[0])
+			emit.Add("next", func() (any, error) { return nil, err }, spec, starts[0])
 			continue
 		}
 		for _, start := range starts {
 			at, _ := time.Parse(time.RFC3339Nano, start)
-			add("next", func() (any, error) {
+			emit.Add("next", func() (any, error) {
 				var out []string
 				t := at.UTC()
 				for i := 0; i < 3; i++ {
@@ -37,7 +39,7 @@ func main() {
 	}
 	parser := cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	for _, spec := range []string{"*/10 * * * * *", "0 * * * *", "30 0 0 1 1 *", "* * * *", "61 * * * * *", "* * * * * * *"} {
-		add("next_seconds", func() (any, error) {
+		emit.Add("next_seconds", func() (any, error) {
 			schedule, err := parser.Parse(spec)
 			if err != nil {
 				return nil, err
@@ -46,5 +48,5 @@ func main() {
 			return schedule.Next(at).UTC().Format(time.RFC3339Nano), nil
 		}, spec, starts[0])
 	}
-	finish("cron", "github.com/robfig/cron/v3 v3.0.1")
+	emit.Finish("cron", "github.com/robfig/cron/v3 v3.0.1")
 }

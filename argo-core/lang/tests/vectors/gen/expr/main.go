@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr"
+
+	"vectors/emit"
 )
 
 const envText = `{"a":{"b":[1,2,{"c":"x"}],"s-t":"dash","n":null},"n":5,"f":2.5,"name":"bob","none":null,"yes":true,"no":false,"list":["b","a","c"],"nums":[3,1,2],"people":[{"name":"A","age":30,"tags":["x"]},{"name":"B","age":20,"tags":[]},{"name":"C","age":30,"tags":["x","y"]}],"m":{"k1":1,"k2":2},"empty":[],"txt":"{\"x\":[1,2]}","steps":{"my-step":{"outputs":{"result":"7"}}}}`
@@ -16,7 +18,7 @@ func main() {
 	var env map[string]any
 	_ = json.Unmarshal([]byte(envText), &env)
 	env = ints(env).(map[string]any)
-	shared = env
+	emit.Shared = env
 	exprs := []string{"1", "1.5", "'a'", "\"a\\n\\t\\u00e9\"", "`raw\\n`", "true", "nil", "[1, 2]", "{'a': 1, b: 2}", "{}", "[]", "[1,2,]", "0x1F", "0b101", "0o17", "1_000", ".5", "1.", "1e3", "1E-2", "1__0",
 		"1 + 2", "1 + 2.5", "'a' + 'b'", "7 / 2", "7 % 2", "-7 % 3", "7 % 0", "1 / 0 > 1", "2 ** 3", "2 ^ 3", "-2 ** 2", "2 ** 3 ** 2", "2 ** -1", "1 - 2 - 3", "10 / 2 / 5", "1 + 2 * 3 - 4", "(1 + 2) * 3", "-n", "+n", "--n", "- 5", "!yes", "not yes", "not no and yes", "!(yes && no)",
 		"1 == 1.0", "1 == '1'", "n == 5", "'a' == 'a'", "[1] == [1]", "[1] == [1.0]", "{'a': 1} == {'a': 1}", "nil == nil", "none == nil", "n != nil", "1 < 2", "1 < 2 < 3", "3 > 2 > 2", "1 <= 1.5", "'a' < 'b'", "'a' < 1", "yes && no", "yes and no", "yes || no", "yes or no", "no || yes && no", "yes && 1", "1 && yes",
@@ -33,7 +35,7 @@ func main() {
 		"duration('1h').Hours()", "duration('1h') + duration('30m') == duration('90m')", "string(duration('90s'))", "duration('x')", "date('2024-02-03').Year()", "date('2024-02-03').Month()", "string(date('2024-02-03'))", "date('2024-02-03').Format('Jan 2')", "date('2024-02-03') < date('2024-02-04')", "(date('2024-02-04') - date('2024-02-03')).Hours()", "date('2024-02-03') + duration('24h') == date('2024-02-04')", "date('bad')", "date('2024-02-03T10:00:00Z').Unix()", "date('03/02/2024', '02/01/2006').Day()", "date('2024-02-03').Weekday()", "date('2024-01-01 10:00:00', '2006-01-02 15:04:05', 'Europe/Zurich').UTC().Hour()",
 		"", "1 +", "(1", "1)", "[1", "{'a'", "foo(", "a.", "a..b", "1 1", "'unclosed", "@", "a ? b", "let = 1; 2", "&& 1", "a[", "a[1:2:3]", "!", "{1: 2}", "{a}", "\"\\q\"", "1 = 2", "x => 1", "map(nums, )", ".a", "#", "unknownFn(1)", "name()", "n.foo", "name.foo", "len(1, 2)", "n ?: 1", "yes ?: 1", "1.a", "1 .. 3", "not", "not in", "in", "a and", "'a' 'b'", "99999999999999999999", "-9223372036854775808", "9223372036854775807 + 1", "toJSON(1e21)", "1 ?? 2 + 3", "nums[nums[1]]", "nums[f]", "nums['a']", "m[1]", "{'a': {'b': [1]}}.a.b[0]", "[1,2,3][1:]", "'abc'[1]", "(yes)", "((n))", "n > 3 ? name : 'x'", "n > 3 and name == 'bob' ? 'ok' : 'no'", "map(people, {let t = .tags; len(t)})", "len(name) > 2 && name[0:1] == 'b'"}
 	for _, e := range exprs {
-		add("eval", func() (any, error) {
+		emit.Add("eval", func() (any, error) {
 			program, err := expr.Compile(e, expr.Env(env))
 			if err != nil {
 				return nil, err
@@ -45,7 +47,7 @@ func main() {
 			return plain(v), err
 		}, e, "$shared")
 	}
-	finish("expr", "github.com/expr-lang/expr v1.17.8")
+	emit.Finish("expr", "github.com/expr-lang/expr v1.17.8")
 }
 
 // plain gives maps string keys, as JSON needs them.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/gobwas/glob"
+
+	"vectors/emit"
 )
 
 func main() {
@@ -16,26 +18,26 @@ func main() {
 		gp, errp := glob.Compile(p, '/')
 		for _, t := range texts {
 			if err == nil {
-				add("gobwas", func() (any, error) { return g.Match(t), nil }, p, t)
+				emit.Add("gobwas", func() (any, error) { return g.Match(t), nil }, p, t)
 			}
 			if errp == nil {
-				add("gobwas_path", func() (any, error) { return gp.Match(t), nil }, p, t)
+				emit.Add("gobwas_path", func() (any, error) { return gp.Match(t), nil }, p, t)
 			}
 			if doublestar.ValidatePattern(p) {
-				add("doublestar", func() (any, error) { return doublestar.Match(p, t) }, p, t)
+				emit.Add("doublestar", func() (any, error) { return doublestar.Match(p, t) }, p, t)
 			}
 			if _, err := filepath.Match(p, "zzzzzz"); err == nil {
 				if m, err := filepath.Match(p, t); err == nil {
-					add("filepath", func() (any, error) { return m, nil }, p, t)
+					emit.Add("filepath", func() (any, error) { return m, nil }, p, t)
 				}
 			}
 		}
 		if err != nil {
-			add("gobwas", func() (any, error) { return nil, err }, p, "a")
+			emit.Add("gobwas", func() (any, error) { return nil, err }, p, "a")
 		}
 		if !doublestar.ValidatePattern(p) {
-			add("doublestar", func() (any, error) { return nil, doublestar.ErrBadPattern }, p, "a")
+			emit.Add("doublestar", func() (any, error) { return nil, doublestar.ErrBadPattern }, p, "a")
 		}
 	}
-	finish("glob", "github.com/gobwas/glob v0.2.3, github.com/bmatcuk/doublestar/v4 v4.10.4, path/filepath")
+	emit.Finish("glob", "github.com/gobwas/glob v0.2.3, github.com/bmatcuk/doublestar/v4 v4.10.4, path/filepath")
 }

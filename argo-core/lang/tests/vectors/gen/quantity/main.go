@@ -7,12 +7,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"strings"
+
+	"vectors/emit"
 )
 
 func main() {
 	texts := []string{"0", "-0", "0m", "1", "100m", "1500m", "0.5", ".5", "5.", "1.5", "1000", "1024", "1Ki", "1.5Ki", "1Mi", "1.5Gi", "1Ti", "1Pi", "1Ei", "8Ei", "1k", "1M", "1G", "1T", "1P", "1E", "9E", "10E", "1e3", "1E3", "1e-3", "1.5e3", "12e6", "1e0", "1e+3", "1n", "1u", "0.1n", "1.1u", "0.0000000001", "1.23456789012", "-1", "-100m", "-1.5Gi", "+1", "+1Ki", "1000m", "1000k", "1000000", "1024Ki", "1025Ki", "1048576", "0.1Ki", "0.5Mi", "123456789", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "99999999999999999999", "1e30", "0.000001", "100k", "1010", "3.1Gi", "2.5", "0.25", "010", "00.5", "1.000", "500Mi", "", "a", "1x", "1 ", " 1", "1.2.3", "1kk", "1Kii", "ki", "1ki", "1K", "1mi", "--1", "1e", "1e1.5", "1m1", ".", "+", "1i", "1Ee3", "0.1", "12345678901234567890123456789012345678901", "1.0000000000000000000000001"}
 	for _, t := range texts {
-		add("canonical", func() (any, error) {
+		emit.Add("canonical", func() (any, error) {
 			q, err := resource.ParseQuantity(t)
 			if err != nil {
 				return nil, err
@@ -20,9 +22,9 @@ func main() {
 			return q.String(), nil
 		}, t)
 		if q, err := resource.ParseQuantity(t); err == nil {
-			add("value", func() (any, error) { return q.Value(), nil }, t)
+			emit.Add("value", func() (any, error) { return q.Value(), nil }, t)
 			if q.CmpInt64(1<<50) < 0 && q.CmpInt64(-(1<<50)) > 0 {
-				add("milli", func() (any, error) { return q.MilliValue(), nil }, t)
+				emit.Add("milli", func() (any, error) { return q.MilliValue(), nil }, t)
 			}
 		}
 	}
@@ -30,9 +32,9 @@ func main() {
 	for _, a := range some {
 		for _, b := range some {
 			x, y := resource.MustParse(a), resource.MustParse(b)
-			add("compare", func() (any, error) { return x.Cmp(y), nil }, a, b)
-			add("add", func() (any, error) { z := x.DeepCopy(); z.Add(y); return z.String(), nil }, a, b)
-			add("sub", func() (any, error) { z := x.DeepCopy(); z.Sub(y); return z.String(), nil }, a, b)
+			emit.Add("compare", func() (any, error) { return x.Cmp(y), nil }, a, b)
+			emit.Add("add", func() (any, error) { z := x.DeepCopy(); z.Add(y); return z.String(), nil }, a, b)
+			emit.Add("sub", func() (any, error) { z := x.DeepCopy(); z.Sub(y); return z.String(), nil }, a, b)
 		}
 	}
 	for _, v := range []any{3, 0, -1, "25%", "0%", "100%", "33%", "150%", "-5%", "x", "5", "%", "1.5%", "", "25 %"} {
@@ -45,22 +47,22 @@ func main() {
 				case string:
 					i = intstr.FromString(w)
 				}
-				add("scaled", func() (any, error) { return intstr.GetScaledValueFromIntOrPercent(&i, total, up) }, v, total, up)
+				emit.Add("scaled", func() (any, error) { return intstr.GetScaledValueFromIntOrPercent(&i, total, up) }, v, total, up)
 			}
 		}
 	}
 	long := strings.Repeat("a", 64)
 	for _, n := range []string{"a", "a-b", "A", "-a", "a-", "a.b", "a..b", "", "1a", "a_b", long, long + "." + long, strings.Repeat("a.", 127) + "a", "é", "example.com/a", "a/b/c", "/a", "a/", "Ab/c", "x.y/Z_1", "a b"} {
-		add("dns1123_label", func() (any, error) { return list(validation.IsDNS1123Label(n)), nil }, n)
-		add("dns1123_subdomain", func() (any, error) { return list(validation.IsDNS1123Subdomain(n)), nil }, n)
-		add("dns1035_label", func() (any, error) { return list(validation.IsDNS1035Label(n)), nil }, n)
-		add("label_value", func() (any, error) { return list(validation.IsValidLabelValue(n)), nil }, n)
-		add("qualified_name", func() (any, error) { return list(validation.IsQualifiedName(n)), nil }, n)
+		emit.Add("dns1123_label", func() (any, error) { return list(validation.IsDNS1123Label(n)), nil }, n)
+		emit.Add("dns1123_subdomain", func() (any, error) { return list(validation.IsDNS1123Subdomain(n)), nil }, n)
+		emit.Add("dns1035_label", func() (any, error) { return list(validation.IsDNS1035Label(n)), nil }, n)
+		emit.Add("label_value", func() (any, error) { return list(validation.IsValidLabelValue(n)), nil }, n)
+		emit.Add("qualified_name", func() (any, error) { return list(validation.IsQualifiedName(n)), nil }, n)
 	}
 	for _, s := range []string{"", "0", "1234567890", "abcdef", "4294967295"} {
-		add("safe_encode", func() (any, error) { return rand.SafeEncodeString(s), nil }, s)
+		emit.Add("safe_encode", func() (any, error) { return rand.SafeEncodeString(s), nil }, s)
 	}
-	finish("quantity", "k8s.io/apimachinery v0.35.0")
+	emit.Finish("quantity", "k8s.io/apimachinery v0.35.0")
 }
 
 func list(l []string) []string {

@@ -7,12 +7,14 @@ import (
 	"text/template"
 
 	"github.com/Masterminds/sprig/v3"
+
+	"vectors/emit"
 )
 
 const dataText = `{"name":"bob","n":3,"f":2.5,"big":1234567,"list":["a","b","c"],"nums":[3,1,2],"map":{"y":2,"x":1,"z":{"w":"deep"}},"none":null,"t":true,"no":false,"empty":"","zero":0,"el":[],"em":{},"users":[{"n":"A","tags":["x"]},{"n":"B","tags":[]}],"html":"<a href=\"x\">'&'</a>","text":"line1\nline2\n"}`
 
 func main() {
-	shared = data()
+	emit.Shared = data()
 	plain := []string{"", "text", "{{.name}}", "{{ .name }}", "{{- .name -}}", "a {{- .name }} b", "a {{ .name -}} b", "a\n{{- .name}}\nb", "{{/* c */}}x", "{{- /* c */ -}} x", "x {{- /* c */}} y", "{{/* c */ }}", "{{.n}}", "{{.f}}", "{{.big}}", "{{.list}}", "{{.map}}", "{{.none}}", "{{.missing}}", "{{.missing.x}}", "{{.none.x}}", "{{.name.x}}", "{{.map.x}}", "{{.map.z.w}}", "{{.map.q}}", "{{.map.q.r}}", "{{.}}", "{{$}}", "{{$.name}}", "{{1}}", "{{-1}}", "{{1.5}}", "{{1e3}}", "{{0x10}}", "{{'a'}}", "{{\"q\\n\"}}", "{{`raw`}}", "{{true}}", "{{nil}}", "{{1_000}}", "{{.t}}",
 		"{{if .t}}1{{end}}", "{{if .no}}1{{else}}2{{end}}", "{{if .zero}}1{{else if .name}}2{{else}}3{{end}}", "{{if .el}}1{{else}}0{{end}}", "{{if .em}}1{{else}}0{{end}}", "{{if .none}}1{{else}}0{{end}}", "{{if not .t}}1{{else}}0{{end}}", "{{with .map}}{{.x}}{{end}}", "{{with .none}}x{{else}}y{{end}}", "{{with .none}}x{{else with .name}}{{.}}{{end}}", "{{with $x := .n}}{{$x}}{{end}}",
 		"{{range .list}}{{.}},{{end}}", "{{range $i, $e := .list}}{{$i}}{{$e}}{{end}}", "{{range $e := .list}}{{$e}}{{end}}", "{{range .map}}{{.}} {{end}}", "{{range $k, $v := .map}}{{$k}}={{$v}} {{end}}", "{{range .el}}x{{else}}none{{end}}", "{{range .none}}x{{else}}none{{end}}", "{{range .n}}x{{end}}", "{{range 3}}{{.}}{{end}}", "{{range $i := 3}}{{$i}}{{end}}", "{{range .name}}x{{end}}", "{{range .list}}{{if eq . \"b\"}}{{break}}{{end}}{{.}}{{end}}", "{{range .list}}{{if eq . \"b\"}}{{continue}}{{end}}{{.}}{{end}}", "{{range .users}}{{.n}}{{range .tags}}[{{.}}]{{end}}{{end}}", "{{range $i, $u := .users}}{{$i}}{{$u.n}}{{end}}",
@@ -34,13 +36,13 @@ func main() {
 			if mode != "default" && !strings.Contains(t, "missing") && !strings.Contains(t, ".q") && !strings.Contains(t, "none") {
 				continue
 			}
-			add("text", func() (any, error) { return run(t, mode, false) }, t, "$shared", mode)
+			emit.Add("text", func() (any, error) { return run(t, mode, false) }, t, "$shared", mode)
 		}
 	}
 	for _, t := range sp {
-		add("sprig", func() (any, error) { return run(t, "default", true) }, t, "$shared")
+		emit.Add("sprig", func() (any, error) { return run(t, "default", true) }, t, "$shared")
 	}
-	finish("template", "Go 1.26 text/template, github.com/Masterminds/sprig/v3 v3.3.0")
+	emit.Finish("template", "Go 1.26 text/template, github.com/Masterminds/sprig/v3 v3.3.0")
 }
 
 func data() any {

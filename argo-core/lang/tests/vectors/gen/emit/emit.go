@@ -1,4 +1,5 @@
-package main
+// Package emit records what libraries give and prints it as a vector file.
+package emit
 
 import (
 	"encoding/json"
@@ -16,11 +17,11 @@ type Case struct {
 
 var cases []Case
 
-// shared is a value that many cases take as an argument, written once; its place is held by "$shared".
-var shared any
+// Shared is a value that many cases take as an argument, written once; its place is held by "$shared".
+var Shared any
 
-// add records one call; a panic of the library counts as an error.
-func add(op string, f func() (any, error), args ...any) {
+// Add records one call; a panic of the library counts as an error.
+func Add(op string, f func() (any, error), args ...any) {
 	c := Case{Op: op, Args: args}
 	func() {
 		defer func() {
@@ -41,12 +42,12 @@ func add(op string, f func() (any, error), args ...any) {
 	cases = append(cases, c)
 }
 
-// finish prints the vector file.
-func finish(language, library string) {
+// Finish prints the vector file.
+func Finish(language, library string) {
 	out := os.Stdout
 	fmt.Fprintf(out, "{\n\"language\": %q,\n\"library\": %q,\n", language, library)
-	if shared != nil {
-		b, err := json.Marshal(shared)
+	if Shared != nil {
+		b, err := json.Marshal(Shared)
 		if err != nil {
 			panic(err)
 		}

@@ -1,3 +1,0 @@
-module vectors/duration
-
-go 1.26.8
