@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{NameRule, ResourceDef, ScalePaths, VersionDef};
+use super::{ALL_VERBS, NameRule, ResourceDef, ScalePaths, VersionDef};
 use crate::store::GroupResource;
 
 static BUILTIN: LazyLock<Vec<Arc<ResourceDef>>> = LazyLock::new(|| parse(include_str!("builtin.txt")));
@@ -50,6 +50,12 @@ fn parse(table: &str) -> Vec<Arc<ResourceDef>> {
             create_on_update: flag('u'),
             review: flag('r'),
             returns_deleted: flag('d'),
+            verbs: match () {
+                () if flag('r') || plural == "bindings" => &["create"],
+                () if flag('o') => &["get", "list"],
+                () if flag('c') => &["create", "delete", "get", "list", "patch", "update", "watch"],
+                () => ALL_VERBS,
+            },
             names: match () {
                 () if flag('l') => NameRule::Label,
                 () if flag('L') => NameRule::Label1035,

@@ -10,6 +10,34 @@ use crate::store::GroupResource;
 
 pub(crate) use builtin::builtin;
 
+/// What may be done with most resources.
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// The order in which the groups of Kubernetes itself are discovered, and found by clients that name a kind without its group.
+const GROUP_ORDER: [&str; 20] = [
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+];
+
 /// How names of a resource are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameRule {
@@ -45,6 +73,8 @@ pub(crate) struct ResourceDef {
     pub(crate) review: bool,
     pub(crate) returns_deleted: bool,
     pub(crate) names: NameRule,
+    /// What may be done with it.
+    pub(crate) verbs: &'static [&'static str],
     pub(crate) builtin: bool,
 }
 
@@ -121,7 +151,7 @@ impl Registry {
         self.resources.values()
     }
 
-    /// The core group first, then the others by name, each with its versions in order of preference.
+    /// The core group first, then those of Kubernetes by their order, then the others by name; each with its versions in order of preference.
     pub(crate) fn groups(&self) -> Vec<(String, Vec<String>)> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for def in self.resources.values() {
@@ -135,7 +165,14 @@ impl Registry {
         for versions in groups.values_mut() {
             versions.sort_by_key(|version| std::cmp::Reverse(version_priority(version)));
         }
-        groups.into_iter().collect()
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        let rank = |group: &str| match GROUP_ORDER.iter().position(|known| *known == group) {
+            _ if group.is_empty() => 0,
+            Some(at) => at + 1,
+            None => GROUP_ORDER.len() + 1,
+        };
+        groups.sort_by_key(|(group, _)| rank(group));
+        groups
     }
 }
 

@@ -9,7 +9,6 @@ use crate::resources::{Registry, ResourceDef};
 
 /// The Kubernetes version whose behaviour is served.
 pub(crate) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.3");
-const ALL: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 // === impl Server ===
@@ -52,7 +51,8 @@ impl Server {
                 Some(resource_list(&registry, group, version))
             }
             ["version"] => Some(json!({
-                "major": VERSION.0, "minor": VERSION.1, "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+                "major": VERSION.0, "minor": VERSION.1, "emulationMajor": VERSION.0, "emulationMinor": VERSION.1,
+                "minCompatibilityMajor": VERSION.0, "minCompatibilityMinor": "33", "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
                 "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
             })),
             ["healthz" | "livez" | "readyz", ..] => return Ok(Outcome::Text("ok".to_owned())),
@@ -73,13 +73,25 @@ impl Server {
             ["openapi", "v3", "apis", group, version] if registry.serves_group_version(group, version) => {
                 Some(openapi::v3(&registry, group, version))
             }
-            [] => Some(
-                json!({ "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
-            ),
+            [] => Some(json!({ "paths": paths(&registry) })),
             _ => None,
         };
         found.map(|value| Outcome::Json(200, value)).ok_or_else(ApiError::no_such_path)
     }
+}
+
+/// Everything that `/` lists.
+fn paths(registry: &Registry) -> Vec<String> {
+    let mut paths: Vec<String> =
+        ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(str::to_owned)
+            .into();
+    for (group, versions) in registry.groups().into_iter().filter(|(group, _)| !group.is_empty()) {
+        paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
+        paths.push(format!("/apis/{group}"));
+    }
+    paths.sort();
+    paths
 }
 
 fn group_version(group: &str, version: &str) -> String {
@@ -110,13 +122,30 @@ fn subresources(def: &ResourceDef, index: usize) -> Vec<Subresource> {
         |name, foreign, kind: &str, verbs| found.push(Subresource { name, foreign, kind: kind.to_owned(), verbs });
     let is = |group: &str, resource: &str| def.group() == group && def.resource() == resource;
     const EDIT: &[&str] = &["get", "patch", "update"];
+    const CONNECT: &[&str] = &["create", "get"];
+    const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
     if is("", "pods") {
+        add("attach", None, "PodAttachOptions", CONNECT);
         add("binding", None, "Binding", &["create"]);
+        add("ephemeralcontainers", None, "Pod", EDIT);
         add("eviction", Some(("policy", "v1")), "Eviction", &["create"]);
+        add("exec", None, "PodExecOptions", CONNECT);
         add("log", None, "Pod", &["get"]);
+        add("portforward", None, "PodPortForwardOptions", CONNECT);
+        add("proxy", None, "PodProxyOptions", PROXY);
+        add("resize", None, "Pod", EDIT);
+    }
+    if is("", "nodes") {
+        add("proxy", None, "NodeProxyOptions", PROXY);
+    }
+    if is("", "services") {
+        add("proxy", None, "ServiceProxyOptions", PROXY);
     }
     if is("", "namespaces") {
         add("finalize", None, "Namespace", &["update"]);
+    }
+    if is("certificates.k8s.io", "certificatesigningrequests") {
+        add("approval", None, &def.kind, EDIT);
     }
     if version.scale.is_some() {
         add("scale", Some(("autoscaling", "v1")), "Scale", EDIT);
@@ -130,15 +159,11 @@ fn subresources(def: &ResourceDef, index: usize) -> Vec<Subresource> {
     found
 }
 
-fn verbs(def: &ResourceDef) -> Vec<&'static str> {
-    if def.review { vec!["create"] } else { ALL.to_vec() }
-}
-
 fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
     let mut resources = Vec::new();
     for def in registry.iter().filter(|def| def.group() == group) {
         let Some(index) = def.versions.iter().position(|served| served.name == version) else { continue };
-        let mut entry = json!({ "name": def.resource(), "singularName": def.singular, "namespaced": def.namespaced, "kind": def.kind, "verbs": verbs(def) });
+        let mut entry = json!({ "name": def.resource(), "singularName": def.singular, "namespaced": def.namespaced, "kind": def.kind, "verbs": def.verbs });
         if !def.short_names.is_empty() {
             entry["shortNames"] = json!(def.short_names);
         }
@@ -185,7 +210,7 @@ fn aggregated_resources(registry: &Registry, group: &str, version: &str) -> Vec<
             "responseKind": kind(group, version, &def.kind),
             "scope": if def.namespaced { "Namespaced" } else { "Cluster" },
             "singularResource": def.singular,
-            "verbs": verbs(def),
+            "verbs": def.verbs,
         });
         if !def.short_names.is_empty() {
             entry["shortNames"] = json!(def.short_names);

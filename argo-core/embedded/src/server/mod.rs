@@ -238,7 +238,7 @@ impl Server {
         {
             return Err(if path.name.is_some() { ApiError::no_such_path() } else { ApiError::method_not_allowed() });
         }
-        if def.review && verb != Verb::Create {
+        if path.subresource.is_none() && !def.verbs.contains(&verb.name()) {
             return Err(ApiError::method_not_allowed());
         }
         if request.body.len() > BODY_LIMIT {

@@ -35,7 +35,12 @@ impl State {
                 None => Err(ApiError::no_such_path()),
             },
             ("finalize", Verb::Update) if resource == ("", "namespaces") => self.update(call, Part::Finalize),
-            ("approval", Verb::Update) if resource.1 == "certificatesigningrequests" => self.update(call, Part::Status),
+            ("approval", verb) if resource.1 == "certificatesigningrequests" => match verb {
+                Verb::Get => self.get(call),
+                Verb::Update => self.update(call, Part::Status),
+                Verb::Patch => self.patch(call, Part::Status),
+                _ => Err(ApiError::method_not_allowed()),
+            },
             ("log", Verb::Get) if resource == ("", "pods") => self.log(call),
             ("eviction", Verb::Create) if resource == ("", "pods") => self.evict(call),
             ("binding", Verb::Create) if resource == ("", "pods") => self.bind(call),

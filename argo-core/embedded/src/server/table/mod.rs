@@ -1,8 +1,8 @@
 //! Tables: how kubectl shows objects. Custom resources by their printer columns, built-in kinds as kube-apiserver's printers do.
 
 mod cells;
+mod columns;
 mod kinds;
-mod rows;
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::resources::ResourceDef;
 use crate::server::meta;
 use crate::server::read::ListAnswer;
+use columns::column;
 
 /// What a row carries besides its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,6 @@ pub(crate) enum Include {
     Metadata,
     Object,
 }
-
-/// Name, type and priority of columns.
-type Column = (&'static str, &'static str, i64);
 
 /// A Status has no table.
 pub(super) fn has_table(object: &Value) -> bool {
@@ -54,14 +52,8 @@ pub(super) fn render(
             (columns, Box::new(cells))
         }
         None => {
-            let (columns, cells) = kinds::builtin(def.group(), def.resource());
-            let columns = columns
-                .iter()
-                .map(|(name, kind, priority)| {
-                    column(name, kind, if *name == "Name" { "name" } else { "" }, name, *priority)
-                })
-                .collect();
-            (columns, Box::new(move |object| cells(object, now)))
+            let cells = kinds::cells(def.group(), def.resource());
+            (columns::columns(def.group(), def.resource()), Box::new(move |object| cells(object, now)))
         }
     };
     let rows: Vec<Value> = answer
@@ -69,6 +61,9 @@ pub(super) fn render(
         .iter()
         .map(|object: &Arc<Value>| {
             let mut row = json!({ "cells": cells(object) });
+            if let Some(condition) = completed(def, object) {
+                row["conditions"] = json!([condition]);
+            }
             match include {
                 Include::None => {}
                 Include::Object => row["object"] = (**object).clone(),
@@ -89,8 +84,17 @@ pub(super) fn render(
     json!({ "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows })
 }
 
-fn column(name: &str, kind: &str, format: &str, description: &str, priority: i64) -> Value {
-    json!({ "name": name, "type": kind, "format": format, "description": description, "priority": priority })
+/// Rows of pods that have ended say so, for clients that grey them out.
+fn completed(def: &ResourceDef, object: &Value) -> Option<Value> {
+    if !def.group().is_empty() || def.resource() != "pods" {
+        return None;
+    }
+    let (reason, message) = match meta::text(object, "/status/phase") {
+        "Succeeded" => ("Succeeded", "The pod has completed successfully."),
+        "Failed" => ("Failed", "The pod failed."),
+        _ => return None,
+    };
+    Some(json!({ "type": "Completed", "status": "True", "reason": reason, "message": message }))
 }
 
 fn custom_cell(object: &Value, path: &str, kind: &str, now: Timestamp) -> Value {
