@@ -88,6 +88,17 @@ impl Clock {
         }
     }
 
+    /// Whether time may jump while nothing is to be done: then whoever waits for what is no timer (a disk, another
+    /// thread) must not leave the runtime idle meanwhile.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        match &*self.0 {
+            #[cfg(feature = "runtime")]
+            Form::Virtual { .. } => true,
+            _ => false,
+        }
+    }
+
     /// How long `duration` of this clock takes in real (or tokio's) time.
     #[must_use]
     pub fn real(&self, duration: Duration) -> Duration {

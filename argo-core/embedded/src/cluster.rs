@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::faces::{self, Direct, LocalService, ServeError, Serving};
 use crate::faults::Faults;
 use crate::journal::Journal;
-use crate::persist::{Disk, PersistError, Restored};
+use crate::persist::{self, PersistError, Restored};
 use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State};
 use crate::session::{ClientOptions, Session};
 use crate::simulator::{Simulator, SimulatorConfig};
@@ -134,7 +134,7 @@ impl ClusterBuilder {
         let mut state = match &self.path {
             None => State::new(Store::new(self.log_capacity), Ids::new(self.seed, 0), None),
             Some(path) => {
-                let Restored { disk, store, seed, drawn, fresh } = Disk::open(path, self.log_capacity, self.seed)?;
+                let Restored { disk, store, seed, drawn, fresh } = persist::open(path, self.log_capacity, self.seed)?;
                 tracing::debug!(path = %path.display(), revision = store.revision(), fresh, "store opened");
                 let mut state = State::new(store, Ids::new(seed, drawn), Some(disk));
                 state.register_definitions();
@@ -193,6 +193,7 @@ impl Cluster {
     fn start(clock: Clock, state: State) -> Self {
         let cluster = Self {
             server: Arc::new(Server {
+                durable: state.disk.as_ref().map(persist::Disk::durable),
                 state: Mutex::new(state),
                 clock,
                 faults: Faults::default(),
@@ -286,14 +287,18 @@ impl Cluster {
     /// # Errors
     /// The log on disk could not be written.
     pub fn compact(&self) -> Result<(), PersistError> {
-        let mut state = self.server.state.lock();
-        let revision = state.store.revision();
-        if let Some(disk) = &mut state.disk {
-            disk.compact(revision)?;
+        let compaction = {
+            let mut state = self.server.state.lock();
+            let revision = state.store.revision();
+            let compaction = state.disk.as_mut().map(|disk| disk.compact(revision)).transpose()?;
+            state.store.compact();
+            state.wake_all();
+            compaction
+        };
+        match (&self.server.durable, compaction) {
+            (Some(durable), Some(compaction)) => durable.wait_compacted(compaction),
+            _ => Ok(()),
         }
-        state.store.compact();
-        state.wake_all();
-        Ok(())
     }
 
     /// Creates or updates CustomResourceDefinitions; they are served when this returns.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-async fn client(kubeconfig: &str) -> Client {
+pub(crate) async fn client(kubeconfig: &str) -> Client {
     let config = Config::from_custom_kubeconfig(
         Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig"),
         &KubeConfigOptions::default(),

@@ -103,6 +103,33 @@ async fn watch_ends_at_its_timeout_in_virtual_time() {
     assert!(wall.elapsed() < Duration::from_secs(60), "virtual time costs no wall time");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bookmark_tells_how_far_a_quiet_watch_has_come() {
+    let cluster = Cluster::builder()
+        .clock(Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time")))
+        .build()
+        .expect("in memory");
+    let maps = config_maps(&cluster);
+    let start = cluster.revision();
+    namespace(&cluster, "elsewhere").await;
+    // Nothing is selected, and time goes by: a bookmark names the revision that the watch has reached.
+    let params = WatchParams::default().labels("in=nothing").timeout(90);
+    let mut events = maps.watch(&params, &start.to_string()).await.expect("watch").boxed();
+    let bookmark = match events.try_next().await.expect("decodes") {
+        Some(WatchEvent::Bookmark(bookmark)) => bookmark.metadata.resource_version,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bookmark, cluster.revision().to_string());
+    assert!(bookmark.parse::<u64>().is_ok_and(|bookmark| bookmark > start));
+    assert!(events.next().await.is_none(), "it ends at its timeout");
+    // After a compaction the old revision is gone; the bookmark is as good as new.
+    cluster.compact().expect("compacted");
+    let mut old = maps.watch(&params, &start.to_string()).await.expect("watch").boxed();
+    assert!(matches!(old.try_next().await.expect("decodes"), Some(WatchEvent::Error(status)) if status.code == 410));
+    let mut new = maps.watch(&params, &bookmark).await.expect("watch").boxed();
+    assert!(new.next().await.is_none(), "nothing happens until its timeout");
+}
+
 #[tokio::test]
 async fn streaming_lists_end_with_a_bookmark() {
     let cluster = Cluster::new();

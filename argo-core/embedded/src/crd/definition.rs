@@ -258,7 +258,10 @@ impl State {
                     "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
                 }));
             }
-            pending = self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?.object;
+            pending = self
+                .commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?
+                .object
+                .clone();
         }
         let keys: Vec<ObjectKey> = self.store.objects(&instances.stored, None).map(|(key, _)| key.clone()).collect();
         for key in keys {

@@ -348,7 +348,7 @@ impl Watch {
     /// `Expired` if the log does not reach back to the revision asked for: list again. `None` when the watch was cut.
     pub async fn next(&mut self) -> Option<Result<WatchEvent, ApiError>> {
         loop {
-            let WatchItem { kind, object } = self.0.next().await?;
+            let WatchItem { kind, object, .. } = self.0.next().await?;
             let kind = match kind {
                 "ADDED" => WatchKind::Added,
                 "MODIFIED" => WatchKind::Modified,

@@ -191,6 +191,15 @@ impl ResourceDef {
         let version = &self.versions[index].name;
         if self.group().is_empty() { version.clone() } else { format!("{}/{version}", self.group()) }
     }
+
+    /// Whether a text is the apiVersion of a version, without writing that down.
+    pub(crate) fn is_api_version(&self, index: usize, text: &str) -> bool {
+        let version = self.versions[index].name.as_str();
+        match text.split_once('/') {
+            None => self.group().is_empty() && text == version,
+            Some((group, rest)) => !group.is_empty() && group == self.group() && rest == version,
+        }
+    }
 }
 
 /// Orders versions as Kubernetes does: stable before beta before alpha, higher first, anything else last by name.

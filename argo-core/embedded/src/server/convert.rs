@@ -28,10 +28,10 @@ pub(crate) fn from_storage(def: &ResourceDef, version: usize, object: &Arc<Value
     if def.served != def.stored {
         return Arc::new(event_from_core((**object).clone()));
     }
-    let wanted = def.api_version(version);
-    if object.get("apiVersion").and_then(Value::as_str) == Some(wanted.as_str()) {
+    if object.get("apiVersion").and_then(Value::as_str).is_some_and(|it| def.is_api_version(version, it)) {
         return object.clone();
     }
+    let wanted = def.api_version(version);
     let mut object = (**object).clone();
     if is_autoscaler(def) && def.versions[version].name == "v1" {
         object = autoscaler_to_v1(object);

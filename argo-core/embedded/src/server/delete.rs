@@ -169,7 +169,7 @@ impl State {
         if remove {
             let event = self.commit(&def.stored, Op::Delete { key: key.clone(), expected: None }, options.dry_run)?;
             if !is_pod(def) {
-                return Ok(Deleted::Gone(event.object));
+                return Ok(Deleted::Gone(event.object.clone()));
             }
             // The answer shows what a graceful deletion without grace would have left for a moment.
             let mut last = (*event.object).clone();
@@ -195,7 +195,7 @@ impl State {
         }
         let event =
             self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, options.dry_run)?;
-        Ok(Deleted::Pending(event.object))
+        Ok(Deleted::Pending(event.object.clone()))
     }
 }
 

@@ -157,36 +157,39 @@ fn write(
         (Outcome::Text(text), _) => return Ok(full(200, "text/plain", text)),
         (Outcome::Json(code, value), _) => match Form::of(&request.accept) {
             Some(Form::Yaml) => (code, Encoded::Yaml(value)),
-            _ => (code, Encoded::Json(value.to_string())),
+            _ => (code, Encoded::Json(text_of(&value))),
         },
         (Outcome::Object(code, object), Some((def, version))) => {
             match Form::of(&request.accept).ok_or_else(not_acceptable)? {
-                Form::Plain => (code, Encoded::Json(object.to_string())),
+                Form::Plain => (code, Encoded::Json(text_of(&object))),
                 Form::Yaml => (code, Encoded::Yaml((*object).clone())),
                 Form::Table if table::has_table(&object) => {
                     let answer =
                         ListAnswer { items: vec![object.clone()], revision: 0, continue_token: None, remaining: None };
                     let mut table = table::render(def, *version, &answer, now, include_object(request));
                     table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&object) });
-                    (code, Encoded::Json(table.to_string()))
+                    (code, Encoded::Json(text_of(&table)))
                 }
-                Form::Table => (code, Encoded::Json(object.to_string())),
-                Form::Metadata => (code, Encoded::Json(partial(&object, true).to_string())),
+                Form::Table => (code, Encoded::Json(text_of(&object))),
+                Form::Metadata => (code, Encoded::Json(text_of(&partial(&object, true)))),
             }
         }
         (Outcome::List(answer), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
             Form::Table => {
-                (200, Encoded::Json(table::render(def, *version, &answer, now, include_object(request)).to_string()))
+                (200, Encoded::Json(text_of(&table::render(def, *version, &answer, now, include_object(request)))))
             }
             Form::Metadata => {
-                let items = answer.items.iter().map(|object| partial(object, true).to_string()).collect::<Vec<_>>();
-                (200, Encoded::Json(list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, &items)))
+                let text = list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, |object, out| {
+                    put(out, &partial(object, true));
+                });
+                (200, Encoded::Json(text))
             }
             form => {
-                let items = answer.items.iter().map(|object| item_text(def, object)).collect::<Vec<_>>();
-                let text = list_text(&def.list_kind, &def.api_version(*version), &answer, &items);
+                let text = list_text(&def.list_kind, &def.api_version(*version), &answer, |object, out| {
+                    put_item(out, def, object);
+                });
                 match form {
-                    Form::Yaml => (200, Encoded::Yaml(serde_json::from_str(&text).unwrap_or_default())),
+                    Form::Yaml => (200, Encoded::Yaml(serde_json::from_slice(&text).unwrap_or_default())),
                     _ => (200, Encoded::Json(text)),
                 }
             }
@@ -200,25 +203,40 @@ fn write(
 }
 
 enum Encoded {
-    Json(String),
+    Json(Vec<u8>),
     Yaml(Value),
 }
 
-/// An item of a list: those of built-in kinds go without apiVersion and kind, as typed servers encode them.
-fn item_text(def: &ResourceDef, object: &Value) -> String {
-    match object.as_object() {
-        Some(fields) if def.builtin => {
-            let fields = fields.iter().filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
-            let fields: Vec<String> =
-                fields.map(|(field, value)| format!("{}:{value}", Value::from(field.as_str()))).collect();
-            format!("{{{}}}", fields.join(","))
+/// Writes a value in JSON.
+fn put(out: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
+    // Writing a value to memory cannot fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn text_of(value: &Value) -> Vec<u8> {
+    let mut text = Vec::with_capacity(1024);
+    put(&mut text, value);
+    text
+}
+
+/// Writes an item of a list: those of built-in kinds go without apiVersion and kind, as typed servers encode them.
+fn put_item(out: &mut Vec<u8>, def: &ResourceDef, object: &Value) {
+    let Some(fields) = object.as_object().filter(|_| def.builtin) else { return put(out, object) };
+    out.push(b'{');
+    let mut first = true;
+    for (field, value) in fields.iter().filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind")) {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
         }
-        _ => object.to_string(),
+        put(out, field);
+        out.push(b':');
+        put(out, value);
     }
+    out.push(b'}');
 }
 
 /// A list in text, without another copy of its items.
-fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, items: &[String]) -> String {
+fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, put_item: impl Fn(&Value, &mut Vec<u8>)) -> Vec<u8> {
     let mut metadata = json!({ "resourceVersion": answer.revision.to_string() });
     if let Some(token) = &answer.continue_token {
         metadata["continue"] = Value::from(token.as_str());
@@ -229,12 +247,21 @@ fn list_text(kind: &str, api_version: &str, answer: &ListAnswer, items: &[String
     if let Some(remaining) = answer.remaining {
         metadata["remainingItemCount"] = Value::from(remaining);
     }
-    format!(
-        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[{}]}}",
+    let head = format!(
+        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[",
         Value::from(kind),
         Value::from(api_version),
-        items.join(",")
-    )
+    );
+    let mut text = Vec::with_capacity(head.len() + 512 * answer.items.len());
+    text.extend_from_slice(head.as_bytes());
+    for (number, object) in answer.items.iter().enumerate() {
+        if number > 0 {
+            text.push(b',');
+        }
+        put_item(object, &mut text);
+    }
+    text.extend_from_slice(b"]}");
+    text
 }
 
 fn partial(object: &Value, typed: bool) -> Value {
@@ -265,6 +292,9 @@ pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) ->
         let def = def.clone();
         async move {
             let item = watcher.next().await?;
+            if matches!(form, Form::Plain | Form::Yaml) {
+                return Some((item.line(), (watcher, false)));
+            }
             let object = shape(form, &def, version, &item, include, first, watcher.now());
             let line = format!("{{\"type\":\"{}\",\"object\":{object}}}\n", item.kind);
             Some((Bytes::from(line), (watcher, false)))
@@ -306,6 +336,7 @@ fn shape(
             }
             table.to_string()
         }
+        // Sent as the shared text.
         Form::Plain | Form::Yaml => item.object.to_string(),
     }
 }
@@ -318,8 +349,9 @@ fn not_acceptable() -> ApiError {
     )
 }
 
-fn full(code: u16, content_type: &'static str, text: String) -> http::Response<ResponseBody> {
-    let mut response = http::Response::new(ResponseBody::Full((!text.is_empty()).then(|| Bytes::from(text))));
+fn full(code: u16, content_type: &'static str, text: impl Into<Bytes>) -> http::Response<ResponseBody> {
+    let text = text.into();
+    let mut response = http::Response::new(ResponseBody::Full((!text.is_empty()).then_some(text)));
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     response

@@ -57,6 +57,7 @@ pub(crate) use write::Part;
 
 use crate::faults::{Faults, Verdict};
 use crate::journal::{Entry, Journal};
+use crate::persist::Durable;
 use crate::resources::ResourceDef;
 use crate::session::Session;
 use crate::store::ObjectKey;
@@ -68,6 +69,8 @@ pub(crate) const BODY_LIMIT: usize = 3 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) state: Mutex<State>,
+    /// Tells what is on disk, for a cluster that lasts.
+    pub(crate) durable: Option<Durable>,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
@@ -113,6 +116,8 @@ pub(crate) type Target = (Arc<ResourceDef>, usize);
 /// What became of a request.
 struct Performed {
     result: Result<(Target, Outcome), ApiError>,
+    /// The revision the answer may show.
+    seen: u64,
     /// The revision of the change it made, if any.
     changed: Option<u64>,
     warnings: Vec<String>,
@@ -171,13 +176,17 @@ impl Server {
             session.begin_write()?;
         }
         let started = self.clock.now();
-        let Performed { result: outcome, changed, warnings } = match verdict.error.clone() {
-            Some(error) => Performed { result: Err(error), changed: None, warnings: Vec::new() },
+        let refused = |error| Performed { result: Err(error), seen: 0, changed: None, warnings: Vec::new() };
+        let Performed { result: mut outcome, seen, changed, warnings } = match verdict.error.clone() {
+            Some(error) => refused(error),
             None => match encode::acceptable(&request) {
                 Ok(()) => self.perform(&request, &path, verb, &verdict),
-                Err(error) => Performed { result: Err(error), changed: None, warnings: Vec::new() },
+                Err(error) => refused(error),
             },
         };
+        if let Err(error) = self.settle(seen).await {
+            outcome = Err(error);
+        }
         let code = code_of(&outcome);
         self.journal.record(Entry::new(started, &request.caller, verb, &path, code, changed));
         if changed.is_some() && !session.finish_write() {
@@ -216,7 +225,7 @@ impl Server {
         });
         let after = state.store.revision();
         let warnings = std::mem::take(&mut state.warnings);
-        Performed { result, changed: (after > before).then_some(after), warnings }
+        Performed { result, seen: after, changed: (after > before).then_some(after), warnings }
     }
 
     fn resolve<'a>(
@@ -274,6 +283,24 @@ impl Server {
         Ok(call)
     }
 
+    /// Waits until what was seen at a revision is there to stay: an answer that shows a change which a kill could still undo
+    /// would be a lie.
+    ///
+    /// # Errors
+    /// The disk failed: nobody can know any more.
+    pub(crate) async fn settle(&self, revision: u64) -> Result<(), ApiError> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        // Virtual time would jump ahead while the runtime waits for the disk.
+        let settled = if self.clock.is_virtual() { durable.wait(revision) } else { durable.reached(revision).await };
+        settled.map_err(|error| ApiError::internal(&error.to_string()))
+    }
+
+    /// As [`Server::settle`], blocking the thread.
+    fn settle_here(&self, revision: u64) -> Result<(), ApiError> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        durable.wait(revision).map_err(|error| ApiError::internal(&error.to_string()))
+    }
+
     /// Starts a watch in process, past all faces.
     pub(crate) fn watch(self: &Arc<Self>, request: &RawRequest, session: Session) -> Result<Watcher, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
@@ -287,7 +314,10 @@ impl Server {
     pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
         let verb = Verb::of(&request.method, path.name.is_some(), false).ok_or_else(ApiError::method_not_allowed)?;
-        let Performed { result, changed, .. } = self.perform(request, &path, verb, &Verdict::default());
+        let Performed { mut result, seen, changed, .. } = self.perform(request, &path, verb, &Verdict::default());
+        if let Err(error) = self.settle_here(seen) {
+            result = Err(error);
+        }
         let code = code_of(&result);
         self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed));
         result.map(|(_, outcome)| outcome)

@@ -71,7 +71,10 @@ impl State {
             let mut object = (**existing).clone();
             set_metadata(&mut object, "deletionTimestamp", Some(Value::from(meta::timestamp_text(now))));
             set_path(&mut object, &["status".to_owned(), "phase".to_owned()], Value::from("Terminating"));
-            pending = self.commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?.object;
+            pending = self
+                .commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?
+                .object
+                .clone();
         }
         let contents: Vec<(Arc<ResourceDef>, ObjectKey)> = self
             .registry

@@ -22,6 +22,12 @@ pub(crate) struct ListAnswer {
     pub(crate) remaining: Option<usize>,
 }
 
+/// The state that a list reads, and the key it goes on behind.
+enum Reading {
+    Now(Option<ObjectKey>),
+    Then(Snapshot, Option<ObjectKey>),
+}
+
 /// Which objects of a collection are meant.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -74,8 +80,16 @@ impl State {
             .number("limit")?
             .filter(|limit| *limit > 0)
             .and_then(|limit| usize::try_from(limit).ok());
-        let (snapshot, after) = self.snapshot(call)?;
-        self.page(call, &filter, snapshot, after, limit).map(Outcome::List)
+        let answer = match self.reading(call)? {
+            Reading::Now(after) => {
+                let rest = self.store.objects_after(&call.def.stored, call.namespace, after);
+                page(call, &filter, self.store.revision(), rest, limit)
+            }
+            Reading::Then(snapshot, after) => {
+                page(call, &filter, snapshot.revision, snapshot.after(after.as_ref()), limit)
+            }
+        };
+        Ok(Outcome::List(answer))
     }
 
     /// The list as it was before the latest change of the resource: what a cache that lags behind would answer.
@@ -112,41 +126,12 @@ impl State {
                     .1;
                 Ok(Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)))
             }
-            None => self.page(call, &Filter::of(call)?, snapshot, None, None).map(Outcome::List),
+            None => Ok(Outcome::List(page(call, &Filter::of(call)?, snapshot.revision, snapshot.after(None), None))),
         }
-    }
-
-    fn page(
-        &self,
-        call: &Call<'_>,
-        filter: &Filter,
-        snapshot: Snapshot,
-        after: Option<ObjectKey>,
-        limit: Option<usize>,
-    ) -> Result<ListAnswer, ApiError> {
-        let mut items = Vec::new();
-        let mut last = None;
-        let mut rest =
-            snapshot.items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after)).peekable();
-        while limit.is_none_or(|limit| items.len() < limit) {
-            let Some((key, object)) = rest.next() else { break };
-            let object = convert::from_storage(&call.def, call.version, &object);
-            if filter.matches(&object) {
-                items.push(object);
-            }
-            last = Some(key);
-        }
-        let more = rest.peek().is_some();
-        let remaining = (more && filter.is_empty()).then(|| rest.count());
-        let continue_token = match (more, last) {
-            (true, Some(key)) => Some(encode_token(snapshot.revision, &key)),
-            _ => None,
-        };
-        Ok(ListAnswer { items, revision: snapshot.revision, continue_token, remaining })
     }
 
     /// The state a list reads: now, or the exact revision that a continue token or `resourceVersionMatch=Exact` names.
-    fn snapshot(&self, call: &Call<'_>) -> Result<(Snapshot, Option<ObjectKey>), ApiError> {
+    fn reading(&self, call: &Call<'_>) -> Result<Reading, ApiError> {
         let query = &call.request.query;
         let version = query.get("resourceVersion");
         let matching = query.get("resourceVersionMatch");
@@ -158,14 +143,6 @@ impl State {
                 &[super::Cause::forbidden("resourceVersionMatch", message)],
             )
         };
-        let now = || Snapshot {
-            revision: self.store.revision(),
-            items: self
-                .store
-                .objects(&call.def.stored, call.namespace)
-                .map(|(key, object)| (key.clone(), object.clone()))
-                .collect(),
-        };
         if let Some(token) = query.get("continue") {
             if matching.is_some() {
                 return Err(invalid("resourceVersionMatch is forbidden when continue is provided"));
@@ -176,7 +153,7 @@ impl State {
             let (revision, after) = decode_token(token).ok_or_else(|| {
                 ApiError::bad_request("invalid continue token: continue key is not valid: illegal base64 data")
             })?;
-            let Some(revision) = revision else { return Ok((now(), Some(after))) };
+            let Some(revision) = revision else { return Ok(Reading::Now(Some(after))) };
             let snapshot = self.store.snapshot_at(&call.def.stored, call.namespace, revision).map_err(|_| {
                 let mut error = ApiError::expired(
                     "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
@@ -184,13 +161,13 @@ impl State {
                 error.details = Some(Box::new(json!({ "continue": encode_inconsistent(&after) })));
                 error
             })?;
-            return Ok((snapshot, Some(after)));
+            return Ok(Reading::Then(snapshot, Some(after)));
         }
         let Some(version) = version else {
             if matching.is_some() {
                 return Err(invalid("resourceVersionMatch is forbidden unless resourceVersion is provided"));
             }
-            return Ok((now(), None));
+            return Ok(Reading::Now(None));
         };
         let revision: u64 = version.parse().map_err(|_| {
             ApiError::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
@@ -206,9 +183,9 @@ impl State {
                     .store
                     .snapshot_at(&call.def.stored, call.namespace, revision)
                     .map_err(|_| ApiError::expired("The resourceVersion for the provided list is too old."))?;
-                Ok((snapshot, None))
+                Ok(Reading::Then(snapshot, None))
             }
-            None | Some("NotOlderThan") => Ok((now(), None)),
+            None | Some("NotOlderThan") => Ok(Reading::Now(None)),
             Some(other) => Err(ApiError::invalid(
                 "meta.k8s.io",
                 "ListOptions",
@@ -238,6 +215,41 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Up to `limit` of the objects that match, in order.
+fn page<'a>(
+    call: &Call<'_>,
+    filter: &Filter,
+    revision: u64,
+    rest: impl Iterator<Item = (&'a ObjectKey, &'a Arc<Value>)>,
+    limit: Option<usize>,
+) -> ListAnswer {
+    let mut items = Vec::new();
+    let mut last = None;
+    let mut rest = rest.peekable();
+    while limit.is_none_or(|limit| items.len() < limit) {
+        let Some((key, object)) = rest.next() else { break };
+        let object = convert::from_storage(&call.def, call.version, object);
+        if filter.matches(&object) {
+            items.push(object);
+        }
+        last = Some(key);
+    }
+    let more = rest.peek().is_some();
+    let remaining = (more && filter.is_empty()).then(|| rest.count());
+    let continue_token = match (more, last) {
+        (true, Some(key)) => Some(encode_token(revision, key)),
+        _ => None,
+    };
+    ListAnswer { items, revision, continue_token, remaining }
+}
+
+impl Snapshot {
+    fn after(&self, after: Option<&ObjectKey>) -> impl Iterator<Item = (&ObjectKey, &Arc<Value>)> {
+        let start = after.map_or(0, |after| self.items.partition_point(|(key, _)| key <= after));
+        self.items[start..].iter().map(|(key, object)| (key, object))
     }
 }
 

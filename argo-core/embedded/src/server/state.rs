@@ -30,8 +30,6 @@ pub(crate) struct State {
     pub(crate) rbac: bool,
     /// Warnings for the client of the request at hand.
     pub(crate) warnings: Vec<String>,
-    /// Set when the process must not pretend to be durable any more.
-    pub(crate) broken: Option<String>,
     wakers: BTreeMap<GroupResource, watch::Sender<u64>>,
     /// Sees every revision of every resource.
     any: watch::Sender<u64>,
@@ -58,7 +56,6 @@ impl State {
             admission: Vec::new(),
             rbac: false,
             warnings: Vec::new(),
-            broken: None,
             wakers: BTreeMap::new(),
             any: watch::Sender::new(0),
         }
@@ -108,21 +105,16 @@ impl State {
         }
     }
 
-    /// Puts an operation into effect: on disk first, then in memory, then to the watches.
-    pub(crate) fn commit(&mut self, resource: &GroupResource, op: Op, dry_run: bool) -> Result<Event, ApiError> {
-        if let Some(why) = &self.broken {
-            return Err(ApiError::internal(why));
-        }
+    /// Puts an operation into effect in memory, on its way to the disk. Nobody may be told before it is there: see
+    /// [`super::Server::settle`].
+    pub(crate) fn commit(&mut self, resource: &GroupResource, op: Op, dry_run: bool) -> Result<Arc<Event>, ApiError> {
         let event = self.store.preview(resource, op).map_err(|error| ApiError::from_store(error, resource))?;
+        let event = Arc::new(event);
         if dry_run {
             return Ok(event);
         }
-        if let Some(disk) = &mut self.disk
-            && let Err(error) = disk.write(&event, self.ids.drawn())
-        {
-            let why = format!("the store could not be written: {error}");
-            self.broken = Some(why.clone());
-            return Err(ApiError::internal(&why));
+        if let Some(disk) = &self.disk {
+            disk.write(event.clone(), self.ids.drawn()).map_err(|error| ApiError::internal(&error.to_string()))?;
         }
         self.store.commit(event.clone());
         if let Some(sender) = self.wakers.get(resource) {

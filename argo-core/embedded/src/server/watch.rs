@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -30,18 +31,22 @@ pub(crate) struct WatchSpec {
     cursor: u64,
     initial: Vec<Arc<Value>>,
     initial_end: Option<u64>,
+    /// The revision the initial objects were read at.
+    read_at: u64,
     bookmarks: bool,
     deadline: Option<Timestamp>,
     waker: watch::Receiver<u64>,
 }
 
 /// One line of a watch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct WatchItem {
     /// `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`.
     pub(crate) kind: &'static str,
     /// The object, or the Status of an error.
     pub(crate) object: Arc<Value>,
+    /// The event whose shared text is this very item.
+    pub(crate) event: Option<Arc<Event>>,
 }
 
 /// A running watch.
@@ -51,6 +56,8 @@ pub(crate) struct Watcher {
     session: Session,
     spec: WatchSpec,
     pending: VecDeque<WatchItem>,
+    /// What is pending may be sent once this revision is on disk.
+    barrier: u64,
     bookmark_at: Option<Timestamp>,
     bookmarked: u64,
     faults: watch::Receiver<u64>,
@@ -127,6 +134,7 @@ impl State {
             cursor: if initial || requested == 0 { current } else { requested },
             initial: items,
             initial_end: (streaming == Some(true) && bookmarks).then_some(current),
+            read_at: current,
             bookmarks,
             deadline,
             waker: self.subscribe(&call.def.stored),
@@ -139,14 +147,15 @@ impl State {
 impl Watcher {
     pub(crate) fn start(server: Arc<Server>, mut spec: WatchSpec, session: Session) -> Self {
         let mut pending: VecDeque<WatchItem> =
-            std::mem::take(&mut spec.initial).into_iter().map(|object| WatchItem { kind: "ADDED", object }).collect();
+            std::mem::take(&mut spec.initial).into_iter().map(|object| WatchItem::new("ADDED", object)).collect();
         if let Some(revision) = spec.initial_end.take() {
             pending.push_back(spec.bookmark(revision, true));
         }
         let faults = server.faults.cuts();
         let bookmark_at = spec.bookmarks.then(|| after(server.clock.now(), BOOKMARK_EVERY));
         let bookmarked = spec.cursor;
-        Self { server, session, spec, pending, bookmark_at, bookmarked, faults, ended: false }
+        let barrier = spec.read_at;
+        Self { server, session, spec, pending, barrier, bookmark_at, bookmarked, faults, ended: false }
     }
 
     /// The time on the clock of the cluster.
@@ -163,8 +172,12 @@ impl Watcher {
             if self.ended {
                 return None;
             }
-            if let Some(item) = self.pending.pop_front() {
-                return Some(item);
+            if !self.pending.is_empty() {
+                if self.server.settle(self.barrier).await.is_err() {
+                    self.ended = true;
+                    return None;
+                }
+                return self.pending.pop_front();
             }
             let now = self.server.clock.now();
             if self.spec.deadline.is_some_and(|deadline| now >= deadline) {
@@ -174,7 +187,7 @@ impl Watcher {
             self.spec.waker.borrow_and_update();
             if let Err(error) = self.read() {
                 self.ended = true;
-                return Some(WatchItem { kind: "ERROR", object: Arc::new(error.status()) });
+                return Some(WatchItem::new("ERROR", Arc::new(error.status())));
             }
             if !self.pending.is_empty() {
                 continue;
@@ -183,7 +196,9 @@ impl Watcher {
                 self.bookmark_at = Some(after(now, BOOKMARK_EVERY));
                 if self.spec.cursor > self.bookmarked {
                     self.bookmarked = self.spec.cursor;
-                    return Some(self.spec.bookmark(self.spec.cursor, false));
+                    let bookmark = self.spec.bookmark(self.spec.cursor, false);
+                    self.pending.push_back(bookmark);
+                    continue;
                 }
             }
             let timer = [self.spec.deadline, self.bookmark_at].into_iter().flatten().min();
@@ -216,6 +231,7 @@ impl Watcher {
             }
         }
         self.spec.cursor = self.spec.cursor.max(revision);
+        self.barrier = revision;
         Ok(())
     }
 }
@@ -224,22 +240,31 @@ impl Watcher {
 
 impl WatchSpec {
     /// How an event looks through the selectors: an object that leaves the set is deleted for this watch.
-    fn line(&self, event: &Event) -> Option<WatchItem> {
+    fn line(&self, event: &Arc<Event>) -> Option<WatchItem> {
         if self.namespace.as_ref().is_some_and(|namespace| *namespace != event.key.namespace) {
             return None;
         }
         let object = convert::from_storage(&self.def, self.version, &event.object);
+        let shared = Arc::ptr_eq(&object, &event.object).then(|| event.clone());
+        let own = |kind: &'static str| Some(WatchItem { kind, object: object.clone(), event: shared.clone() });
+        if self.filter.is_empty() {
+            return own(match event.kind {
+                EventKind::Added => "ADDED",
+                EventKind::Modified => "MODIFIED",
+                EventKind::Deleted => "DELETED",
+            });
+        }
         let previous = event.previous.as_ref().map(|previous| convert::from_storage(&self.def, self.version, previous));
         let before = previous.as_ref().is_some_and(|previous| self.filter.matches(previous));
         if event.kind == EventKind::Deleted {
-            return before.then_some(WatchItem { kind: "DELETED", object });
+            return before.then(|| own("DELETED")).flatten();
         }
         match (before, self.filter.matches(&object)) {
-            (true, true) => Some(WatchItem { kind: "MODIFIED", object }),
-            (false, true) => Some(WatchItem { kind: "ADDED", object }),
-            (true, false) => previous.map(|previous| WatchItem {
-                kind: "DELETED",
-                object: Arc::new(with_revision((*previous).clone(), event.revision)),
+            (true, true) => own("MODIFIED"),
+            (false, true) if event.kind == EventKind::Added => own("ADDED"),
+            (false, true) => Some(WatchItem::new("ADDED", object)),
+            (true, false) => previous.map(|previous| {
+                WatchItem::new("DELETED", Arc::new(with_revision((*previous).clone(), event.revision)))
             }),
             (false, false) => None,
         }
@@ -252,7 +277,28 @@ impl WatchSpec {
         }
         let object =
             json!({ "kind": self.def.kind, "apiVersion": self.def.api_version(self.version), "metadata": metadata });
-        WatchItem { kind: "BOOKMARK", object: Arc::new(object) }
+        WatchItem::new("BOOKMARK", Arc::new(object))
+    }
+}
+
+// === impl WatchItem ===
+
+impl WatchItem {
+    fn new(kind: &'static str, object: Arc<Value>) -> Self {
+        Self { kind, object, event: None }
+    }
+
+    /// The item in JSON with a line end, as most watches send it; written once for all of them.
+    pub(crate) fn line(&self) -> Bytes {
+        let write = || {
+            let mut line = Vec::with_capacity(1024);
+            line.extend_from_slice(format!("{{\"type\":\"{}\",\"object\":", self.kind).as_bytes());
+            // Writing a value to memory cannot fail.
+            let _ = serde_json::to_writer(&mut line, &*self.object);
+            line.extend_from_slice(b"}\n");
+            Bytes::from(line)
+        };
+        self.event.as_ref().map_or_else(write, |event| event.line.get(write))
     }
 }
 

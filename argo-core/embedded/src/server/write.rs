@@ -100,7 +100,7 @@ impl State {
                     return Err(error);
                 }
                 (Ok(event), _) => {
-                    let mut object = event.object;
+                    let mut object = event.object.clone();
                     if call.dry_run {
                         let mut plain = (*object).clone();
                         set_metadata(&mut plain, "resourceVersion", None);

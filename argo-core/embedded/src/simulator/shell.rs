@@ -248,7 +248,7 @@ impl Shell {
         events.sort_by_key(|event| event.revision);
         for event in events {
             self.revision = self.revision.max(event.revision);
-            let place = Place { resource: event.resource, key: event.key };
+            let place = Place { resource: event.resource.clone(), key: event.key.clone() };
             if event.kind == EventKind::Deleted {
                 self.recorder.forget(text(&event.object, "/metadata/uid"));
                 if place.resource == PODS.resource
@@ -259,7 +259,7 @@ impl Shell {
                 }
                 self.engine.remove(&place);
             } else {
-                self.engine.put(&place, event.object);
+                self.engine.put(&place, event.object.clone());
             }
         }
     }

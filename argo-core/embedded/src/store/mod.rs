@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use log::Line;
 pub use log::{Event, EventKind, EventLog};
 
 /// A resource of a group, as in `deployments.apps`.
@@ -136,8 +137,8 @@ impl Store {
     ///
     /// # Errors
     /// The operation's precondition does not hold; the store is unchanged.
-    pub fn apply(&mut self, resource: &GroupResource, op: Op) -> Result<Event, StoreError> {
-        let event = self.preview(resource, op)?;
+    pub fn apply(&mut self, resource: &GroupResource, op: Op) -> Result<Arc<Event>, StoreError> {
+        let event = Arc::new(self.preview(resource, op)?);
         self.commit(event.clone());
         Ok(event)
     }
@@ -180,11 +181,12 @@ impl Store {
             key,
             object: Arc::new(with_revision(object, revision)),
             previous,
+            line: Line::default(),
         })
     }
 
     /// Takes an event computed by [`Store::preview`] (or read back from disk) into the store.
-    pub fn commit(&mut self, event: Event) {
+    pub fn commit(&mut self, event: Arc<Event>) {
         self.revision = self.revision.max(event.revision);
         let capacity = self.capacity;
         let table = self.table_mut(&event.resource, capacity);
@@ -205,7 +207,7 @@ impl Store {
     pub fn restore_event(&mut self, event: Event) {
         let capacity = self.capacity;
         self.revision = self.revision.max(event.revision);
-        self.table_mut(&event.resource.clone(), capacity).log.push(event);
+        self.table_mut(&event.resource.clone(), capacity).log.push(Arc::new(event));
     }
 
     /// Sets the counter and how far back logs reach, after objects and events were restored.
@@ -253,6 +255,25 @@ impl Store {
         }
     }
 
+    /// As [`Store::objects`], behind a key.
+    pub fn objects_after<'a>(
+        &'a self,
+        resource: &GroupResource,
+        namespace: Option<&'a str>,
+        after: Option<ObjectKey>,
+    ) -> Box<dyn Iterator<Item = (&'a ObjectKey, &'a Arc<Value>)> + 'a> {
+        let (Some(table), Some(after)) = (self.tables.get(resource), after) else {
+            return self.objects(resource, namespace);
+        };
+        Box::new(
+            table
+                .objects
+                .range((Bound::Excluded(after), Bound::Unbounded))
+                .skip_while(move |(key, _)| namespace.is_some_and(|namespace| key.namespace.as_str() < namespace))
+                .take_while(move |(key, _)| namespace.is_none_or(|namespace| namespace == key.namespace)),
+        )
+    }
+
     /// Objects of a resource as they were at `revision`, reconstructed by undoing later events.
     ///
     /// # Errors
@@ -266,7 +287,7 @@ impl Store {
         let mut items: BTreeMap<ObjectKey, Arc<Value>> =
             self.objects(resource, namespace).map(|(key, object)| (key.clone(), object.clone())).collect();
         if let Some(table) = self.tables.get(resource) {
-            for event in table.log.since(revision)?.collect::<Vec<_>>().into_iter().rev() {
+            for event in table.log.since(revision)?.rev() {
                 if namespace.is_some_and(|namespace| namespace != event.key.namespace) {
                     continue;
                 }
@@ -283,7 +304,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Compacted`] if some of them are gone.
-    pub fn events_since(&self, resource: &GroupResource, revision: u64) -> Result<Vec<Event>, StoreError> {
+    pub fn events_since(&self, resource: &GroupResource, revision: u64) -> Result<Vec<Arc<Event>>, StoreError> {
         match self.tables.get(resource) {
             Some(table) => Ok(table.log.since(revision)?.cloned().collect()),
             None if revision < self.floor => Err(StoreError::Compacted { requested: revision, oldest: self.floor }),
