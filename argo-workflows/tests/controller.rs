@@ -235,3 +235,52 @@ async fn terminating_and_deleting_leave_no_process_behind() {
     shutdown.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn locks_and_places_pass_from_workflow_to_workflow_and_over_a_restart() {
+    use argo_core::Gvk;
+    use argo_workflows::engine::AdmissionLimits;
+    let world = world(Clock::system());
+    let limits = Object::new(&Gvk::new("", "v1", "ConfigMap"), Some("default"), "limits");
+    let limits = limits.with(&["data"], json!({"one": "1"}));
+    world.context.applier().apply(&Change::create(limits.clone())).await.unwrap();
+    let long = |hours: u64| Script::succeeds().after(Duration::from_secs(hours * 3600));
+    let executor = Arc::new(ScriptedExecutor::new().on("a", long(1)).otherwise(move |_| long(1000)));
+    let run = |limits: AdmissionLimits| {
+        let shutdown = Shutdown::new();
+        let builder = Controller::builder(world.context.clone()).executor(executor.clone());
+        let running = tokio::spawn(builder.parallelism(limits).build().unwrap().run(shutdown.clone()));
+        (shutdown, running)
+    };
+    let spec = || {
+        json!({
+            "entrypoint": "main",
+            "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": "one"}}]},
+            "templates": [{"name": "main", "container": {"image": "x", "command": ["x"]}}],
+        })
+    };
+    let (shutdown, running) = run(AdmissionLimits { total: 2, ..AdmissionLimits::default() });
+    create(&world.context, "a", spec()).await;
+    until(&world.context, "a", |it| it.text("/status/phase") == "Running").await;
+    create(&world.context, "b", spec()).await;
+    let waits = |it: &Object| it.text("/status/message").starts_with("Waiting for default/ConfigMap/limits/one lock");
+    until(&world.context, "b", waits).await;
+    create(&world.context, "c", spec()).await;
+    until(&world.context, "c", |it| it.text("/status/message").contains("too many workflows")).await;
+    shutdown.cancel();
+    running.await.unwrap();
+    // The next one knows from the statuses who holds and who waits.
+    let (shutdown, running) = run(AdmissionLimits { total: 2, ..AdmissionLimits::default() });
+    executor.advance(world.context.now() + Duration::from_secs(3700));
+    until(&world.context, "a", ended).await;
+    until(&world.context, "b", |it| it.text("/status/phase") == "Running").await;
+    until(&world.context, "c", waits).await;
+    // A raised limit lets the next one in.
+    let raised = limits.clone().with(&["data", "one"], "2");
+    let change = Change::merge_between(&limits, &raised).unwrap();
+    world.context.applier().apply(&change).await.unwrap();
+    until(&world.context, "c", |it| it.text("/status/phase") == "Running").await;
+    shutdown.cancel();
+    running.await.unwrap();
+    drop(world.cluster);
+}

@@ -511,13 +511,8 @@ fn specs_that_can_not_run_say_why() {
 
 #[test]
 fn what_is_not_supported_is_named() {
-    let run =
-        workflow("  - {name: main, synchronization: {mutexes: [{name: m}]}, container: {image: x, command: [x]}}")
-            .finish();
-    assert_eq!(
-        (run.status(), run.message()),
-        (WorkflowPhase::Error, "templates.main.synchronization is not supported")
-    );
+    let run = workflow("  - {name: main, daemon: true, container: {image: x, command: [x]}}").finish();
+    assert_eq!((run.status(), run.message()), (WorkflowPhase::Error, "templates.main.daemon is not supported"));
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod cron;
 mod engine;
 mod invariants;
 mod process;
+mod synchronization;

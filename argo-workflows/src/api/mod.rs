@@ -5,6 +5,7 @@ mod cron_workflow;
 mod node;
 mod params;
 mod scalar;
+mod synchronization;
 mod template;
 mod workflow;
 mod workflow_template;
@@ -17,6 +18,10 @@ pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, Stop
 pub use node::{NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
 pub use scalar::{AnyString, IntOrString};
+pub use synchronization::{
+    DatabaseKey, Mutex, MutexHolding, MutexStatus, NodeSynchronizationStatus, SemaphoreHolding, SemaphoreRef,
+    SemaphoreStatus, Synchronization, SynchronizationStatus,
+};
 pub use template::{
     Backoff, ContinueOn, DagTask, DagTemplate, LifecycleHook, RetryStrategy, Sequence, SuspendTemplate, Template,
     TemplateRef, TemplateType, WorkflowStep,

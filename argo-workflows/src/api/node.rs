@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     params::{Inputs, Outputs},
+    synchronization::NodeSynchronizationStatus,
     template::TemplateRef,
 };
 
@@ -178,6 +179,9 @@ pub struct NodeStatus {
     /// Machine it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_node_name: Option<String>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronization_status: Option<NodeSynchronizationStatus>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -200,6 +204,12 @@ impl NodeStatus {
     #[must_use]
     pub fn is_daemoned(&self) -> bool {
         self.daemoned == Some(true)
+    }
+
+    /// Whether it waits for a lock.
+    #[must_use]
+    pub fn is_waiting_for_lock(&self) -> bool {
+        self.synchronization_status.as_ref().is_some_and(|it| !it.waiting.is_empty())
     }
 
     /// Whether a hook made it.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     params::{Arguments, Inputs, Outputs},
     scalar::{AnyString, IntOrString},
+    synchronization::Synchronization,
 };
 
 /// A named piece of work. Exactly one of the type fields is set.
@@ -79,7 +80,7 @@ pub struct Template {
     pub memoize: Option<Value>,
     /// Locks to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub synchronization: Option<Value>,
+    pub synchronization: Option<Synchronization>,
     /// Of the template itself; `workflows.argoproj.io/display-name` names the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,

@@ -10,6 +10,7 @@ use super::{
     node::NodeStatus,
     params::{Arguments, Outputs},
     scalar::{AnyString, IntOrString},
+    synchronization::{Synchronization, SynchronizationStatus},
     template::{LifecycleHook, RetryStrategy, Template},
 };
 
@@ -141,7 +142,7 @@ pub struct WorkflowSpec {
     pub workflow_metadata: Option<WorkflowMetadata>,
     /// Locks to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub synchronization: Option<Value>,
+    pub synchronization: Option<Synchronization>,
     /// Claims made for the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_claim_templates: Option<Vec<Value>>,
@@ -283,6 +284,9 @@ pub struct WorkflowStatus {
     /// Conditions.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "super::null_default")]
     pub conditions: Vec<Condition>,
+    /// Locks it holds and waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronization: Option<SynchronizationStatus>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,

@@ -9,23 +9,28 @@
 mod cron;
 mod memo;
 mod references;
+mod shared;
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use argo_core::{
     Action, Category, Change, Failure, Gvk, Object, ObjectKey, Resource,
     error::BoxFailure,
-    runtime::{Cache, Context, Outcome, Query, Reconcile, ReconcileResult, Shutdown},
+    runtime::{Cache, Context, Outcome, Query, Queue, Reconcile, ReconcileResult, Shutdown},
 };
 use serde_json::json;
 
-use self::{memo::Memo, references::ClusterReferences};
+use self::{memo::Memo, references::ClusterReferences, shared::Shared};
 use crate::{
     api::{
         ClusterWorkflowTemplate, CronWorkflow, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID,
         LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
     },
-    engine::{Effect, WorkflowPlan, World, reconcile, refuse},
+    engine::{AdmissionLimits, Effect, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse},
     executor::{Executor, WorkflowId},
 };
 
@@ -51,6 +56,7 @@ pub struct Controller {
     executor: Arc<dyn Executor>,
     workers: usize,
     instance_id: Option<String>,
+    limits: AdmissionLimits,
 }
 
 /// Builds a [`Controller`].
@@ -60,6 +66,7 @@ pub struct Builder {
     executor: Option<Arc<dyn Executor>>,
     workers: usize,
     instance_id: Option<String>,
+    limits: AdmissionLimits,
 }
 
 /// Why a controller could not be built.
@@ -90,13 +97,26 @@ impl Builder {
         self
     }
 
+    /// Most workflows that run at once; without limit by default. Others stay Pending and begin by
+    /// priority and age.
+    pub fn parallelism(mut self, limits: AdmissionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The controller.
     ///
     /// # Errors
     /// Without an executor.
     pub fn build(self) -> Result<Controller, BuildError> {
         let executor = self.executor.ok_or(BuildError::NoExecutor)?;
-        Ok(Controller { context: self.context, executor, workers: self.workers, instance_id: self.instance_id })
+        Ok(Controller {
+            context: self.context,
+            executor,
+            workers: self.workers,
+            instance_id: self.instance_id,
+            limits: self.limits,
+        })
     }
 }
 
@@ -115,7 +135,8 @@ impl fmt::Debug for Controller {
 impl Controller {
     /// On a client, or on a context shared with other controllers.
     pub fn builder(context: impl Into<Context>) -> Builder {
-        Builder { context: context.into(), executor: None, workers: 8, instance_id: None }
+        let limits = AdmissionLimits::default();
+        Builder { context: context.into(), executor: None, workers: 8, instance_id: None, limits }
     }
 
     /// Runs until `shutdown`, or that of the context; then ends what must not outlive it.
@@ -128,6 +149,7 @@ impl Controller {
             templates: context.cache_of::<WorkflowTemplate>(),
             cluster_templates: context.cache_of::<ClusterWorkflowTemplate>(),
             config_maps: context.caches().open(parameters),
+            all_config_maps: OnceLock::new(),
         });
         let reconciler = Arc::new(Reconciler {
             context: context.clone(),
@@ -136,6 +158,8 @@ impl Controller {
             executor: self.executor.clone(),
             memo: Memo::default(),
             instance_id: self.instance_id,
+            shared: Shared::new(self.limits),
+            queue: OnceLock::new(),
         });
         let crons = context.cache_of::<CronWorkflow>();
         let cron =
@@ -144,7 +168,7 @@ impl Controller {
             .primary(crons)
             .owns(workflows.clone(), CronWorkflow::KIND);
         let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
-        let controller = argo_core::runtime::Controller::new(NAME, context, reconciler)
+        let controller = argo_core::runtime::Controller::new(NAME, context, reconciler.clone())
             .workers(self.workers)
             .primary(workflows)
             // Not that their changes matter: a workflow must not start before they are known.
@@ -152,6 +176,8 @@ impl Controller {
             .watches(references.cluster_templates.clone(), none)
             .watches(references.config_maps.clone(), none);
         let queue = controller.queue();
+        let _ = reconciler.queue.set(queue.clone());
+        drop(reconciler);
         self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
         futures::join!(controller.run(shutdown.clone()), cron.run(shutdown));
         self.executor.shutdown().await;
@@ -165,6 +191,8 @@ struct Reconciler {
     executor: Arc<dyn Executor>,
     memo: Memo,
     instance_id: Option<String>,
+    shared: Shared,
+    queue: OnceLock<Arc<Queue>>,
 }
 
 /// A status that has no JSON form.
@@ -189,6 +217,7 @@ impl Reconcile for Reconciler {
         }
         let Some(object) = object else {
             self.memo.forget(key);
+            self.wake(&self.shared.forget(key));
             return Ok(Outcome::DONE);
         };
         if object.label(LABEL_CONTROLLER_INSTANCE_ID) != self.instance_id.as_deref() {
@@ -197,6 +226,7 @@ impl Reconcile for Reconciler {
         let id = WorkflowId { key: key.clone(), uid };
         if object.is_deleting() {
             self.abandon(&id).await?;
+            self.wake(&self.shared.forget(key));
             return Ok(Outcome::DONE);
         }
         let steps = self.executor.observe(&id);
@@ -216,18 +246,25 @@ impl Reconcile for Reconciler {
                 return Ok(Outcome::DONE);
             }
         };
-        let references = self.references.within(key.namespace());
-        let world = World { workflow: &workflow, steps: &steps, references: &references };
-        let now = self.context.now();
-        let plan = match self.memo.compiled(key, &object, &workflow, &references) {
-            Ok(compiled) => reconcile(&world, &compiled, now),
-            Err(error) => refuse(&world, &error, now),
-        };
+        let mut decided = self.decide(key, &object, &workflow, &steps);
+        if decided.needs_config_maps {
+            self.open_config_maps().await;
+            decided = self.decide(key, &object, &workflow, &steps);
+        }
+        let plan = decided.plan;
         let change = match &plan.status {
             Some(status) => Some(status.change(&object, &workflow).map_err(Unwritable)?),
             None => None,
         };
-        self.carry_out(&id, &object, plan, change).await
+        let outcome = self.carry_out(&id, &object, plan, change).await;
+        if let Some(woken) = decided.woken {
+            if outcome.as_ref().is_err_and(|it| it.category() == Category::Conflict) {
+                // Nothing was written: what the pass took is not held.
+                self.wake(&self.shared.enter(&self.workflows, self.instance_id.as_deref()).observe(&workflow));
+            }
+            self.wake(&woken);
+        }
+        outcome
     }
 
     async fn failed(&self, key: &ObjectKey, message: &str) {
@@ -239,7 +276,80 @@ impl Reconcile for Reconciler {
     }
 }
 
+/// What a pass came to.
+struct Decided {
+    plan: WorkflowPlan,
+    /// Workflows to look at again, where it was about locks or places.
+    woken: Option<BTreeSet<String>>,
+    /// A semaphore's ConfigMap was asked for and those are not watched yet.
+    needs_config_maps: bool,
+}
+
 impl Reconciler {
+    /// One pass. Where locks or places come in, the tables are read and brought up to date in one go.
+    fn decide(
+        &self,
+        key: &ObjectKey,
+        object: &Object,
+        workflow: &Workflow,
+        steps: &BTreeMap<String, StepState>,
+    ) -> Decided {
+        let references = self.references.within(key.namespace());
+        let world = World::new(workflow, steps, &references);
+        let now = self.context.now();
+        let compiled = match self.memo.compiled(key, object, workflow, &references) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                return Decided { plan: refuse(&world, &error, now), woken: None, needs_config_maps: false };
+            }
+        };
+        let is_shared = |plan: &WorkflowPlan| {
+            workflow.status.synchronization.is_some()
+                || plan.status.as_ref().is_some_and(|it| it.synchronization.is_some())
+        };
+        if self.shared.is_unlimited() && !compiled.uses_locks() {
+            let plan = reconcile(&world, &compiled, now);
+            // Templates of other resources may name locks, too.
+            if !is_shared(&plan) {
+                return Decided { plan, woken: None, needs_config_maps: references.missed_config_maps() };
+            }
+        }
+        let mut state = self.shared.enter(&self.workflows, self.instance_id.as_deref());
+        let admitted = state.admission.admits(workflow);
+        let plan = reconcile(&world.with_locks(&state.locks).admitted(admitted), &compiled, now);
+        if references.missed_config_maps() {
+            return Decided { plan, woken: None, needs_config_maps: true };
+        }
+        let next =
+            plan.status.as_ref().map_or_else(|| StatusChange::default().outline(workflow), |it| it.outline(workflow));
+        let woken = state.observe(&next);
+        Decided { plan, woken: Some(woken), needs_config_maps: false }
+    }
+
+    fn wake(&self, workflows: &BTreeSet<String>) {
+        let Some(queue) = self.queue.get() else { return };
+        workflows.iter().for_each(|it| queue.add(shared::key_of(it)));
+    }
+
+    /// Watches every ConfigMap from now on: a semaphore may have its limit in any.
+    async fn open_config_maps(&self) {
+        let mut changes = None;
+        let cache = self.references.all_config_maps.get_or_init(|| {
+            let query = Query::of(Gvk::new("", "v1", "ConfigMap"), self.context.namespace());
+            let cache = self.context.caches().open(query);
+            changes = Some(cache.subscribe());
+            cache
+        });
+        cache.synced().await;
+        let (Some(mut changes), Some(queue)) = (changes, self.queue.get().cloned()) else { return };
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            while let Some(change) = changes.recv().await {
+                shared.waiting_for(&change.key).iter().for_each(|it| queue.add(shared::key_of(it)));
+            }
+        });
+    }
+
     async fn carry_out(
         &self,
         id: &WorkflowId,

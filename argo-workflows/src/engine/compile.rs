@@ -18,6 +18,14 @@ pub trait References: Send + Sync {
 
     /// Data of a ConfigMap of the workflow's namespace that is labelled as one with parameters.
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>>;
+
+    /// How many places a semaphore has: the number under `key` of a ConfigMap of `namespace`.
+    ///
+    /// # Errors
+    /// When there is no such ConfigMap or key, or what stands there is no number.
+    fn semaphore_limit(&self, namespace: &str, config_map: &str, key: &str) -> Result<i64, String> {
+        Err(format!("ConfigMap '{namespace}/{config_map}' with the key '{key}' does not exist"))
+    }
 }
 
 /// [`References`] held in maps; empty by default.
@@ -40,6 +48,16 @@ impl References for Catalog {
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>> {
         self.config_maps.get(config_map).cloned()
     }
+
+    fn semaphore_limit(&self, _: &str, config_map: &str, key: &str) -> Result<i64, String> {
+        limit_of(self.config_maps.get(config_map).and_then(|it| it.get(key)).map(String::as_str), config_map, key)
+    }
+}
+
+/// The number of places that stands under `key` of a ConfigMap.
+pub(crate) fn limit_of(text: Option<&str>, config_map: &str, key: &str) -> Result<i64, String> {
+    let text = text.ok_or_else(|| format!("ConfigMap '{config_map}' does not have the key '{key}'"))?;
+    text.trim().parse().map_err(|_| format!("'{text}' under the key '{key}' of ConfigMap '{config_map}' is no number"))
 }
 
 /// Why no spec could be made for a workflow.
@@ -80,9 +98,17 @@ pub struct Compiled {
     pub(crate) stored: Option<Arc<WorkflowSpec>>,
     pub(crate) templates: BTreeMap<String, Arc<CompiledTemplate>>,
     pub(crate) has_parallelism: bool,
+    /// Whether the spec names a lock itself; templates of other resources may, too.
+    pub(crate) has_locks: bool,
 }
 
 impl Compiled {
+    /// Whether the spec names a lock itself; templates of other resources may, too.
+    #[must_use]
+    pub fn uses_locks(&self) -> bool {
+        self.has_locks
+    }
+
     /// Resolves the spec of `workflow` and compiles it. Later changes of a WorkflowTemplate do not
     /// reach a workflow that has stored its spec.
     ///
@@ -124,7 +150,8 @@ impl Compiled {
             .collect();
         let has_parallelism = spec.parallelism.is_some()
             || spec.templates.iter().any(|it| it.parallelism.is_some() || it.fail_fast.is_some());
-        Self { spec, stored, templates, has_parallelism }
+        let has_locks = spec.synchronization.is_some() || spec.templates.iter().any(|it| it.synchronization.is_some());
+        Self { spec, stored, templates, has_parallelism, has_locks }
     }
 }
 

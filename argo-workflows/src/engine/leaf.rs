@@ -238,8 +238,6 @@ fn unsupported(template: &Template) -> Option<String> {
         "daemon"
     } else if template.memoize.is_some() {
         "memoize"
-    } else if template.synchronization.is_some() {
-        "synchronization"
     } else {
         return None;
     };

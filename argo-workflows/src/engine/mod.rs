@@ -11,6 +11,7 @@
 //! templates, those whose conditions are met are made, and steps start by effects that are repeated
 //! until the executor knows the node.
 
+mod admission;
 mod compile;
 mod cron;
 mod dag;
@@ -19,6 +20,7 @@ mod graph;
 mod hooks;
 mod inputs;
 mod leaf;
+mod locking;
 mod loops;
 mod names;
 mod observe;
@@ -28,15 +30,20 @@ mod retry;
 mod scope;
 mod step;
 mod steps;
+mod synchronization;
 mod template;
 mod validate;
 mod vars;
 mod workflow;
 mod world;
 
+pub use admission::{Admission, AdmissionLimits};
+#[cfg(feature = "controller")]
+pub(crate) use compile::limit_of;
 pub use compile::{Catalog, CompileError, Compiled, References};
 pub use cron::{CronPlan, CronWorld, reconcile_cron};
 pub use names::{display_name, node_id, pod_name};
 pub use step::{ContainerResult, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
+pub use synchronization::{LockKind, LockName, Locks};
 pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, refuse, refuse_as};
 pub use world::{StatusChange, World};

@@ -13,12 +13,13 @@ use super::{
     names::{display_name, is_display_name, node_id},
     scope,
     step::Effect,
+    synchronization::OwnLocks,
     vars::Scope,
     world::World,
 };
 use crate::api::{
     ANNOTATION_DISPLAY_NAME, NodeFlag, NodePhase, NodeStatus, NodeType, Outputs, Parameter, SHUTDOWN_TERMINATE,
-    Template, TemplateRef, WorkflowPhase,
+    SynchronizationStatus, Template, TemplateRef, WorkflowPhase,
 };
 
 /// Deepest nesting of templates.
@@ -159,6 +160,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) started: std::collections::BTreeSet<String>,
     /// When the workflow must be over.
     pub(crate) deadline: Option<Timestamp>,
+    pub(crate) locks: OwnLocks<'a>,
 }
 
 impl<'a> Pass<'a> {
@@ -180,6 +182,7 @@ impl<'a> Pass<'a> {
             active: None,
             started: Default::default(),
             deadline,
+            locks: OwnLocks::new(world.locks, world.references, world.workflow, &compiled.spec),
             world,
             compiled,
             now,
@@ -273,6 +276,12 @@ impl<'a> Pass<'a> {
             }
         }
         if phase.is_fulfilled() {
+            self.locks.release(id);
+            if was.synchronization_status.is_some()
+                && let Some(node) = self.nodes.edit(id)
+            {
+                node.synchronization_status = None;
+            }
             self.count(&was, -1);
             self.count_failed(&was, phase);
         }
@@ -299,13 +308,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn count(&mut self, node: &NodeStatus, by: i64) {
+    pub(crate) fn count(&mut self, node: &NodeStatus, by: i64) {
         let Some(active) = &mut self.active else { return };
         if !matches!(node.phase(), NodePhase::Pending | NodePhase::Running) {
             return;
         }
         let boundary = node.boundary_id.clone().unwrap_or_default();
-        if node.kind == NodeType::Pod {
+        if node.kind == NodeType::Pod && !node.is_waiting_for_lock() {
             active.pods += by;
             *active.boundary_pods.entry(boundary.clone()).or_default() += by;
         }
@@ -390,8 +399,8 @@ impl<'a> Pass<'a> {
         format!("{done}/{all}")
     }
 
-    pub(crate) fn into_nodes(self) -> BTreeMap<String, NodeStatus> {
-        self.nodes.into_changed()
+    pub(crate) fn into_changes(self, is_over: bool) -> (BTreeMap<String, NodeStatus>, Option<SynchronizationStatus>) {
+        (self.nodes.into_changed(), self.locks.into_change(is_over))
     }
 
     /// Display name that a template's annotation asks for.
@@ -406,7 +415,8 @@ impl<'a> Pass<'a> {
     }
 
     pub(crate) fn is_first(&self) -> bool {
-        self.world.workflow.status.phase == WorkflowPhase::Unset
+        let status = &self.world.workflow.status;
+        status.phase == WorkflowPhase::Unset || status.phase == WorkflowPhase::Pending && status.started_at.is_none()
     }
 }
 
@@ -416,6 +426,7 @@ fn slim(node: &NodeStatus) -> NodeStatus {
         kind: node.kind.clone(),
         phase: node.phase,
         boundary_id: node.boundary_id.clone(),
+        synchronization_status: node.synchronization_status.clone(),
         ..NodeStatus::default()
     }
 }

@@ -81,6 +81,9 @@ impl Pass<'_> {
         };
         self.check_parallelism(call, &ready, &id)?;
         let strategy = self.retry_strategy(call, &ready)?;
+        if !self.take_locks(call, &ready, strategy.is_some())? {
+            return Ok(Some(id));
+        }
         match strategy {
             Some(strategy) => self.run_attempts(call, &ready, &strategy),
             None => self.run(call, &ready, &call.name, call.flag, &Scope::default()),
@@ -110,7 +113,7 @@ impl Pass<'_> {
     }
 
     /// A node that says why it could not run, unless there is one.
-    fn refuse(&mut self, call: &Call<'_>, message: &str) {
+    pub(crate) fn refuse(&mut self, call: &Call<'_>, message: &str) {
         let id = self.id(&call.name);
         if self.nodes.get(&id).is_some() {
             self.mark(&id, NodePhase::Error, message);

@@ -11,6 +11,7 @@ use super::{
     pass::{Halt, Origin, Pass},
     scope,
     step::{Effect, StepState},
+    synchronization::Refused,
     template::Call,
     validate,
     vars::Scope,
@@ -18,9 +19,13 @@ use super::{
 };
 use crate::api::{
     ANNOTATION_POD_NAME_FORMAT, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition, LABEL_CLUSTER_WORKFLOW_TEMPLATE,
-    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, NodeType, Workflow,
-    WorkflowPhase, WorkflowStep,
+    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, NodeType,
+    SHUTDOWN_TERMINATE, SynchronizationStatus, Workflow, WorkflowPhase, WorkflowStep,
 };
+
+/// Message of a workflow that has no place to run.
+pub(crate) const POSTPONED: &str =
+    "Workflow processing has been postponed because too many workflows are already running";
 
 /// A plan of this engine.
 pub type WorkflowPlan = Plan<StatusChange, Effect>;
@@ -81,18 +86,48 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     let mut plan = WorkflowPlan::default();
     let mut change = StatusChange::default();
     let mut pass = Pass::new(*world, compiled, now);
-    if pass.is_first() {
+    let is_first = pass.is_first();
+    if is_first {
         if let Err(message) = validate::workflow(compiled, world.references, validate::Values::Now) {
             return refuse_as(world, WorkflowPhase::Failed, &format!("invalid spec: {message}"), now);
         }
         if let Err(message) = validate::supported(compiled) {
             return refuse_as(world, WorkflowPhase::Error, &message, now);
         }
+        if !world.admitted && pass.shutdown() != Some(SHUTDOWN_TERMINATE) {
+            return pend(world, POSTPONED, None);
+        }
+    }
+    if let Some(wanted) = &compiled.spec.synchronization {
+        pass.locks.begin_walk();
+        match pass.take_workflow_locks(wanted) {
+            Ok(()) => {}
+            Err(Refused::Error(message)) => {
+                let message = format!("Failed to acquire the synchronization lock. {message}");
+                return refuse_as(world, WorkflowPhase::Failed, &message, now);
+            }
+            Err(Refused::Waiting { message, .. }) if is_first => {
+                if pass.shutdown() == Some(SHUTDOWN_TERMINATE) {
+                    let message = format!("Stopped with strategy '{SHUTDOWN_TERMINATE}'");
+                    return refuse_as(world, WorkflowPhase::Failed, &message, now);
+                }
+                return pend(world, &message, Some(pass));
+            }
+            // It runs: a lock that its spec names since is not waited for.
+            Err(Refused::Waiting { .. }) => {}
+        }
+    }
+    if is_first {
         begin(&mut change, &mut plan, &pass);
     } else {
         pass.observe();
     }
-    let ended = if compiled.spec.suspend == Some(true) { None } else { walk(&mut pass) };
+    let ended = if compiled.spec.suspend == Some(true) {
+        None
+    } else {
+        pass.locks.begin_walk();
+        walk(&mut pass)
+    };
     if let Some(running) = pod_running(&pass) {
         set_condition(&mut change, workflow, CONDITION_POD_RUNNING, if running { "True" } else { "False" });
     }
@@ -112,7 +147,7 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
         plan.effect(effect);
     }
     node_notes(&pass, &mut plan);
-    change.nodes = pass.into_nodes();
+    (change.nodes, change.synchronization) = pass.into_changes(ended.is_some());
     if let Some((phase, message)) = ended {
         complete(&mut change, &mut plan, workflow, phase, &message, now);
         plan.wake = None;
@@ -125,6 +160,26 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     }
     plan.status = Some(change).filter(|it| !it.is_empty());
     plan
+}
+
+/// The plan of a workflow that waits before its first step: for a place, or for its own locks.
+fn pend(world: &World<'_>, message: &str, pass: Option<Pass<'_>>) -> WorkflowPlan {
+    let workflow = world.workflow;
+    let mut change = StatusChange::default();
+    if workflow.status.phase != WorkflowPhase::Pending {
+        change.phase = Some(WorkflowPhase::Pending);
+        change.labels.insert(LABEL_PHASE.to_owned(), WorkflowPhase::Pending.as_str().to_owned());
+        if workflow.metadata.label(LABEL_COMPLETED).is_none() {
+            change.labels.insert(LABEL_COMPLETED.to_owned(), "false".to_owned());
+        }
+    }
+    if workflow.status.message.as_deref() != Some(message) {
+        change.message = Some(message.to_owned());
+    }
+    if let Some(pass) = pass {
+        change.synchronization = pass.into_changes(false).1;
+    }
+    WorkflowPlan { status: Some(change).filter(|it| !it.is_empty()), ..WorkflowPlan::default() }
 }
 
 /// The events of nodes that went on, as upstream words them.
@@ -312,6 +367,10 @@ fn enter(change: &mut StatusChange, workflow: &Workflow, phase: WorkflowPhase, n
     if workflow.status.started_at.is_none() {
         change.started_at = Some(now.into());
     }
+    if phase == WorkflowPhase::Running && workflow.status.message.is_some() {
+        // What it waited for is past.
+        change.message = Some(String::new());
+    }
 }
 
 fn complete(
@@ -326,6 +385,14 @@ fn complete(
     change.finished_at = Some(now.into());
     if workflow.status.message.as_deref().unwrap_or_default() != message {
         change.message = Some(message.to_owned());
+    } else {
+        change.message = None;
+    }
+    if workflow.status.synchronization.is_some() {
+        // Nothing is held by what is over.
+        change.synchronization = Some(SynchronizationStatus::default());
+    } else {
+        change.synchronization = None;
     }
     change.labels.insert(LABEL_PHASE.to_owned(), phase.as_str().to_owned());
     change.labels.insert(LABEL_COMPLETED.to_owned(), "true".to_owned());

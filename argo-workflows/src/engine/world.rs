@@ -6,8 +6,10 @@ use argo_core::{Change, Object, Patch, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{compile::References, step::StepState};
-use crate::api::{Condition, NodeStatus, Outputs, Template, Workflow, WorkflowPhase, WorkflowSpec};
+use super::{compile::References, step::StepState, synchronization::Locks};
+use crate::api::{
+    Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase, WorkflowSpec,
+};
 
 /// What a pass sees.
 #[derive(Clone, Copy)]
@@ -18,6 +20,32 @@ pub struct World<'a> {
     pub steps: &'a BTreeMap<String, StepState>,
     /// Templates and ConfigMaps of the cluster.
     pub references: &'a dyn References,
+    /// Who holds and awaits which lock, over all workflows.
+    pub locks: &'a Locks,
+    /// Whether the workflow may run, given how many others do; asked only of one that has not begun.
+    pub admitted: bool,
+}
+
+impl<'a> World<'a> {
+    /// A world without other workflows.
+    #[must_use]
+    pub fn new(workflow: &'a Workflow, steps: &'a BTreeMap<String, StepState>, references: &'a dyn References) -> Self {
+        Self { workflow, steps, references, locks: Locks::none(), admitted: true }
+    }
+
+    /// With the locks of the other workflows.
+    #[must_use]
+    pub fn with_locks(mut self, locks: &'a Locks) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    /// With or without a place to run.
+    #[must_use]
+    pub fn admitted(mut self, admitted: bool) -> Self {
+        self.admitted = admitted;
+        self
+    }
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -64,6 +92,9 @@ pub struct StatusChange {
     /// Conditions, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
+    /// What it holds and waits for; an empty value removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronization: Option<SynchronizationStatus>,
     /// Labels of the workflow to set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -108,8 +139,28 @@ impl StatusChange {
         if let Some(conditions) = &self.conditions {
             status.conditions.clone_from(conditions);
         }
+        if let Some(locks) = &self.synchronization {
+            status.synchronization = Some(locks.clone()).filter(|it| *it != SynchronizationStatus::default());
+        }
         workflow.metadata.labels.extend(self.labels.clone());
         workflow.metadata.annotations.extend(self.annotations.clone());
+    }
+
+    /// What the tables over all workflows need to know of `workflow` as it is after this change: who it is, its
+    /// phase and priority, what it holds and waits for. Much less than the whole.
+    #[must_use]
+    pub fn outline(&self, workflow: &Workflow) -> Workflow {
+        let mut outline = Workflow { metadata: workflow.metadata.clone(), ..Workflow::default() };
+        let stored =
+            workflow.status.stored_workflow_template_spec.as_ref().or(self.stored_workflow_template_spec.as_deref());
+        outline.spec.priority = stored.unwrap_or(&workflow.spec).priority;
+        outline.status.phase = self.phase.unwrap_or(workflow.status.phase);
+        outline.status.started_at = self.started_at.or(workflow.status.started_at);
+        outline.status.synchronization = match &self.synchronization {
+            Some(locks) => Some(locks.clone()).filter(|it| *it != SynchronizationStatus::default()),
+            None => workflow.status.synchronization.clone(),
+        };
+        outline
     }
 
     /// The merge patch of this change against `read`.
@@ -148,6 +199,15 @@ impl StatusChange {
         if let Some(message) = &self.message {
             // A cleared message goes away: null removes in a merge patch.
             status.insert("message".into(), if message.is_empty() { Value::Null } else { message.clone().into() });
+        }
+        if let Some(locks) = &self.synchronization {
+            let new =
+                if *locks == SynchronizationStatus::default() { Value::Null } else { serde_json::to_value(locks)? };
+            let patch = match (&read.status.synchronization, new) {
+                (Some(old), new @ Value::Object(_)) => argo_merge::merge_patch::diff(&serde_json::to_value(old)?, &new),
+                (_, new) => new,
+            };
+            status.insert("synchronization".into(), patch);
         }
         let mut patch = Map::new();
         if !status.is_empty() {

@@ -39,7 +39,7 @@ use serde_json::Value;
 use crate::{
     api::{NodeStatus, Workflow, WorkflowPhase, WorkflowSpec},
     engine::{
-        Catalog, CompileError, Compiled, Effect, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse,
+        Catalog, CompileError, Compiled, Effect, Locks, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse,
     },
     executor::{Executor, ScriptedExecutor, WorkflowId, scripted::Script},
 };
@@ -54,6 +54,10 @@ pub struct Run {
     pub workflow: Workflow,
     /// Templates and ConfigMaps that it may refer to.
     pub catalog: Catalog,
+    /// Locks of other workflows.
+    pub locks: Locks,
+    /// Whether the workflow has a place to run.
+    pub admitted: bool,
     /// The time now.
     pub now: Timestamp,
     /// Its steps.
@@ -94,6 +98,8 @@ impl Run {
         Self {
             workflow,
             catalog: Catalog::default(),
+            locks: Locks::default(),
+            admitted: true,
             now,
             executor: ScriptedExecutor::new(),
             passes: 0,
@@ -150,7 +156,7 @@ impl Run {
     /// The plan of a pass now, were the steps in these states.
     #[must_use]
     pub fn plan_with(&self, steps: &BTreeMap<String, StepState>) -> WorkflowPlan {
-        let world = World { workflow: &self.workflow, steps, references: &self.catalog };
+        let world = World::new(&self.workflow, steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
         match self.compiled() {
             Ok(compiled) => reconcile(&world, &compiled, self.now),
             Err(error) => refuse(&world, &error, self.now),

@@ -61,10 +61,7 @@ pub(crate) fn workflow(compiled: &Compiled, references: &dyn References, values:
 /// Names the field.
 pub(crate) fn supported(compiled: &Compiled) -> Result<(), String> {
     let spec = &compiled.spec;
-    let fields = [
-        ("synchronization", spec.synchronization.is_some()),
-        ("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty())),
-    ];
+    let fields = [("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty()))];
     match fields.into_iter().find(|it| it.1) {
         Some((field, _)) => Err(format!("spec.{field} is not supported")),
         None => Ok(()),
