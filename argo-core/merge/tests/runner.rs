@@ -7,3 +7,4 @@ mod schema;
 mod strategic;
 mod structured;
 mod support;
+mod upstream;

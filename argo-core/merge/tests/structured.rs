@@ -136,6 +136,19 @@ fn a_field_no_longer_applied_goes_unless_somebody_shares_it() {
 }
 
 #[test]
+fn what_an_applier_states_is_extracted() {
+    let mine =
+        deployment(json!({"replicas": 1, "template": {"spec": {"containers": [{"name": "a", "image": "a:1"}]}}}));
+    let live = structured::apply(None, &mine, &one("mine"), false, &schema()).unwrap();
+    let theirs =
+        deployment(json!({"paused": true, "template": {"spec": {"containers": [{"name": "b", "image": "b:1"}]}}}));
+    let live = structured::apply(Some(&live), &theirs, &one("theirs"), false, &schema()).unwrap();
+    assert_eq!(structured::extract(&live, "mine", "", &schema()).unwrap(), mine);
+    assert_eq!(structured::extract(&live, "theirs", "", &schema()).unwrap(), theirs);
+    assert_eq!(structured::extract(&live, "nobody", "", &schema()), None);
+}
+
+#[test]
 fn an_apply_that_changes_nothing_returns_the_live_object() {
     let config = deployment(json!({"replicas": 1}));
     let live = structured::apply(None, &config, &one("a"), false, &schema()).unwrap();

@@ -7,6 +7,7 @@
 
 mod builtin;
 mod openapi;
+mod type_defs;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,6 +62,17 @@ pub(crate) struct Node {
     pub(crate) map: Option<MapNode>,
     pub(crate) list: Option<ListNode>,
     pub(crate) scalar: bool,
+    pub(crate) scalar_kind: Scalar,
+}
+
+/// What a scalar may be, where the schema says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    #[default]
+    Untyped,
+    Numeric,
+    String,
+    Boolean,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +80,8 @@ pub(crate) struct MapNode {
     pub(crate) fields: BTreeMap<String, FieldNode>,
     pub(crate) element: usize,
     pub(crate) atomic: bool,
+    /// Members that are not declared are errors.
+    pub(crate) closed: bool,
 }
 
 #[derive(Debug)]
@@ -88,9 +102,10 @@ pub(crate) const DEDUCED: usize = 0;
 impl Arena {
     pub(crate) fn new() -> Self {
         let deduced = Node {
-            map: Some(MapNode { fields: BTreeMap::new(), element: DEDUCED, atomic: false }),
+            map: Some(MapNode::default()),
             list: Some(ListNode { kind: ListKind::Atomic, element: DEDUCED }),
             scalar: true,
+            scalar_kind: Scalar::Untyped,
         };
         Self { nodes: vec![deduced] }
     }
@@ -152,6 +167,12 @@ impl Schema {
         openapi::value(schema)
     }
 
+    /// Builds a schema from type definitions in the form of structured-merge-diff (a list of `{name, scalar | list | map}`), as client-go's
+    /// apply configurations carry them; nothing when `root` or a definition's name is missing.
+    pub fn from_type_defs(types: &Value, root: &str) -> Option<Self> {
+        type_defs::read(types, root)
+    }
+
     /// The type of a member; deduced when the schema does not know it.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
@@ -194,6 +215,11 @@ impl Schema {
 
     pub(crate) fn node(&self) -> &Node {
         &self.arena.nodes[self.at]
+    }
+
+    /// Whether members that are not declared are errors.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.node().map.as_ref().is_some_and(|map| map.closed)
     }
 
     pub(crate) fn is_deduced_map(&self) -> bool {

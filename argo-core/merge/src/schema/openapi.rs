@@ -13,7 +13,7 @@ pub(super) fn object(schema: &Value) -> Schema {
     let root = build(&mut arena, schema, 0);
     let mut map = if root == DEDUCED { MapNode::default() } else { arena.nodes[root].map.take().unwrap_or_default() };
     map.fields.insert("metadata".into(), FieldNode { node: metadata, ..FieldNode::default() });
-    let root = arena.add(Node { map: Some(map), list: None, scalar: false });
+    let root = arena.add(Node { map: Some(map), ..Node::default() });
     arena.into_schema(root)
 }
 

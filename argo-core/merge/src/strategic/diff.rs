@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use super::conflicts;
 use super::lists::{deduplicate, element_type, key_of, same_key, sorted};
 use super::{DELETE_FROM, Object, Options, PATCH, RETAIN_KEYS, SET_ORDER, StrategicError, merge_map, plain, same_type};
 use crate::Schema;
@@ -43,6 +44,27 @@ pub fn three_way(
     let delta = diff_maps(current, modified, schema, changes)?;
     let gone = diff_maps(original, modified, schema, deletions)?;
     merge_map(gone, delta, schema, Options { into_object: false }).map(Value::Object)
+}
+
+/// As [`three_way`], but refuses to overwrite: `kubectl apply --overwrite=false`.
+///
+/// # Errors
+/// [`StrategicError::Conflict`] when the patch changes a key that was changed otherwise on `current` since `original`; and as [`diff`].
+pub fn three_way_checked(
+    original: Option<&Value>,
+    modified: &Value,
+    current: &Value,
+    schema: &Schema,
+) -> Result<Value, StrategicError> {
+    let patch = three_way(original, modified, current, schema)?;
+    let empty = json!({});
+    let all = Want { changes: true, deletions: true, order: false, retain_keys: false };
+    let changed = diff_maps(object(original.unwrap_or(&empty))?, object(current)?, schema, all)?;
+    if conflicts::maps(object(&patch)?, &changed, schema)? {
+        let changed = Value::Object(changed).to_string();
+        return Err(StrategicError::Conflict { patch: patch.to_string(), changed });
+    }
+    Ok(patch)
 }
 
 fn object(value: &Value) -> Result<&Object, StrategicError> {

@@ -50,11 +50,34 @@ pub(super) fn order_lists(
         };
         element_type(old.unwrap_or(&[]).iter().chain(change.unwrap_or(&[])))?;
         let (listed, server_only) = partition(merged, order, &strategy.merge_key)?;
-        let both = in_order(listed, server_only, order, old.unwrap_or(&[]), &strategy.merge_key)?;
+        let server_order = written_over(old.unwrap_or(&[]), change.unwrap_or(&[]), &strategy.merge_key);
+        let both = in_order(listed, server_only, order, &server_order, &strategy.merge_key)?;
         original.insert(name.to_owned(), Value::Array(both));
         patch.remove(name);
     }
     Ok(())
+}
+
+/// The order of the server's list once the patch's deletions and additions were written into its place: upstream changes the list it takes the
+/// order from, so new items that fit where deleted ones were count as the server's.
+fn written_over(old: &[Value], change: &[Value], key: &str) -> Vec<Value> {
+    let directive = |item: &Value| item.get(PATCH).and_then(Value::as_str).map(str::to_owned);
+    if key.is_empty() || !change.iter().any(|item| directive(item).as_deref() == Some("delete")) {
+        return old.to_vec();
+    }
+    let gone = |item: &&Value| {
+        change.iter().any(|other| directive(other).as_deref() == Some("delete") && other.get(key) == item.get(key))
+    };
+    let mut order: Vec<Value> = old.iter().filter(|item| !gone(item)).cloned().collect();
+    if !change.iter().any(|item| directive(item).as_deref() == Some("replace")) {
+        for item in change.iter().filter(|item| item.get(PATCH).is_none()) {
+            if position(&order, item, key).is_none() {
+                order.push(item.clone());
+            }
+        }
+    }
+    order.truncate(old.len());
+    order
 }
 
 fn list(value: Option<&Value>) -> Result<Option<&[Value]>, StrategicError> {

@@ -7,6 +7,7 @@
 //! | `$setElementOrder/<list>: [..]` | beside a list | the order of the merged list |
 //! | `$deleteFromPrimitiveList/<list>: [..]` | beside a list of scalars | remove these |
 
+mod conflicts;
 mod diff;
 mod lists;
 
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::Schema;
 use crate::schema::PatchStrategy;
-pub use diff::{diff, three_way};
+pub use diff::{diff, three_way, three_way_checked};
 use lists::{extract_key, merge_slice, order_lists};
 
 const PATCH: &str = "$patch";
@@ -67,6 +68,14 @@ pub enum StrategicError {
     /// `$setElementOrder` is malformed.
     #[error("invalid patch format of setElementOrder list")]
     BadSetElementOrder,
+    /// Somebody changed what the patch changes, and differently.
+    #[error("patch:\n{patch}\nconflicts with changes made from original to current:\n{changed}\n")]
+    Conflict {
+        /// The patch that would have been sent.
+        patch: String,
+        /// What others changed since the last apply.
+        changed: String,
+    },
     /// Anything else, in the API server's words.
     #[error("{0}")]
     Other(String),

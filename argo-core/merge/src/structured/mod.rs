@@ -4,10 +4,16 @@
 //! conflict unless forced, what several state alike is shared. [`update`] is the bookkeeping of every other write: who changed which field.
 //! Neither touches `resourceVersion`, `generation` or defaults; that is the server's part.
 
+mod items;
 mod managed;
+mod matcher;
 mod path;
+mod reconcile;
 mod set;
 mod typed;
+mod updater;
+mod validate;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,9 +21,16 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::Schema;
+pub use items::{extract, extract_items, remove_items};
 pub use managed::{ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, Managed, ManagerId, Operation, Owned};
+pub use matcher::PathMatcher;
 pub use path::PathElement;
+pub use reconcile::reconcile;
 pub use set::FieldSet;
+pub use typed::{Comparison, compare, field_set, merge};
+pub use updater::{UpdateError, Updater};
+pub use validate::validate;
+pub use versions::{ConversionError, Versions};
 
 /// The annotation in which `kubectl apply` keeps what it applied last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -131,6 +144,18 @@ pub enum ApplyError {
         /// The path and what is wrong with it.
         reason: String,
     },
+    /// The object could not be converted to a version that fields are owned in: 500.
+    #[error("failed to convert object: {0}")]
+    Conversion(ConversionError),
+}
+
+impl From<UpdateError> for ApplyError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::Conflicts(conflicts) => Self::Conflicts(conflicts),
+            UpdateError::Conversion(error) => Self::Conversion(error),
+        }
+    }
 }
 
 /// Server-side apply: `config` becomes what this manager wants of the object, which is created when `live` is none.
@@ -140,13 +165,14 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// [`ApplyError::Conflicts`] unless `force`; [`ApplyError::BadRequest`] for a `config` with managed fields or of another version than the
-/// writer's; [`ApplyError::Invalid`] for duplicate items of a set or list map.
+/// writer's; [`ApplyError::Invalid`] for duplicate items of a set or list map and for what else [`validate`] finds;
+/// [`ApplyError::Conversion`] when an object cannot be converted to the version of one of its managers.
 pub fn apply(
     live: Option<&Value>,
     config: &Value,
     writer: &Writer<'_>,
     force: bool,
-    schema: &Schema,
+    versions: &dyn Versions,
 ) -> Result<Value, ApplyError> {
     if !config.is_object() {
         return Err(ApplyError::BadRequest("the configuration to apply must be an object".into()));
@@ -161,27 +187,28 @@ pub fn apply(
             writer.api_version
         )));
     }
-    typed::check(config, schema, "").map_err(|reason| ApplyError::Invalid { object: describe(config), reason })?;
+    let schema = versions.schema(version);
+    validate(config, &schema, false).map_err(|reason| ApplyError::Invalid { object: describe(config), reason })?;
 
     let mut base = live.cloned().unwrap_or_else(|| json!({}));
     let mut managed = Managed::of(&base).unwrap_or_default();
     managed::strip(&mut base);
     if managed.entries.is_empty() && live.is_some() {
         let before = Writer { manager: BEFORE_FIRST_APPLY, ..writer.clone() };
-        managed = track(&json!({}), &base, managed, &before, schema);
+        managed = track(&json!({}), &base, managed, &before, versions).map_err(ApplyError::Conversion)?;
     }
 
-    let (mut merged, managed) = match apply_to(&base, config, managed.clone(), writer, force, schema) {
-        Err(conflicts) if writer.manager == "kubectl" && !force => {
-            let allowed = allowed_by_last_applied(&base, writer, schema);
+    let (mut merged, managed) = match apply_to(&base, config, managed.clone(), writer, force, versions) {
+        Err(UpdateError::Conflicts(conflicts)) if writer.manager == "kubectl" && !force => {
+            let allowed = allowed_by_last_applied(&base, writer, &schema);
             let left: Vec<Conflict> =
                 conflicts.0.into_iter().filter(|conflict| !allowed.contains(&conflict.path)).collect();
             if !left.is_empty() {
                 return Err(ApplyError::Conflicts(Conflicts(left)));
             }
-            apply_to(&base, config, managed, writer, true, schema).map_err(ApplyError::Conflicts)?
+            apply_to(&base, config, managed, writer, true, versions)?
         }
-        other => other.map_err(ApplyError::Conflicts)?,
+        other => other?,
     };
     if writer.manager == "kubectl" {
         refresh_last_applied(&mut merged, config);
@@ -193,8 +220,9 @@ pub fn apply(
 /// The bookkeeping of a create (`live` is none), update or patch: `new` as it will be stored, with the manager owning what it changed.
 ///
 /// `new` may bring its own managed fields (`[]` or `[{}]` forgets them all); through a subresource those of `live` count. An object whose
-/// managers were forgotten is not tracked again until its first apply.
-pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, schema: &Schema) -> Value {
+/// managers were forgotten is not tracked again until its first apply. When an object cannot be converted to the version of a manager, nobody
+/// owns anything any more, as in the API server.
+pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, versions: &dyn Versions) -> Value {
     let mut result = new.clone();
     let empty = json!({});
     let mut base = live.cloned().unwrap_or_else(|| empty.clone());
@@ -213,7 +241,7 @@ pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, schema: &S
     if live.is_some() && managed.entries.is_empty() {
         return result;
     }
-    let managed = track(&base, &result, managed, writer, schema);
+    let managed = track(&base, &result, managed, writer, versions).unwrap_or_default();
     managed.write(&mut result);
     result
 }
@@ -221,23 +249,37 @@ pub fn update(live: Option<&Value>, new: &Value, writer: &Writer<'_>, schema: &S
 /// A create: as [`update`] of nothing, but compared with `zero`, what a typed server takes an empty object for (`{spec: {template: {}}}`).
 ///
 /// The maps and lists that `zero` has are then nobody's; only what is in them is owned.
-pub fn create(zero: &Value, new: &Value, writer: &Writer<'_>, schema: &Schema) -> Value {
+pub fn create(zero: &Value, new: &Value, writer: &Writer<'_>, versions: &dyn Versions) -> Value {
     let mut result = new.clone();
     let mut base = zero.clone();
     managed::strip(&mut result);
     managed::strip(&mut base);
-    let managed = track(&base, &result, Managed::default(), writer, schema);
+    let managed = track(&base, &result, Managed::default(), writer, versions).unwrap_or_default();
     managed.write(&mut result);
     result
 }
 
-// === the rules ===
+// === the rules, with what the API server does with metadata ===
 
-fn track(old: &Value, new: &Value, managed: Managed, writer: &Writer<'_>, schema: &Schema) -> Managed {
-    let mut managed = reconciled(managed, schema);
-    let change = typed::comparison(old, new, schema).without(&writer.ignored);
-    disown(&mut managed, &change, None);
-    let mine = change.modified.union(&change.added).difference(&never_owned());
+fn track(
+    old: &Value,
+    new: &Value,
+    managed: Managed,
+    writer: &Writer<'_>,
+    versions: &dyn Versions,
+) -> Result<Managed, ConversionError> {
+    let ignored = ignored_in(&managed, writer);
+    let updater = Updater { versions, ignored: &ignored };
+    // What this write changes is first owned apart, to tell whether it changed anything of its own.
+    let current = ManagerId { manager: String::new(), ..writer.id(Operation::Update) };
+    let updated = updater.update(old, new, writer.api_version, managed, &current);
+    let mut managed = match updated {
+        Ok(managed) => managed,
+        Err(UpdateError::Conversion(error)) => return Err(error),
+        // An update never conflicts.
+        Err(UpdateError::Conflicts(_)) => Managed::default(),
+    };
+    let mine = managed.entries.remove(&current).unwrap_or_default().fields.difference(&never_owned());
     if !mine.is_empty() {
         let owned = managed.entries.entry(writer.id(Operation::Update)).or_default();
         owned.fields = owned.fields.union(&mine);
@@ -245,7 +287,7 @@ fn track(old: &Value, new: &Value, managed: Managed, writer: &Writer<'_>, schema
         owned.time = Some(writer.time.to_owned());
     }
     managed.cap();
-    managed
+    Ok(managed)
 }
 
 fn apply_to(
@@ -254,37 +296,12 @@ fn apply_to(
     managed: Managed,
     writer: &Writer<'_>,
     force: bool,
-    schema: &Schema,
-) -> Result<(Value, Managed), Conflicts> {
-    let mut managed = reconciled(managed, schema);
-    let merged = typed::merge(live, config, schema);
+    versions: &dyn Versions,
+) -> Result<(Value, Managed), UpdateError> {
+    let ignored = ignored_in(&managed, writer);
+    let updater = Updater { versions, ignored: &ignored };
     let id = writer.id(Operation::Apply);
-    let last = managed.entries.get(&id).cloned();
-    let fields = typed::field_set(config, schema).recursive_difference(&writer.ignored);
-    let time = last.as_ref().and_then(|owned| owned.time.clone());
-    managed.entries.insert(id.clone(), Owned { fields, api_version: writer.api_version.to_owned(), time });
-    let mut merged = match last {
-        Some(last) if !last.fields.is_empty() => prune(&merged, &managed, &last.fields, schema),
-        _ => merged,
-    };
-
-    let change = typed::comparison(live, &merged, schema).without(&writer.ignored);
-    let touched = change.modified.union(&change.added);
-    if !force {
-        let conflicts: Vec<Conflict> = managed
-            .entries
-            .iter()
-            .filter(|(other, _)| **other != id)
-            .flat_map(|(other, owned)| {
-                let paths = owned.fields.intersection(&touched).paths();
-                paths.into_iter().map(|path| Conflict { manager: other.clone(), path })
-            })
-            .collect();
-        if !conflicts.is_empty() {
-            return Err(Conflicts(conflicts));
-        }
-    }
-    disown(&mut managed, &change, Some(&id));
+    let (mut merged, mut managed) = updater.apply(live, config, writer.api_version, managed, &id, force)?;
     if let Some(owned) = managed.entries.get_mut(&id) {
         owned.fields = owned.fields.difference(&never_owned());
         if merged != *live {
@@ -298,26 +315,10 @@ fn apply_to(
     Ok((merged, managed))
 }
 
-/// Takes what changed from everybody but the one who changed it.
-fn disown(managed: &mut Managed, change: &typed::Comparison, by: Option<&ManagerId>) {
-    let touched = change.modified.union(&change.added).union(&change.removed);
-    for (_, owned) in managed.entries.iter_mut().filter(|(id, _)| by != Some(id)) {
-        owned.fields = owned.fields.difference(&touched);
-    }
-    managed.entries.retain(|_, owned| !owned.fields.is_empty());
-}
-
-/// Removes what the manager applied last time, does not apply now, and nobody else owns.
-fn prune(merged: &Value, managed: &Managed, last: &FieldSet, schema: &Schema) -> Value {
-    let named = |set: &FieldSet| set.with_named_fields(schema);
-    let gone = |paths: &FieldSet| typed::remove(merged, paths, schema).unwrap_or_else(|| json!({}));
-    let all = named(&typed::field_set(merged, schema));
-    // Take away everything of last time, then put back what anybody owns now, then what nobody had applied.
-    let pruned = gone(&named(last));
-    let owned = managed.entries.values().fold(FieldSet::new(), |all, owned| all.union(&owned.fields));
-    let pruned = gone(&all.difference(&named(&typed::field_set(&pruned, schema)).union(&named(&owned))));
-    let left = named(&typed::field_set(&pruned, schema));
-    gone(&all.difference(&left).intersection(&named(last)))
+/// The subresources are the same in all versions.
+fn ignored_in(managed: &Managed, writer: &Writer<'_>) -> BTreeMap<String, FieldSet> {
+    let others = managed.entries.values().map(|owned| owned.api_version.as_str());
+    others.chain([writer.api_version]).map(|version| (version.to_owned(), writer.ignored.clone())).collect()
 }
 
 /// Removal leaves `null` where a map or list became empty; typed objects do not keep those.
@@ -340,13 +341,6 @@ fn drop_new_nulls(value: &mut Value, live: &Value, config: &Value) {
         }
         _ => {}
     }
-}
-
-fn reconciled(mut managed: Managed, schema: &Schema) -> Managed {
-    for owned in managed.entries.values_mut() {
-        owned.fields = typed::reconcile(&owned.fields, schema);
-    }
-    managed
 }
 
 /// Fields that are the server's.
@@ -381,7 +375,7 @@ fn allowed_by_last_applied(live: &Value, writer: &Writer<'_>, schema: &Schema) -
     if applied.get("apiVersion").and_then(Value::as_str) != Some(writer.api_version) {
         return FieldSet::new();
     }
-    let change = typed::comparison(&applied, live, schema);
+    let change = typed::compare(&applied, live, schema);
     typed::field_set(&applied, schema)
         .difference(&change.modified)
         .difference(&change.added)

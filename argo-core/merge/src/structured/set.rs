@@ -163,20 +163,15 @@ impl FieldSet {
         out
     }
 
-    pub(super) fn below(&self, element: &PathElement) -> Option<&Self> {
-        self.entries.get(element).map(|entry| &entry.below).filter(|set| !set.is_empty())
+    /// The member paths that have no member below them.
+    #[must_use]
+    pub fn leaves(&self) -> Self {
+        self.combine(|_, entry| Entry { member: entry.member && entry.below.is_empty(), below: entry.below.leaves() })
     }
 
-    pub(super) fn has(&self, element: &PathElement) -> bool {
-        self.entries.get(element).is_some_and(|entry| entry.member)
-    }
-
-    pub(super) fn elements(&self) -> impl Iterator<Item = (&PathElement, bool, &Self)> {
-        self.entries.iter().map(|(element, entry)| (element, entry.member, &entry.below))
-    }
-
-    /// The set with the named fields above its paths made members, which `fieldsV1` leaves out: `a.b.c` also owns `a` when `a` is declared.
-    pub(super) fn with_named_fields(&self, schema: &Schema) -> Self {
+    /// The set with the declared fields above its paths made members, which `fieldsV1` leaves out: `a.b.c` also has `a` when `a` is declared.
+    #[must_use]
+    pub fn with_named_fields(&self, schema: &Schema) -> Self {
         let mut out = Self::new();
         for (element, entry) in &self.entries {
             let (named, below) = match element {
@@ -187,6 +182,25 @@ impl FieldSet {
             out.entries.insert(element.clone(), Entry { member, below: entry.below.with_named_fields(&below) });
         }
         out
+    }
+
+    /// Puts an element with all that is below it, unless that is nothing.
+    pub(super) fn place(&mut self, element: &PathElement, member: bool, below: Self) {
+        if member || !below.is_empty() {
+            self.entries.insert(element.clone(), Entry { member, below });
+        }
+    }
+
+    pub(super) fn below(&self, element: &PathElement) -> Option<&Self> {
+        self.entries.get(element).map(|entry| &entry.below).filter(|set| !set.is_empty())
+    }
+
+    pub(super) fn has(&self, element: &PathElement) -> bool {
+        self.entries.get(element).is_some_and(|entry| entry.member)
+    }
+
+    pub(super) fn elements(&self) -> impl Iterator<Item = (&PathElement, bool, &Self)> {
+        self.entries.iter().map(|(element, entry)| (element, entry.member, &entry.below))
     }
 
     fn combine(&self, keep: impl Fn(&PathElement, &Entry) -> Entry) -> Self {

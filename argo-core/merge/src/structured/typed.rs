@@ -1,4 +1,4 @@
-//! Values under a schema: their field sets, their comparison, their merge, and the removal of paths.
+//! Values under a schema: their field sets, their comparison and their merge.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::schema::ListKind;
 
 /// Which of the forms a type allows is in play.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Map,
     Scalar,
     List,
 }
 
 /// The form a value takes; `exact` when the value itself decided it, not the order of preference.
-fn form(schema: &Schema, value: Option<&Value>) -> (Form, bool) {
+pub(super) fn form(schema: &Schema, value: Option<&Value>) -> (Form, bool) {
     let node = schema.node();
     let only = usize::from(node.map.is_some()) + usize::from(node.list.is_some()) + usize::from(node.scalar) == 1;
     match value {
@@ -31,11 +31,11 @@ fn form(schema: &Schema, value: Option<&Value>) -> (Form, bool) {
     }
 }
 
-fn is_atomic_list(schema: &Schema) -> bool {
+pub(super) fn is_atomic_list(schema: &Schema) -> bool {
     *schema.list_kind() == ListKind::Atomic
 }
 
-fn items(value: Option<&Value>) -> &[Value] {
+pub(super) fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
@@ -44,7 +44,7 @@ fn members(value: Option<&Value>) -> Option<&Map<String, Value>> {
 }
 
 /// The path element of a list's item.
-fn item_path(schema: &Schema, item: &Value) -> Result<PathElement, String> {
+pub(super) fn item_path(schema: &Schema, item: &Value) -> Result<PathElement, String> {
     match schema.list_kind() {
         ListKind::Map(keys) => {
             let Value::Object(map) = item else {
@@ -84,7 +84,7 @@ fn item_path(schema: &Schema, item: &Value) -> Result<PathElement, String> {
 // === the set of a value ===
 
 /// The paths a value states.
-pub(super) fn field_set(value: &Value, schema: &Schema) -> FieldSet {
+pub fn field_set(value: &Value, schema: &Schema) -> FieldSet {
     let mut set = FieldSet::new();
     collect(value, schema, &mut Vec::new(), &mut set);
     set
@@ -127,43 +127,23 @@ fn collect(value: &Value, schema: &Schema, path: &mut Vec<PathElement>, set: &mu
     }
 }
 
-/// What makes a value no valid configuration to apply: duplicate or keyless list items, with their path.
-pub(super) fn check(value: &Value, schema: &Schema, path: &str) -> Result<(), String> {
-    match form(schema, Some(value)).0 {
-        Form::List if !is_atomic_list(schema) => {
-            let mut seen = std::collections::BTreeSet::new();
-            let element = schema.element();
-            for (at, item) in items(Some(value)).iter().enumerate() {
-                let step = item_path(schema, item).map_err(|error| format!("{path}: element {at}: {error}"))?;
-                let below = format!("{path}{step}");
-                if !seen.insert(step.clone()) {
-                    return Err(format!("{path}: duplicate entries for key {step}"));
-                }
-                check(item, &element, &below)?;
-            }
-            Ok(())
-        }
-        Form::Map if !schema.is_atomic_map() => value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .try_for_each(|(key, inner)| check(inner, &schema.field(key), &format!("{path}.{key}"))),
-        _ => Ok(()),
-    }
-}
-
 // === comparison ===
 
 /// What a change from one value to another did, path by path. No path is in two of the sets.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Comparison {
-    pub(super) added: FieldSet,
-    pub(super) modified: FieldSet,
-    pub(super) removed: FieldSet,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Paths that were not there.
+    pub added: FieldSet,
+    /// Paths with another value.
+    pub modified: FieldSet,
+    /// Paths that are gone.
+    pub removed: FieldSet,
 }
 
 impl Comparison {
-    pub(super) fn without(self, ignored: &FieldSet) -> Self {
+    /// The change without these paths and all below them.
+    #[must_use]
+    pub fn without(self, ignored: &FieldSet) -> Self {
         Self {
             added: self.added.recursive_difference(ignored),
             modified: self.modified.recursive_difference(ignored),
@@ -172,19 +152,14 @@ impl Comparison {
     }
 }
 
-pub(super) fn comparison(old: &Value, new: &Value, schema: &Schema) -> Comparison {
+/// Compares two values of a type.
+pub fn compare(old: &Value, new: &Value, schema: &Schema) -> Comparison {
     let mut out = Comparison::default();
-    compare(Some(old), Some(new), schema, &mut Vec::new(), &mut out);
+    visit(Some(old), Some(new), schema, &mut Vec::new(), &mut out);
     out
 }
 
-fn compare(
-    old: Option<&Value>,
-    new: Option<&Value>,
-    schema: &Schema,
-    path: &mut Vec<PathElement>,
-    out: &mut Comparison,
-) {
+fn visit(old: Option<&Value>, new: Option<&Value>, schema: &Schema, path: &mut Vec<PathElement>, out: &mut Comparison) {
     let (left, right) = (form(schema, old), form(schema, new));
     let leaf = if new.is_none() {
         compare_as(left.0, old, new, schema, path, out)
@@ -233,7 +208,7 @@ fn compare_as(
             let keys: std::collections::BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
             for key in keys {
                 path.push(PathElement::Field(key.clone()));
-                compare(
+                visit(
                     old.and_then(|map| map.get(key)),
                     new.and_then(|map| map.get(key)),
                     &schema.field(key),
@@ -263,7 +238,7 @@ fn compare_lists(old: &[Value], new: &[Value], schema: &Schema, path: &mut Vec<P
     for (step, (left, right)) in sides {
         path.push(step);
         match (left.as_slice(), right.as_slice()) {
-            ([] | [_], [] | [_]) => compare(left.first().copied(), right.first().copied(), &element, path, out),
+            ([] | [_], [] | [_]) => visit(left.first().copied(), right.first().copied(), &element, path, out),
             ([_, _, ..], [_, _, ..]) => {
                 if left != right {
                     out.modified.insert(path);
@@ -271,13 +246,13 @@ fn compare_lists(old: &[Value], new: &[Value], schema: &Schema, path: &mut Vec<P
             }
             ([_, _, ..], rest) => {
                 if let [single] = rest {
-                    compare(None, Some(single), &element, path, out);
+                    visit(None, Some(single), &element, path, out);
                 }
                 out.removed.insert(path);
             }
             (rest, _) => {
                 if let [single] = rest {
-                    compare(Some(single), None, &element, path, out);
+                    visit(Some(single), None, &element, path, out);
                 }
                 out.added.insert(path);
             }
@@ -289,7 +264,7 @@ fn compare_lists(old: &[Value], new: &[Value], schema: &Schema, path: &mut Vec<P
 // === merge ===
 
 /// Lays `new` over `old`: maps and list maps merge, leaves of `new` win. Items keep the order of `old`, those of `new` their own order.
-pub(super) fn merge(old: &Value, new: &Value, schema: &Schema) -> Value {
+pub fn merge(old: &Value, new: &Value, schema: &Schema) -> Value {
     merge_values(Some(old), Some(new), schema).unwrap_or(Value::Null)
 }
 
@@ -383,72 +358,4 @@ fn merge_lists(old: &[Value], new: &[Value], schema: &Schema) -> Vec<Value> {
         }
     }
     out
-}
-
-// === removal ===
-
-/// The value without the paths; `None` when nothing of it is left.
-pub(super) fn remove(value: &Value, paths: &FieldSet, schema: &Schema) -> Option<Value> {
-    match form(schema, Some(value)).0 {
-        Form::Scalar => Some(value.clone()),
-        Form::List => {
-            let list = value.as_array().filter(|_| !is_atomic_list(schema))?;
-            let element = schema.element();
-            let mut kept = Vec::with_capacity(list.len());
-            for item in list {
-                match item_path(schema, item) {
-                    Ok(step) if paths.has(&step) => {}
-                    Ok(step) => match paths.below(&step) {
-                        Some(below) => kept.push(remove(item, below, &element).unwrap_or(Value::Null)),
-                        None => kept.push(item.clone()),
-                    },
-                    Err(_) => kept.push(item.clone()),
-                }
-            }
-            (!kept.is_empty()).then_some(Value::Array(kept))
-        }
-        Form::Map => {
-            let map = value.as_object().filter(|_| !schema.is_atomic_map())?;
-            let mut kept = Map::new();
-            for (key, inner) in map {
-                let step = PathElement::Field(key.clone());
-                if paths.has(&step) {
-                    continue;
-                }
-                let left = match paths.below(&step) {
-                    Some(below) => remove(inner, below, &schema.field(key)).unwrap_or(Value::Null),
-                    None => inner.clone(),
-                };
-                kept.insert(key.clone(), left);
-            }
-            (!kept.is_empty()).then_some(Value::Object(kept))
-        }
-    }
-}
-
-// === schema changes ===
-
-/// Brings a stored set in line with a schema that has since made a granular list or map atomic.
-pub(super) fn reconcile(set: &FieldSet, schema: &Schema) -> FieldSet {
-    fn visit(set: &FieldSet, schema: &Schema, path: &mut Vec<PathElement>, atomic: &mut FieldSet) {
-        for (element, _, below) in set.elements() {
-            let inner = match element {
-                PathElement::Field(name) => schema.field(name),
-                _ => schema.element(),
-            };
-            path.push(element.clone());
-            let node = inner.node();
-            let only_list = node.map.is_none() && node.list.is_some();
-            let now_atomic = (only_list && is_atomic_list(&inner)) || inner.is_atomic_map();
-            if !below.is_empty() && now_atomic {
-                atomic.insert(path);
-            } else if !inner.is_deduced_map() {
-                visit(below, &inner, path, atomic);
-            }
-            path.pop();
-        }
-    }
-    let mut atomic = FieldSet::new();
-    visit(set, schema, &mut Vec::new(), &mut atomic);
-    if atomic.is_empty() { set.clone() } else { set.recursive_difference(&atomic).union(&atomic) }
 }
