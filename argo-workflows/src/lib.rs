@@ -11,12 +11,15 @@
 //! # Features
 //! - `controller` (default): the controller on a Kubernetes API.
 //! - `process` (default): steps as local processes.
+//! - `artifacts`: loading and saving of what steps take and give; `process` needs it.
 //! - `testing`: runs of workflows against scripted steps, for users' own tests.
 
 pub mod api;
 #[cfg(feature = "controller")]
 pub mod controller;
 pub mod engine;
+#[cfg(feature = "artifacts")]
+pub mod exec;
 pub mod executor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

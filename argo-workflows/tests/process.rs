@@ -8,7 +8,7 @@ use argo_workflows::{
     engine::{StepRequest, StepResult, StepState},
     executor::{
         Executor, ProcessExecutor, WorkflowId,
-        process::{Config, Image},
+        process::{Config, Image, Isolation},
     },
 };
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ async fn what_it_can_not_do_is_an_error_that_names_the_field() {
     let cases = [
         (
             json!({"container": {"image": "i", "command": ["x"], "volumeMounts": [{"name": "v"}]}}),
-            "container.volumeMounts is not supported by the process executor",
+            "container.volumeMounts is not supported by the process executor without isolation",
         ),
         (
             json!({"container": {"image": "i"}}),
@@ -120,7 +120,15 @@ async fn what_it_can_not_do_is_an_error_that_names_the_field() {
         ),
         (
             json!({"container": {"image": "i", "command": ["true"]}, "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "../../etc/passwd"}}]}}),
-            "outputs.parameters.p: ../../etc/passwd: path '../../etc/passwd' leads out of the working directory",
+            "wait: Error (exit code 64): the path ../../etc/passwd leads out of the container",
+        ),
+        (
+            json!({"container": {"image": "i", "command": ["true"]}, "outputs": {"artifacts": [{"name": "a", "path": "/a"}]}}),
+            "outputs.artifacts.a is not supported by the process executor: it has no repository",
+        ),
+        (
+            json!({"container": {"image": "i", "command": ["true"]}, "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "/tmp/p"}}]}}),
+            "wait: Error (exit code 64): open /var/run/argo/outputs/parameters/tmp/p: no such file or directory",
         ),
         (
             json!({"container": {"image": "i", "command": ["true"], "env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}}),
@@ -173,6 +181,8 @@ async fn a_step_survives_its_controller_and_its_result_is_found() {
         // Dropped without a word, as by kill -9: the process goes on.
         let executor = ProcessExecutor::open(root.path()).unwrap();
         executor.start(&it, Timestamp::UNIX_EPOCH).await.unwrap();
+        let id = WorkflowId::of(&it);
+        until(|| matches!(executor.observe(&id).get(&it.node_id), Some(StepState::Running)).then_some(())).await;
     }
     let second = ProcessExecutor::open(root.path()).unwrap();
     assert!(matches!(second.observe(&WorkflowId::of(&it))[&it.node_id], StepState::Running));
@@ -244,4 +254,113 @@ async fn images_bring_programs_and_entrypoints() {
     let it = step("a", json!({"container": {"image": "tools:1", "args": ["pwd"], "workingDir": "/src"}}));
     let text = run(&executor, &it).await.result.unwrap();
     assert!(text.ends_with("uid-1/wf-a/work/src"), "{text}");
+}
+
+#[tokio::test]
+async fn the_containers_of_a_set_wait_for_each_other_and_sidecars_end_with_them() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = Config::new(root.path());
+    config.grace = Duration::from_secs(5);
+    let executor = config.open().unwrap();
+    let container = |name: &str, script: &str, after: &[&str]| json!({"name": name, "image": "i", "command": ["sh", "-c", script], "dependencies": after});
+    let it = step(
+        "set",
+        json!({
+            "containerSet": {"containers": [container("last", "cat a b", &["a", "b"]), container("a", "sleep 0.1; echo 1 > a", &[]),
+                container("b", "cat a; echo 2 > b", &["a"]), container("main", "cat b", &["b"])]},
+            "sidecars": [container("side", "echo up > side; exec sleep 1000", &[])],
+            "initContainers": [container("first", "echo 0 > zero", &[])],
+        }),
+    );
+    let set = run(&executor, &it).await;
+    assert_eq!((set.phase, set.message.as_str(), set.exit_code), (NodePhase::Succeeded, "", Some(0)));
+    assert_eq!(set.result.as_deref(), Some("2"));
+    assert_eq!(set.containers.keys().collect::<Vec<_>>(), ["a", "b", "last", "main"]);
+    assert!(executor.workspace(&WorkflowId::of(&it)).join("side").exists());
+    let it = step(
+        "bad",
+        json!({"containerSet": {"containers": [container("a", "exit 3", &[]), container("b", "true", &["a"])]}}),
+    );
+    let bad = run(&executor, &it).await;
+    assert_eq!((bad.phase, bad.message.as_str(), bad.exit_code), (NodePhase::Failed, "a: Error (exit code 3)", None));
+    assert_eq!(bad.containers["b"].exit_code, Some(64));
+    let it = step(
+        "again",
+        json!({"containerSet": {"retryStrategy": {"retries": "3"}, "containers": [container("a", "echo x >> tries; [ $(wc -l < tries) -eq 3 ]", &[])]}}),
+    );
+    assert_eq!(run(&executor, &it).await.phase, NodePhase::Succeeded);
+    let it = step(
+        "init",
+        json!({"container": {"image": "i", "command": ["true"]}, "initContainers": [container("first", "exit 4", &[])]}),
+    );
+    let init = run(&executor, &it).await;
+    assert_eq!((init.phase, init.message.as_str()), (NodePhase::Failed, "first: Error (exit code 4)"));
+}
+
+#[tokio::test]
+async fn isolated_steps_have_paths_volumes_and_artifacts_as_in_a_container() {
+    let isolation = Isolation::detect();
+    if isolation == Isolation::None {
+        eprintln!("skipped: this machine lets nobody make a mount namespace (unshare, mount, chroot)");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path().join("steps")).isolated(isolation);
+    let executor = config.artifacts(root.path().join("store"), "bucket").archive_logs().open().unwrap();
+    let script = "echo hi > /tmp/hello.txt; mkdir /deep && cp /in/raw /deep/copy; echo v > /vol/param; echo out; echo err >&2; ls / > /vol/ls";
+    let mut it = step(
+        "a",
+        json!({
+            "inputs": {"artifacts": [{"name": "raw", "path": "/in/raw", "raw": {"data": "given"}}]},
+            "outputs": {"parameters": [{"name": "p", "valueFrom": {"path": "/vol/param"}}],
+                "artifacts": [{"name": "hello", "path": "/tmp/hello.txt"}, {"name": "dir", "path": "/deep", "archive": {"none": {}}},
+                    {"name": "no", "path": "/no", "optional": true}]},
+            "volumes": [{"name": "v", "emptyDir": {}}],
+            "container": {"image": "i", "command": ["sh", "-ec", script], "volumeMounts": [{"name": "v", "mountPath": "/vol"}]},
+        }),
+    );
+    let first = run(&executor, &it).await;
+    assert_eq!((first.phase, first.message.as_str()), (NodePhase::Succeeded, ""));
+    assert_eq!((first.result.as_deref(), first.parameters["p"].as_str()), (Some("out"), "v"));
+    let keys: Vec<_> =
+        first.artifacts.iter().map(|it| (it.name.as_str(), it.extra["s3"]["key"].as_str().unwrap())).collect();
+    assert_eq!(
+        keys,
+        [("hello", "wf/wf-run-a/hello.tgz"), ("dir", "wf/wf-run-a/deep"), ("main-logs", "wf/wf-run-a/main.log")]
+    );
+    assert!(!Path::new("/tmp/hello.txt").exists());
+    assert_eq!(
+        std::fs::read_to_string(root.path().join("store/s3/bucket/wf/wf-run-a/main.log")).unwrap(),
+        "out\nerr\n"
+    );
+    // The next step gets what the first one made, where it wants it.
+    it = step(
+        "b",
+        json!({
+            "inputs": {"artifacts": [{"name": "x", "path": "/here", "s3": {"key": "wf/wf-run-a/hello.tgz"}}, {"name": "d", "path": "/d", "s3": {"key": "wf/wf-run-a/deep"}}]},
+            "container": {"image": "i", "command": ["cat", "/here", "/d/copy"]},
+        }),
+    );
+    assert_eq!(run(&executor, &it).await.result.as_deref(), Some("hi\ngiven"));
+    it = step(
+        "c",
+        json!({"inputs": {"artifacts": [{"name": "x", "path": "/x", "s3": {"key": "no"}}]}, "container": {"image": "i", "command": ["true"]}}),
+    );
+    let third = run(&executor, &it).await;
+    assert_eq!(
+        (third.phase, third.message.as_str()),
+        (NodePhase::Error, "init: Error (exit code 64): artifact x failed to load: no artifact with key no")
+    );
+    it = step(
+        "d",
+        json!({"outputs": {"artifacts": [{"name": "x", "path": "/mnt/out"}]}, "container": {"image": "i", "command": ["true"]}}),
+    );
+    let fourth = run(&executor, &it).await;
+    assert_eq!(
+        (fourth.phase, fourth.message.as_str()),
+        (
+            NodePhase::Error,
+            "wait: Error (exit code 64): open /var/run/argo/outputs/artifacts/mnt/out.tgz: no such file or directory; "
+        )
+    );
 }

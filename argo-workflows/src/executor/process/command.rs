@@ -7,49 +7,87 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Config, files::StepDir};
-use crate::{
-    api::{Template, TemplateType},
-    engine::StepRequest,
+use super::{
+    Config,
+    isolation::{Bind, quote},
+    lookup::{Lookup, Source},
+    volumes::Volumes,
 };
+use crate::engine::StepRequest;
 
-/// A process to start.
+/// A container as a process.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) argv: Vec<String>,
     pub(super) directory: PathBuf,
     pub(super) env: BTreeMap<String, String>,
-    /// The program, if it is nowhere in `PATH`.
+    pub(super) binds: Vec<Bind>,
+    /// Why it can not be started: its program is nowhere.
     pub(super) missing: Option<String>,
 }
 
-/// Fields of a container that a process can not honour.
-const UNSUPPORTED: &[&str] = &["envFrom", "volumeMounts", "volumeDevices", "lifecycle"];
-/// Fields of a template that a process can not honour.
-const UNSUPPORTED_IN_TEMPLATE: &[&str] = &["sidecars", "initContainers", "volumes", "podSpecPatch"];
+impl Line {
+    /// The line for a shell.
+    pub(super) fn script(&self, inside: bool) -> String {
+        let mut text = String::new();
+        if inside {
+            text.push_str("mkdir -p ");
+            text.push_str(&quote(&self.directory.display().to_string()));
+            text.push_str(" 2>/dev/null\n");
+        }
+        text.push_str("cd ");
+        text.push_str(&quote(&self.directory.display().to_string()));
+        text.push_str(" || exit 64\nexec env -i");
+        for (name, value) in &self.env {
+            text.push(' ');
+            text.push_str(&quote(&format!("{name}={value}")));
+        }
+        for it in &self.argv {
+            text.push(' ');
+            text.push_str(&quote(it));
+        }
+        text.push('\n');
+        text
+    }
+}
 
-pub(super) fn prepare(config: &Config, step: &StepRequest, dir: &StepDir, work: &Path) -> Result<Line, String> {
-    let template = &step.template;
-    let (kind, container) = container(template)?;
-    let field = kind.field();
-    for it in UNSUPPORTED {
-        if container.get(*it).is_some_and(|it| !is_empty(it)) {
+/// What all containers of a step share.
+pub(super) struct Shared<'a> {
+    pub(super) config: &'a Config,
+    pub(super) step: &'a StepRequest,
+    pub(super) volumes: &'a Volumes,
+    /// Working directory of this machine; in a root of its own it is `/`.
+    pub(super) work: &'a Path,
+    pub(super) temporary: PathBuf,
+    pub(super) has_root: bool,
+}
+
+/// Makes a container ready; `field` is its place in the template, for errors.
+pub(super) async fn prepare(
+    shared: &Shared<'_>,
+    field: &str,
+    name: &str,
+    container: &Value,
+    script: Option<&Path>,
+) -> Result<Line, String> {
+    for it in ["volumeDevices", "lifecycle"] {
+        if container.get(it).is_some_and(|it| !is_empty(it)) {
             return Err(format!("{field}.{it} is not supported by the process executor"));
         }
     }
-    for it in UNSUPPORTED_IN_TEMPLATE {
-        if template.extra.get(*it).is_some_and(|it| !is_empty(it)) {
-            return Err(format!("{it} is not supported by the process executor"));
-        }
+    let mounts = container.get("volumeMounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if !shared.has_root && !mounts.is_empty() {
+        return Err(format!("{field}.volumeMounts is not supported by the process executor without isolation"));
     }
-    input_artifacts(template, work)?;
+    let binds = mounts.iter().map(|it| shared.volumes.bind(field, it)).collect::<Result<Vec<_>, _>>()?;
+    let config = shared.config;
     let image_name = container.get("image").and_then(Value::as_str).unwrap_or_default();
     let image = config.images.get(image_name).cloned().unwrap_or_default();
-    let mut env = environment(config, step, dir, work);
+    let mut env = environment(shared, name);
     let mut path: Vec<String> = image.path.iter().map(|it| it.display().to_string()).collect();
     path.push(config.path.clone());
     env.insert("PATH".into(), path.join(":"));
-    own_environment(field, container, &mut env)?;
+    own_environment(shared, field, container, &mut env).await?;
     let mut argv = strings(container, "command")?;
     if argv.is_empty() {
         argv = image.entrypoint;
@@ -57,33 +95,24 @@ pub(super) fn prepare(config: &Config, step: &StepRequest, dir: &StepDir, work: 
     if argv.is_empty() {
         return Err(format!("{field}.command is required: nothing is known of the entrypoint of image '{image_name}'"));
     }
-    if kind == TemplateType::Script {
-        let source = container.get("source").and_then(Value::as_str).unwrap_or_default();
-        std::fs::write(dir.script(), source).map_err(|it| format!("writing the script: {it}"))?;
-        argv.push(dir.script().display().to_string());
-    }
+    argv.extend(script.map(|it| it.display().to_string()));
     argv.extend(strings(container, "args")?);
     for it in &mut argv {
         *it = expand(it, &env);
     }
-    let directory = match container.get("workingDir").and_then(Value::as_str).filter(|it| !it.is_empty()) {
-        Some(text) => below(work, text)?,
-        None => work.to_owned(),
+    let text = container.get("workingDir").and_then(Value::as_str).filter(|it| !it.is_empty());
+    let directory = match text {
+        Some(text) if shared.has_root => PathBuf::from("/").join(text),
+        None if shared.has_root => "/".into(),
+        Some(text) => below(shared.work, text)?,
+        None => shared.work.to_owned(),
     };
-    std::fs::create_dir_all(&directory).map_err(|it| format!("making {field}.workingDir: {it}"))?;
-    let missing = (!is_program(&argv[0], &env["PATH"], &directory)).then(|| argv[0].clone());
-    Ok(Line { argv, directory, env, missing })
-}
-
-fn container(template: &Template) -> Result<(TemplateType, &Value), String> {
-    match (&template.container, &template.script) {
-        (Some(container), _) => Ok((TemplateType::Container, container)),
-        (_, Some(script)) => Ok((TemplateType::Script, script)),
-        _ => {
-            let kind = template.kind().map_or("unknown", TemplateType::field);
-            Err(format!("templates of type {kind} are not supported by the process executor"))
-        }
+    if !shared.has_root {
+        std::fs::create_dir_all(&directory).map_err(|it| format!("making {field}.workingDir: {it}"))?;
     }
+    let at = if shared.has_root { shared.work } else { &directory };
+    let missing = missing(&argv[0], &env["PATH"], at, shared.has_root);
+    Ok(Line { argv, directory, env, binds, missing })
 }
 
 /// A path of the container, below the working directory. An absolute one starts there, too.
@@ -105,67 +134,117 @@ pub(super) fn below(work: &Path, text: &str) -> Result<PathBuf, String> {
     Ok(joined)
 }
 
-fn input_artifacts(template: &Template, work: &Path) -> Result<(), String> {
-    for it in template.inputs.iter().flat_map(|it| &it.artifacts) {
-        let raw = it.extra.get("raw").and_then(|it| it.get("data")).and_then(Value::as_str);
-        match (raw, &it.path) {
-            (Some(data), Some(path)) => {
-                let path = below(work, path)?;
-                if let Some(parent) = path.parent() {
-                    std::fs::create_dir_all(parent)
-                        .map_err(|error| format!("input artifact '{}': {error}", it.name))?;
-                    if !super::is_below(work, parent) {
-                        return Err(format!("input artifact '{}' leads out of the working directory", it.name));
-                    }
-                }
-                std::fs::write(path, data).map_err(|error| format!("input artifact '{}': {error}", it.name))?;
-            }
-            _ if !it.has_location() && it.optional == Some(true) => {}
-            _ => {
-                return Err(format!(
-                    "inputs.artifacts.{} is not supported by the process executor: only raw artifacts with a path are",
-                    it.name
-                ));
-            }
-        }
-    }
-    if let Some(it) = template.outputs.iter().flat_map(|it| &it.artifacts).find(|it| it.optional != Some(true)) {
-        return Err(format!("outputs.artifacts.{} is not supported by the process executor", it.name));
-    }
-    Ok(())
-}
-
-fn environment(config: &Config, step: &StepRequest, dir: &StepDir, work: &Path) -> BTreeMap<String, String> {
+fn environment(shared: &Shared<'_>, name: &str) -> BTreeMap<String, String> {
+    let step = shared.step;
+    let (home, temporary, workspace) = if shared.has_root {
+        ("/root".to_owned(), "/tmp".to_owned(), "/".to_owned())
+    } else {
+        let work = shared.work.display().to_string();
+        (work.clone(), shared.temporary.display().to_string(), work)
+    };
     let mut env = BTreeMap::from([
-        ("HOME".to_owned(), work.display().to_string()),
+        ("HOME".to_owned(), home),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
-        ("TMPDIR".to_owned(), dir.path().join("tmp").display().to_string()),
-        ("ARGO_CONTAINER_NAME".to_owned(), "main".to_owned()),
+        ("TMPDIR".to_owned(), temporary),
+        ("ARGO_CONTAINER_NAME".to_owned(), name.to_owned()),
         ("ARGO_NODE_ID".to_owned(), step.node_id.clone()),
         ("ARGO_POD_NAME".to_owned(), step.pod_name.clone()),
         ("ARGO_WORKFLOW_NAME".to_owned(), step.workflow.name.clone()),
         ("ARGO_WORKFLOW_UID".to_owned(), step.workflow_uid.clone()),
-        ("ARGO_WORKSPACE".to_owned(), work.display().to_string()),
+        ("ARGO_WORKSPACE".to_owned(), workspace),
     ]);
-    env.extend(config.env.clone());
+    if shared.has_root {
+        env.insert("HOSTNAME".to_owned(), step.pod_name.clone());
+        env.insert("ARGO_PROGRESS_FILE".to_owned(), "/var/run/argo/progress".to_owned());
+    }
+    env.extend(shared.config.env.clone());
     env
 }
 
-fn own_environment(field: &str, container: &Value, env: &mut BTreeMap<String, String>) -> Result<(), String> {
+async fn own_environment(
+    shared: &Shared<'_>,
+    field: &str,
+    container: &Value,
+    env: &mut BTreeMap<String, String>,
+) -> Result<(), String> {
+    for it in container.get("envFrom").and_then(Value::as_array).into_iter().flatten() {
+        let prefix = it.get("prefix").and_then(Value::as_str).unwrap_or_default();
+        for (key, source) in [("configMapRef", Source::ConfigMap), ("secretRef", Source::Secret)] {
+            let Some(reference) = it.get(key) else { continue };
+            let name = reference.get("name").and_then(Value::as_str).unwrap_or_default();
+            let data = object(shared, &format!("{field}.envFrom.{key}"), source, name).await?;
+            match data {
+                Some(data) => {
+                    for (name, value) in data.into_iter().filter(|(name, _)| is_variable(name)) {
+                        env.insert(format!("{prefix}{name}"), String::from_utf8_lossy(&value).into_owned());
+                    }
+                }
+                None if is_optional(reference) => {}
+                None => return Err(format!("{field}.envFrom: {source} {name} not found")),
+            }
+        }
+    }
     for it in container.get("env").and_then(Value::as_array).into_iter().flatten() {
-        let Some(name) =
-            it.get("name").and_then(Value::as_str).filter(|it| !it.is_empty() && !it.contains(['=', '\0']))
-        else {
+        let Some(name) = it.get("name").and_then(Value::as_str).filter(|it| is_variable(it)) else {
             return Err(format!("{field}.env has an entry without a usable name"));
         };
-        if it.get("valueFrom").is_some_and(|it| !it.is_null()) {
-            return Err(format!("{field}.env.{name}.valueFrom is not supported by the process executor"));
+        let value = match it.get("valueFrom").filter(|it| !it.is_null()) {
+            Some(from) => value_from(shared, &format!("{field}.env.{name}.valueFrom"), from).await?,
+            None => Some(expand(it.get("value").and_then(Value::as_str).unwrap_or_default(), env)),
+        };
+        if let Some(value) = value {
+            env.insert(name.to_owned(), value);
         }
-        let value = it.get("value").and_then(Value::as_str).unwrap_or_default();
-        let value = expand(value, env);
-        env.insert(name.to_owned(), value);
     }
     Ok(())
+}
+
+async fn value_from(shared: &Shared<'_>, field: &str, from: &Value) -> Result<Option<String>, String> {
+    if let Some(path) = from.pointer("/fieldRef/fieldPath").and_then(Value::as_str) {
+        let step = shared.step;
+        let value = match path {
+            "metadata.name" => step.pod_name.clone(),
+            "metadata.namespace" => step.workflow.namespace().to_owned(),
+            "spec.serviceAccountName" => step.service_account.clone().unwrap_or_else(|| "default".to_owned()),
+            "status.podIP" | "status.hostIP" => "127.0.0.1".to_owned(),
+            "metadata.labels['workflows.argoproj.io/workflow']" => step.workflow.name.clone(),
+            _ => return Err(format!("{field}.fieldRef: {path} is not supported by the process executor")),
+        };
+        return Ok(Some(value));
+    }
+    for (key, source) in [("configMapKeyRef", Source::ConfigMap), ("secretKeyRef", Source::Secret)] {
+        let Some(reference) = from.get(key) else { continue };
+        let text = |it: &str| reference.get(it).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (name, key) = (text("name"), text("key"));
+        let value = object(shared, field, source, &name).await?.and_then(|mut it| it.remove(&key));
+        return match value {
+            Some(value) => Ok(Some(String::from_utf8_lossy(&value).into_owned())),
+            None if is_optional(reference) => Ok(None),
+            None => Err(format!("{field}: {source} {name} has no key {key}")),
+        };
+    }
+    Err(format!("{field} is not supported by the process executor"))
+}
+
+async fn object(
+    shared: &Shared<'_>,
+    field: &str,
+    source: Source,
+    name: &str,
+) -> Result<Option<BTreeMap<String, Vec<u8>>>, String> {
+    let Some(lookup) = &shared.config.lookup else {
+        return Err(format!("{field} is not supported by the process executor"));
+    };
+    let lookup: &dyn Lookup = &**lookup;
+    Ok(lookup.data(source, shared.step.workflow.namespace(), name).await)
+}
+
+fn is_optional(reference: &Value) -> bool {
+    reference.get("optional") == Some(&Value::Bool(true))
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
 fn strings(container: &Value, field: &str) -> Result<Vec<String>, String> {
@@ -177,7 +256,7 @@ fn strings(container: &Value, field: &str) -> Result<Vec<String>, String> {
     .collect()
 }
 
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
@@ -210,11 +289,17 @@ fn expand(text: &str, env: &BTreeMap<String, String>) -> String {
     out
 }
 
-fn is_program(name: &str, path: &str, directory: &Path) -> bool {
+/// Why a program can not be started, in the words of Go's `exec.LookPath`. A path with a slash is only
+/// looked at where it means a file of this machine.
+fn missing(name: &str, path: &str, directory: &Path, has_root: bool) -> Option<String> {
     if name.contains('/') {
-        return directory.join(name).is_file();
+        if has_root || directory.join(name).is_file() {
+            return None;
+        }
+        return Some(format!("exec: \"{name}\": stat {name}: no such file or directory"));
     }
-    path.split(':').any(|it| Path::new(it).join(name).is_file())
+    let found = path.split(':').any(|it| Path::new(it).join(name).is_file());
+    (!found).then(|| format!("exec: \"{name}\": executable file not found in $PATH"))
 }
 
 #[cfg(test)]

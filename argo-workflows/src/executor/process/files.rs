@@ -9,14 +9,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{StepRequest, StepResult};
 
-/// Runs a command with its output in files and writes its exit code when it ends. The first argument
-/// is the step's directory. `trap :` lets the shell live through a signal to the whole group, and
-/// does not reach the command, where a handled signal is as it was.
-pub(super) const SUPERVISOR: &str = r#"d=$1; shift; echo $$ >"$d/pid"; trap : TERM INT HUP
-"$@" >"$d/stdout" 2>"$d/stderr" </dev/null &
-p=$!; wait $p; c=$?
-while kill -0 $p 2>/dev/null; do wait $p; c=$?; done
-printf %s "$c" >"$d/exit.new" && mv "$d/exit.new" "$d/exit""#;
+/// Runs the containers of a step: its directory is the first argument, then the names of the init
+/// containers, of the main ones and of the sidecars, each list one argument. Every container is a script
+/// `c/<name>` of the directory; it leaves `stdout`, `stderr` and `exitcode` in `argo/ctr/<name>`. The end
+/// is the file `exit`, with the code of the first main container that failed.
+///
+/// `trap :` lets a shell live through a signal to the whole group, and does not reach commands, where a
+/// handled signal is as it was.
+pub(super) const SUPERVISOR: &str = r#"d=$1; echo $$ >"$d/pid"; trap : TERM INT HUP
+put() { printf %s "$2" >"$1.new" && mv "$1.new" "$1"; }
+run() {
+  trap : TERM INT HUP
+  o="$d/argo/ctr/$1"; mkdir -p "$o"; e=64
+  for x in $(cat "$d/c/$1.after" 2>/dev/null); do
+    until [ -e "$d/argo/ctr/$x/exitcode" ]; do [ -e "$d/stop" ] && { put "$o/exitcode" 143; return; }; sleep 0.02; done
+    [ "$(cat "$d/argo/ctr/$x/exitcode")" = 0 ] || { put "$o/exitcode" 64; return; }
+  done
+  n=$(cat "$d/c/$1.retries" 2>/dev/null || echo 0)
+  while :; do
+    /bin/sh "$d/c/$1" >>"$o/stdout" 2>>"$o/stderr" </dev/null &
+    p=$!; echo $p >"$o/pid"; wait $p; e=$?
+    while kill -0 $p 2>/dev/null; do wait $p; e=$?; done
+    [ $e -eq 0 ] || [ $n -le 0 ] || [ -e "$d/stop" ] && break
+    n=$((n - 1))
+  done
+  put "$o/exitcode" $e
+}
+for i in $2; do
+  run $i
+  [ $e -eq 0 ] || { put "$d/exit" $e; exit; }
+done
+for s in $4; do run $s & done
+set -- "$1" "$2" $3
+shift 2
+if [ $# -eq 1 ]; then run $1; else
+  for m; do run $m & done
+  for m; do until [ -e "$d/argo/ctr/$m/exitcode" ]; do sleep 0.02; done; done
+fi
+c=0
+for m; do x=$(cat "$d/argo/ctr/$m/exitcode"); [ $c -eq 0 ] && c=$x; done
+for f in "$d"/c/*.side; do
+  [ -e "$f" ] || continue
+  s=${f##*/}; s=${s%.side}; o="$d/argo/ctr/$s"; t=0
+  until [ -e "$o/exitcode" ]; do
+    [ -e "$o/pid" ] && { if [ $t -lt $(cat "$f") ]; then g=TERM; else g=KILL; fi; [ $((t % 10)) -eq 0 ] && kill -s $g $(cat "$o/pid") 2>/dev/null; }
+    t=$((t + 1)); sleep 0.1
+  done
+done
+put "$d/exit" $c"#;
 
 /// What was started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,16 +121,24 @@ impl StepDir {
         &self.0
     }
 
-    pub(super) fn stdout(&self) -> PathBuf {
-        self.0.join("stdout")
+    /// What a container left behind: `stdout`, `stderr`, `exitcode`.
+    pub(super) fn container(&self, name: &str) -> PathBuf {
+        self.0.join("argo/ctr").join(name)
     }
 
-    pub(super) fn stderr(&self) -> PathBuf {
-        self.0.join("stderr")
+    /// The script of a container, and what belongs to it.
+    pub(super) fn line(&self, name: &str) -> PathBuf {
+        self.0.join("c").join(name)
     }
 
-    pub(super) fn script(&self) -> PathBuf {
-        self.0.join("script")
+    /// The root directory of a container that has one.
+    pub(super) fn root(&self, name: &str) -> PathBuf {
+        self.0.join("root").join(name)
+    }
+
+    /// Exit code of one container.
+    pub(super) fn exit_of(&self, name: &str) -> Option<i32> {
+        std::fs::read_to_string(self.container(name).join("exitcode")).ok()?.trim().parse().ok()
     }
 
     /// Empties it: what is in it comes from a start that came to no end.
@@ -99,7 +147,10 @@ impl StepDir {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        std::fs::create_dir_all(self.0.join("tmp"))
+        for it in ["tmp", "c", "argo/ctr", "inputs", "staging"] {
+            std::fs::create_dir_all(self.0.join(it))?;
+        }
+        Ok(())
     }
 
     pub(super) fn exit_code(&self) -> Option<i32> {
@@ -108,7 +159,9 @@ impl StepDir {
 
     pub(super) fn log_size(&self) -> u64 {
         let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |it| it.len());
-        size(self.stdout()).max(size(self.stderr()))
+        let Ok(containers) = std::fs::read_dir(self.0.join("argo/ctr")) else { return 0 };
+        let of = |it: PathBuf| size(it.join("stdout")).max(size(it.join("stderr")));
+        containers.flatten().map(|it| of(it.path())).max().unwrap_or(0)
     }
 
     pub(super) fn result(&self) -> Option<StepResult> {

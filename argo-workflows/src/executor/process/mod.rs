@@ -1,19 +1,26 @@
-//! [`ProcessExecutor`]: every step is a process of this machine.
+//! [`ProcessExecutor`]: every step is a group of processes of this machine.
 //!
 //! ```text
 //! <root>/<workflow uid>/workspace/          shared by the steps of a workflow (or one a step)
 //!                       <node id>/record    what was started, and the process
-//!                                 stdout stderr   as they are written
-//!                                 exit      written by a small shell around the command when it ends
+//!                                 c/        a script a container
+//!                                 root/     a root directory a container, where steps are isolated
+//!                                 argo/ctr/ what containers leave: stdout, stderr, exitcode
+//!                                 inputs/ volumes/ staging/
+//!                                 exit      written by a small shell around the containers when they end
 //!                                 result    the step's result; once it is there it stays
 //! ```
-//! The shell outlives this process: a controller that starts again finds the exit code, or the process
+//! The shell outlives this process: a controller that starts again finds the exit code, or the processes
 //! still running, and goes on from there.
 
 mod command;
 mod config;
 mod files;
-mod outputs;
+pub mod isolation;
+mod lookup;
+mod pod;
+mod volumes;
+mod work;
 
 use std::{
     collections::BTreeMap,
@@ -26,12 +33,21 @@ use std::{
 use argo_core::{Category, Timestamp};
 use tokio::process::Command;
 
-pub use self::config::{Config, Image};
-use self::files::{Record, StepDir};
+pub use self::{
+    config::{Config, Image, Repository},
+    isolation::Isolation,
+    lookup::{Lookup, Source},
+    work::Work,
+};
+use self::{
+    files::{Record, StepDir},
+    pod::{Pod, Refused},
+};
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
-    api::NodePhase,
+    api::TemplateType,
     engine::{StepRequest, StepResult, StepState},
+    exec::outputs,
 };
 
 /// Runs steps as local processes. An image is just a name: its directories of programs can be given,
@@ -39,10 +55,12 @@ use crate::{
 ///
 /// A step runs in its working directory with a minimal environment (`PATH`, `HOME`, `TMPDIR`, `LANG`,
 /// `ARGO_*`) and the container's own, in a process group of its own, without standard input.
-/// `valueFrom.path` of outputs, `workingDir` and raw input artifacts are taken below the working
-/// directory; nothing outside of it is read or written by the executor. What it can not do (volume
-/// mounts, secrets, sidecars, artifacts of a repository) ends the step with phase Error and a message
-/// that names the field.
+/// `valueFrom.path` of outputs, `workingDir` and input artifacts are taken below the working directory;
+/// nothing outside of it is read or written by the executor. Init containers, containerSets and sidecars
+/// are further processes. With [`Isolation`] every container has a root directory of its own, and volumes
+/// (`emptyDir`, claims, ConfigMaps, Secrets) are mounted where the manifest says. What concerns scheduling,
+/// resources and users of containers has no meaning here and is passed over; what it can not do otherwise
+/// ends the step with phase Error and a message that names the field.
 #[derive(Clone)]
 pub struct ProcessExecutor(Arc<Inner>);
 
@@ -57,11 +75,21 @@ struct State {
     wake: Option<Wake>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Entry {
     state: StepState,
     /// Leader of the process group.
     group: Option<u32>,
+    /// Somebody asked for its end.
+    stopped: bool,
+    /// What goes on in this process.
+    task: Option<tokio::task::AbortHandle>,
+}
+
+impl Entry {
+    fn new(state: StepState) -> Self {
+        Self { state, group: None, stopped: false, task: None }
+    }
 }
 
 impl fmt::Debug for ProcessExecutor {
@@ -91,8 +119,14 @@ impl ProcessExecutor {
     /// When there is no such step.
     pub fn logs(&self, workflow: &WorkflowId, node_id: &str) -> Result<String, std::io::Error> {
         let dir = self.dir(workflow, node_id)?;
-        let mut text = outputs::tail(&dir.stdout(), outputs::MAX_RESULT)?;
-        text.push_str(&outputs::tail(&dir.stderr(), outputs::MAX_RESULT)?);
+        let mut text = String::new();
+        for it in ["stdout", "stderr"] {
+            match outputs::tail(&dir.container(outputs::MAIN).join(it), outputs::MAX_RESULT) {
+                Ok(tail) => text.push_str(&tail),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(text)
     }
 
@@ -134,11 +168,17 @@ impl ProcessExecutor {
         StepDir::new(&self.0.config.root, &workflow.uid, node_id)
     }
 
-    fn set(&self, workflow: &WorkflowId, node_id: &str, entry: Entry) {
+    fn set(&self, workflow: &WorkflowId, node_id: &str, state: StepState, group: Option<u32>) {
         let wake = {
-            let mut state = self.lock();
-            state.workflows.entry(workflow.clone()).or_default().insert(node_id.to_owned(), entry);
-            state.wake.clone()
+            let mut all = self.lock();
+            let steps = all.workflows.entry(workflow.clone()).or_default();
+            let entry = steps.entry(node_id.to_owned()).or_insert_with(|| Entry::new(StepState::Running));
+            if matches!(entry.state, StepState::Finished(_)) {
+                return;
+            }
+            entry.state = state;
+            entry.group = group;
+            all.wake.clone()
         };
         if let Some(wake) = wake {
             wake(&workflow.key);
@@ -151,11 +191,9 @@ impl ProcessExecutor {
             let workflow = WorkflowId::of(&record.step);
             let dir = self.dir(&workflow, &record.step.node_id)?;
             if let Some(result) = dir.result() {
-                let entry = Entry { state: StepState::Finished(result), group: None };
-                self.set(&workflow, &record.step.node_id, entry);
+                self.set(&workflow, &record.step.node_id, StepState::Finished(result), None);
             } else if dir.exit_code().is_some() || record.is_alive() {
-                let entry = Entry { state: StepState::Running, group: Some(record.pid) };
-                self.set(&workflow, &record.step.node_id, entry);
+                self.set(&workflow, &record.step.node_id, StepState::Running, Some(record.pid));
                 tracing::info!(node = record.step.node_id, pid = record.pid, "took up a running step");
                 self.watch(workflow, dir, record, None);
             }
@@ -191,110 +229,107 @@ impl ProcessExecutor {
             }
             let result = match over {
                 Some(message) => StepResult::error(message),
-                None => this.result_of(&workflow, &dir, &record.step),
+                None => {
+                    // A shell that was killed with its commands could not write the code.
+                    let code = dir.exit_code().unwrap_or(137);
+                    let work = this.work_dir(&workflow, &dir);
+                    Pod::new(&this.0.config, &record.step, &dir, work).collect(code).await
+                }
             };
             if let Err(error) = dir.save_result(&result) {
                 tracing::warn!(node = record.step.node_id, %error, "the result of a step could not be kept");
             }
-            let entry = Entry { state: StepState::Finished(result), group: None };
-            this.set(&workflow, &record.step.node_id, entry);
+            this.set(&workflow, &record.step.node_id, StepState::Finished(result), None);
         });
-    }
-
-    fn result_of(&self, workflow: &WorkflowId, dir: &StepDir, step: &StepRequest) -> StepResult {
-        // A shell that was killed with its command could not write the code.
-        let code = dir.exit_code().unwrap_or(137);
-        let mut result = StepResult::exited(code);
-        let work = self.work_dir(workflow, dir);
-        if let Err(message) = outputs::collect(step, dir, &work, &mut result)
-            && result.phase == NodePhase::Succeeded
-        {
-            result.phase = NodePhase::Error;
-            result.message = message;
-        }
-        result
     }
 
     fn work_dir(&self, workflow: &WorkflowId, dir: &StepDir) -> PathBuf {
         if self.0.config.shared_workspace { self.workspace(workflow) } else { dir.path().join("work") }
     }
 
-    fn spawn(&self, workflow: &WorkflowId, step: &StepRequest, dir: &StepDir) -> Result<Entry, String> {
-        let io = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    /// Starts the processes of a step, or says how it ends without any.
+    async fn spawn(&self, workflow: &WorkflowId, step: &StepRequest, dir: &StepDir) -> Result<u32, StepResult> {
+        let io = |what: &'static str| move |error: std::io::Error| StepResult::error(format!("{what}: {error}"));
         dir.reset().map_err(io("preparing the step's directory"))?;
         let work = self.work_dir(workflow, dir);
         std::fs::create_dir_all(&work).map_err(io("making the working directory"))?;
-        let line = command::prepare(&self.0.config, step, dir, &work)?;
-        if let Some(missing) = line.missing {
-            let mut result = StepResult::exited(64);
-            result.message = format!(
-                "main: Error (exit code 64): failed to find name in PATH: exec: \"{missing}\": executable file not found in $PATH"
-            );
-            let _ = dir.save_result(&result);
-            return Ok(Entry { state: StepState::Finished(result), group: None });
-        }
+        let prepared = Pod::new(&self.0.config, step, dir, work).prepare().await;
+        let names = prepared.map_err(|it| match it {
+            Refused::Error(message) => StepResult::error(message),
+            Refused::Failed(message) => StepResult { message, ..StepResult::exited(64) },
+        })?;
         let mut shell = Command::new("/bin/sh");
         shell
             .arg("-c")
             .arg(files::SUPERVISOR)
             .arg("argo-step")
             .arg(dir.path())
-            .args(&line.argv)
-            .current_dir(&line.directory)
+            .args([&names.inits, &names.mains, &names.sidecars].map(|it| it.join(" ")))
+            .current_dir(dir.path())
             .env_clear()
-            .envs(&line.env)
+            .env("PATH", &self.0.config.path)
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .process_group(0);
         dir.save_record(&Record::intended(step.clone())).map_err(io("keeping the step's record"))?;
         let child = shell.spawn().map_err(io("starting the step's process"))?;
-        let pid = child.id().ok_or("the step's process ended before it was seen")?;
+        let pid = child.id().ok_or_else(|| StepResult::error("the step's process ended before it was seen"))?;
         let record = Record::new(step.clone(), pid);
         dir.save_record(&record).map_err(io("keeping the step's record"))?;
         self.watch(workflow.clone(), dir.clone(), record, Some(child));
-        Ok(Entry { state: StepState::Running, group: Some(pid) })
+        Ok(pid)
     }
-}
 
-#[async_trait::async_trait]
-impl Executor for ProcessExecutor {
-    async fn start(&self, step: &StepRequest, _now: Timestamp) -> Result<(), ExecutorError> {
-        let workflow = WorkflowId::of(step);
-        {
-            // Claimed before anything is done: two starts of one id are one.
-            let mut state = self.lock();
-            let steps = state.workflows.entry(workflow.clone()).or_default();
-            if steps.contains_key(&step.node_id) {
-                return Ok(());
+    /// Does a step from its beginning, in the background.
+    async fn run(&self, workflow: &WorkflowId, step: &StepRequest) {
+        let dir = match self.dir(workflow, &step.node_id) {
+            Ok(dir) => dir,
+            Err(error) => {
+                self.set(workflow, &step.node_id, StepState::Finished(StepResult::error(error.to_string())), None);
+                return;
             }
-            steps.insert(step.node_id.clone(), Entry { state: StepState::Pending(String::new()), group: None });
-        }
-        let prepared = match self.dir(&workflow, &step.node_id) {
-            Ok(dir) => self.spawn(&workflow, step, &dir),
-            Err(error) => Err(error.to_string()),
         };
-        let entry = prepared
-            .unwrap_or_else(|message| Entry { state: StepState::Finished(StepResult::error(message)), group: None });
-        // The watcher may have seen the end already.
-        let ended = {
-            let state = self.lock();
-            let known = state.workflows.get(&workflow).and_then(|it| it.get(&step.node_id));
-            known.is_some_and(|it| matches!(it.state, StepState::Finished(_)))
+        let kind = step.template.kind();
+        let work = kind.and_then(|it| self.0.config.work.get(it.field()));
+        let ended = match (work, kind) {
+            (Some(work), _) => {
+                self.set(workflow, &step.node_id, StepState::Running, None);
+                work.run(step).await
+            }
+            (None, Some(TemplateType::Container | TemplateType::Script | TemplateType::ContainerSet)) => {
+                match self.spawn(workflow, step, &dir).await {
+                    Ok(pid) => {
+                        let stopped = {
+                            let state = self.lock();
+                            let entry = state.workflows.get(workflow).and_then(|it| it.get(&step.node_id));
+                            entry.is_some_and(|it| it.stopped)
+                        };
+                        self.set(workflow, &step.node_id, StepState::Running, Some(pid));
+                        if stopped {
+                            self.end_group(workflow, &step.node_id, pid).await;
+                        }
+                        return;
+                    }
+                    Err(result) => result,
+                }
+            }
+            (None, kind) => {
+                let kind = kind.map_or("unknown", TemplateType::field);
+                StepResult::error(format!("templates of type {kind} are not supported by the process executor"))
+            }
         };
-        if !ended {
-            self.set(&workflow, &step.node_id, entry);
+        if let Err(error) = dir.save_record(&Record::intended(step.clone())).and_then(|()| dir.save_result(&ended)) {
+            tracing::warn!(node = step.node_id, %error, "the result of a step could not be kept");
         }
-        Ok(())
+        self.set(workflow, &step.node_id, StepState::Finished(ended), None);
     }
 
-    async fn stop(&self, workflow: &WorkflowId, node_id: &str) -> Result<(), ExecutorError> {
-        let group = {
-            let state = self.lock();
-            let entry = state.workflows.get(workflow).and_then(|it| it.get(node_id));
-            entry.filter(|it| it.state.is_active()).and_then(|it| it.group)
-        };
-        let Some(group) = group else { return Ok(()) };
+    /// Politely first, then by force.
+    async fn end_group(&self, workflow: &WorkflowId, node_id: &str, group: u32) {
+        if let Ok(dir) = self.dir(workflow, node_id) {
+            let _ = std::fs::write(dir.path().join("stop"), b"");
+        }
         signal("TERM", group).await;
         let this = self.clone();
         let (workflow, node_id) = (workflow.clone(), node_id.to_owned());
@@ -309,6 +344,44 @@ impl Executor for ProcessExecutor {
                 signal("KILL", group).await;
             }
         });
+    }
+}
+
+#[async_trait::async_trait]
+impl Executor for ProcessExecutor {
+    async fn start(&self, step: &StepRequest, _now: Timestamp) -> Result<(), ExecutorError> {
+        let workflow = WorkflowId::of(step);
+        // Claimed before anything is done: two starts of one id are one.
+        let mut state = self.lock();
+        let steps = state.workflows.entry(workflow.clone()).or_default();
+        if steps.contains_key(&step.node_id) {
+            return Ok(());
+        }
+        let mut entry = Entry::new(StepState::Pending(String::new()));
+        let (this, own) = (self.clone(), step.clone());
+        let task = tokio::spawn(async move { this.run(&workflow, &own).await });
+        entry.task = Some(task.abort_handle());
+        steps.insert(step.node_id.clone(), entry);
+        Ok(())
+    }
+
+    async fn stop(&self, workflow: &WorkflowId, node_id: &str) -> Result<(), ExecutorError> {
+        let (group, works) = {
+            let mut state = self.lock();
+            let entry = state.workflows.get_mut(workflow).and_then(|it| it.get_mut(node_id));
+            let Some(entry) = entry.filter(|it| it.state.is_active() && !it.stopped) else { return Ok(()) };
+            entry.stopped = true;
+            let works = entry.group.is_none() && entry.state == StepState::Running;
+            if works && let Some(task) = &entry.task {
+                task.abort();
+            }
+            (entry.group, works)
+        };
+        if let Some(group) = group {
+            self.end_group(workflow, node_id, group).await;
+        } else if works {
+            self.set(workflow, node_id, StepState::Finished(StepResult::exited(143)), None);
+        }
         Ok(())
     }
 
