@@ -168,7 +168,7 @@ pub fn json_number(value: f64) -> Option<Number> {
     Number::from_f64(value)
 }
 
-/// Reads a float as `strconv.ParseFloat`: decimal or hexadecimal, `Inf`, `NaN`; underscores only with a base prefix.
+/// Reads a float as `strconv.ParseFloat`: decimal or hexadecimal, `Inf`, `NaN`; underscores between digits.
 #[must_use]
 pub fn parse_float(text: &str) -> Option<f64> {
     let (sign, rest) = match text.as_bytes().first()? {
@@ -183,8 +183,18 @@ pub fn parse_float(text: &str) -> Option<f64> {
         _ => {}
     }
     if let Some(hex) = lower.strip_prefix("0x") {
-        return parse_hex(&hex.replace('_', "")).map(|it| sign * it);
+        return underscores_fit(rest).then(|| parse_hex(&hex.replace('_', ""))).flatten().map(|it| sign * it);
     }
+    let cleaned;
+    let rest = if rest.contains('_') {
+        if !underscores_fit(rest) {
+            return None;
+        }
+        cleaned = rest.replace('_', "");
+        cleaned.as_str()
+    } else {
+        rest
+    };
     let first = rest.as_bytes().first()?;
     if !(first.is_ascii_digit() || *first == b'.')
         || !rest.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'))
@@ -193,6 +203,24 @@ pub fn parse_float(text: &str) -> Option<f64> {
     }
     let value: f64 = rest.parse().ok()?;
     value.is_finite().then_some(sign * value)
+}
+
+/// Underscores stand between digits, or after a base prefix.
+fn underscores_fit(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let prefixed = ["0x", "0o", "0b"].iter().any(|it| lower.starts_with(it));
+    let hex = lower.starts_with("0x");
+    let mut previous = if prefixed { '0' } else { '^' };
+    for it in lower.chars().skip(if prefixed { 2 } else { 0 }) {
+        previous = match it {
+            '0'..='9' => '0',
+            'a'..='f' if hex => '0',
+            '_' if previous == '0' => '_',
+            _ if it == '_' || previous == '_' => return false,
+            _ => '!',
+        };
+    }
+    previous != '_'
 }
 
 fn parse_hex(text: &str) -> Option<f64> {

@@ -117,6 +117,190 @@ fn write_string(out: &mut String, text: &str, html: bool) {
     out.push('"');
 }
 
+/// `json.Unmarshal` into `any`, with Go's words where the text is not JSON.
+///
+/// # Errors
+/// The text is not JSON, or nests more than 128 deep.
+pub fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| Scanner { text, at: 0 }.complaint().unwrap_or_else(|| error.to_string()))
+}
+
+/// Finds the first character that Go's scanner refuses.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+type Refused = Result<(), String>;
+
+impl Scanner<'_> {
+    fn complaint(&mut self) -> Option<String> {
+        self.document().err()
+    }
+
+    fn document(&mut self) -> Refused {
+        self.value(0)?;
+        self.space();
+        if self.at < self.text.len() { self.refuse("after top-level value") } else { Ok(()) }
+    }
+
+    fn space(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn refuse(&self, context: &str) -> Refused {
+        match self.peek() {
+            None => Err("unexpected end of JSON input".to_owned()),
+            Some('\'') => Err(format!("invalid character '\\'' {context}")),
+            Some('"') => Err(format!("invalid character '\"' {context}")),
+            Some(_) => {
+                // Go looks at bytes
+                let byte = char::from(self.text.as_bytes()[self.at]);
+                let quoted = crate::fmt::quote(&byte.to_string());
+                Err(format!("invalid character '{}' {context}", &quoted[1..quoted.len() - 1]))
+            }
+        }
+    }
+
+    fn take(&mut self, it: char) -> bool {
+        let found = self.peek() == Some(it);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn digits(&mut self) -> usize {
+        let rest = &self.text[self.at..];
+        let count = rest.len() - rest.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+        self.at += count;
+        count
+    }
+
+    fn value(&mut self, depth: usize) -> Refused {
+        if depth > 10_000 {
+            return Err("exceeded max depth".to_owned());
+        }
+        self.space();
+        match self.peek() {
+            Some('{') => self.object(depth),
+            Some('[') => self.array(depth),
+            Some('"') => self.string(),
+            Some('t') => self.word("true"),
+            Some('f') => self.word("false"),
+            Some('n') => self.word("null"),
+            Some('-' | '0'..='9') => self.number(),
+            _ => self.refuse("looking for beginning of value"),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Refused {
+        self.at += 1;
+        self.space();
+        if self.take('}') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            if self.peek() != Some('"') {
+                return self.refuse("looking for beginning of object key string");
+            }
+            self.string()?;
+            self.space();
+            if !self.take(':') {
+                return self.refuse("after object key");
+            }
+            self.value(depth + 1)?;
+            self.space();
+            if self.take('}') {
+                return Ok(());
+            }
+            if !self.take(',') {
+                return self.refuse("after object key:value pair");
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Refused {
+        self.at += 1;
+        self.space();
+        if self.take(']') {
+            return Ok(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            self.space();
+            if self.take(']') {
+                return Ok(());
+            }
+            if !self.take(',') {
+                return self.refuse("after array element");
+            }
+        }
+    }
+
+    fn string(&mut self) -> Refused {
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some('"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some('\\') => {
+                    self.at += 1;
+                    match self.peek() {
+                        Some('b' | 'f' | 'n' | 'r' | 't' | '\\' | '/' | '"') => self.at += 1,
+                        Some('u') => {
+                            self.at += 1;
+                            for _ in 0..4 {
+                                if !self.peek().is_some_and(|it| it.is_ascii_hexdigit()) {
+                                    return self.refuse("in \\u hexadecimal character escape");
+                                }
+                                self.at += 1;
+                            }
+                        }
+                        _ => return self.refuse("in string escape code"),
+                    }
+                }
+                Some(it) if it >= ' ' => self.at += it.len_utf8(),
+                _ => return self.refuse("in string literal"),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Refused {
+        for it in word.chars() {
+            if !self.take(it) {
+                return self.refuse(&format!("in literal {word} (expecting '{it}')"));
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Refused {
+        if self.take('-') && !self.peek().is_some_and(|it| it.is_ascii_digit()) {
+            return self.refuse("in numeric literal");
+        }
+        if !self.take('0') {
+            self.digits();
+        }
+        if self.take('.') && self.digits() == 0 {
+            return self.refuse("after decimal point in numeric literal");
+        }
+        if self.take('e') || self.take('E') {
+            let _ = self.take('+') || self.take('-');
+            if self.digits() == 0 {
+                return self.refuse("in exponent of numeric literal");
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

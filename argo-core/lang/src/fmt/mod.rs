@@ -30,6 +30,8 @@ pub enum Arg {
     Map(Vec<(String, Arg)>),
     /// Anything else: its Go type and its text.
     Other(&'static str, String),
+    /// A value of another type than its kind's own, with the type's name: an `int64`, a `[]string`.
+    Typed(&'static str, Box<Arg>),
 }
 
 impl From<&Value> for Arg {
@@ -62,7 +64,7 @@ impl Arg {
             Self::Str(_) => "string",
             Self::List(_) => "[]interface {}",
             Self::Map(_) => "map[string]interface {}",
-            Self::Other(name, _) => name,
+            Self::Other(name, _) | Self::Typed(name, _) => name,
         }
     }
 
@@ -82,6 +84,7 @@ impl Arg {
             Self::Uint(it) => out.push_str(&it.to_string()),
             Self::Float(it) => out.push_str(&gofloat::format_g(*it, None)),
             Self::Str(it) | Self::Other(_, it) => out.push_str(it),
+            Self::Typed(_, it) => it.write(out),
             Self::List(items) => {
                 out.push('[');
                 for (place, item) in items.iter().enumerate() {

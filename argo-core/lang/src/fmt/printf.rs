@@ -191,6 +191,7 @@ fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
 fn verb_of(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
     match (verb, value) {
         ('T', value) => pad(out, spec, value.type_name(), spec.zero),
+        (_, Arg::Typed(name, inner)) => typed(out, spec, verb, name, inner),
         ('v', Arg::Nil) => pad(out, spec, "<nil>", false),
         ('v', value) if spec.sharp => pad(out, spec, &go_syntax(value), false),
         ('v' | 't', Arg::Bool(it)) => pad(out, spec, if *it { "true" } else { "false" }, spec.zero),
@@ -222,6 +223,18 @@ fn verb_of(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
             out.push(']');
         }
         _ => bad_verb(out, spec, verb, value),
+    }
+}
+
+/// A value of a named type prints as its kind does, but for its name.
+fn typed(out: &mut String, spec: &Spec, verb: char, name: &'static str, inner: &Arg) {
+    let mut text = String::new();
+    verb_of(&mut text, spec, verb, inner);
+    let own = format!("%!{verb}({}=", inner.type_name());
+    match text.strip_prefix(&own) {
+        Some(rest) => out.push_str(&format!("%!{verb}({name}={rest}")),
+        None if spec.sharp && verb == 'v' => out.push_str(&text.replacen(inner.type_name(), name, 1)),
+        None => out.push_str(&text),
     }
 }
 

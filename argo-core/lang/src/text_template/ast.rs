@@ -1,5 +1,7 @@
 //! The tree of a template.
 
+use super::number::Number;
+
 /// One named template.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
@@ -11,6 +13,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
+    /// Whether there is nothing in it but space and comments.
     pub(super) fn is_empty(&self) -> bool {
         self.root.iter().all(|it| match it {
             Node::Text(text) => text.trim().is_empty(),
@@ -56,8 +59,7 @@ pub(super) enum Kind {
     Dot,
     Nil,
     Bool(bool),
-    Int(i64, String),
-    Float(f64, String),
+    Number(Number),
     /// Value and source text.
     Str(String, String),
     Identifier(String),
@@ -84,7 +86,7 @@ impl Pipe {
 
 impl Command {
     pub(super) fn text(&self) -> String {
-        self.args.iter().map(Operand::text).collect::<Vec<_>>().join(" ")
+        self.args.iter().map(Operand::text_in_command).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -95,7 +97,8 @@ impl Operand {
             Kind::Dot => ".".to_owned(),
             Kind::Nil => "nil".to_owned(),
             Kind::Bool(it) => it.to_string(),
-            Kind::Int(_, text) | Kind::Float(_, text) | Kind::Str(_, text) => text.clone(),
+            Kind::Number(it) => it.text.clone(),
+            Kind::Str(_, text) => text.clone(),
             Kind::Identifier(name) => name.clone(),
             Kind::Field(names) => fields(names),
             Kind::Variable(name, names) => format!("{name}{}", fields(names)),
@@ -103,7 +106,14 @@ impl Operand {
                 Kind::Pipe(pipe) => format!("({}){}", pipe.text(), fields(names)),
                 _ => format!("{}{}", inner.text(), fields(names)),
             },
+            Kind::Pipe(pipe) => pipe.text(),
+        }
+    }
+
+    fn text_in_command(&self) -> String {
+        match &self.kind {
             Kind::Pipe(pipe) => format!("({})", pipe.text()),
+            _ => self.text(),
         }
     }
 }

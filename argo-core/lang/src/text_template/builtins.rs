@@ -1,6 +1,7 @@
 //! Go's own template functions.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 
@@ -9,27 +10,27 @@ use super::value::Val;
 use crate::fmt::{self, Arg};
 use crate::{duration, time};
 
-/// Name, fewest and most arguments.
-pub(super) const TABLE: [(&str, usize, usize); 19] = [
-    ("and", 1, usize::MAX),
-    ("or", 1, usize::MAX),
-    ("not", 1, 1),
-    ("len", 1, 1),
-    ("index", 1, usize::MAX),
-    ("slice", 1, usize::MAX),
-    ("print", 0, usize::MAX),
-    ("printf", 1, usize::MAX),
-    ("println", 0, usize::MAX),
-    ("html", 0, usize::MAX),
-    ("js", 0, usize::MAX),
-    ("urlquery", 0, usize::MAX),
-    ("call", 1, usize::MAX),
-    ("eq", 1, usize::MAX),
-    ("ne", 2, 2),
-    ("lt", 2, 2),
-    ("le", 2, 2),
-    ("gt", 2, 2),
-    ("ge", 2, 2),
+/// Names and parameters.
+pub(super) const TABLE: [(&str, &str); 19] = [
+    ("and", "v*v"),
+    ("or", "v*v"),
+    ("not", "v"),
+    ("len", "v"),
+    ("index", "v*v"),
+    ("slice", "v*v"),
+    ("print", "*a"),
+    ("printf", "s*a"),
+    ("println", "*a"),
+    ("html", "*a"),
+    ("js", "*a"),
+    ("urlquery", "*a"),
+    ("call", "v*v"),
+    ("eq", "v*v"),
+    ("ne", "vv"),
+    ("lt", "vv"),
+    ("le", "vv"),
+    ("gt", "vv"),
+    ("ge", "vv"),
 ];
 
 fn not_comparable(a: &Val, b: &Val) -> String {
@@ -48,7 +49,10 @@ pub(super) fn call(name: &str, _context: &mut Context<'_>, args: &[Val]) -> Resu
             Val::Str(it) => Val::Int(it.len() as i64),
             Val::List(it) => Val::Int(it.len() as i64),
             Val::Map(it) => Val::Int(it.borrow().len() as i64),
+            Val::Slice(it, _) => Val::Int(it.len() as i64),
+            Val::Dict(it, _) => Val::Int(it.borrow().len() as i64),
             Val::Nil => return Err("len of nil pointer".to_owned()),
+            Val::Missing => return Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
             other => return Err(format!("len of type {}", other.type_name())),
         },
         "index" => return index(first, &args[1..]),
@@ -62,12 +66,12 @@ pub(super) fn call(name: &str, _context: &mut Context<'_>, args: &[Val]) -> Resu
                 }
                 Val::str(fmt::sprintf(format, &to_args(&args[1..])))
             }
-            _ => return Err(format!("\0{}\0string", 0)),
+            _ => return Err("invalid value; expected string".to_owned()),
         },
         "html" => Val::str(html(&join(args))),
         "js" => Val::str(js(&join(args))),
         "urlquery" => Val::str(url_query(&join(args))),
-        "call" => return Err(format!("non-function {} of type {}", first.display(), first.type_name())),
+        "call" => return Err("call of nil".to_owned()),
         "eq" => {
             if args.len() < 2 {
                 return Err("missing argument for comparison".to_owned());
@@ -110,7 +114,7 @@ fn join(args: &[Val]) -> String {
         args => fmt::sprint(
             &args
                 .iter()
-                .map(|it| if it.is_nil() { Arg::Other("nil", "<no value>".to_owned()) } else { it.to_arg() })
+                .map(|it| if it.is_nil() { Arg::Str("<no value>".to_owned()) } else { it.to_arg() })
                 .collect::<Vec<_>>(),
         ),
     }
@@ -118,18 +122,27 @@ fn join(args: &[Val]) -> String {
 
 fn index(item: &Val, keys: &[Val]) -> Result<Val, String> {
     let mut at = item.clone();
-    if at.is_nil() && !keys.is_empty() {
+    if at.is_nil() {
         return Err("index of untyped nil".to_owned());
     }
     for key in keys {
         at = match &at {
-            Val::Map(map) => match key {
-                Val::Str(key) => map.borrow().get(&**key).cloned().unwrap_or(Val::Nil),
-                Val::Nil => return Err("value is nil; should be of type string".to_owned()),
+            Val::Map(map) | Val::Dict(map, _) => match key {
+                Val::Str(key) => map.borrow().get(&**key).cloned().unwrap_or(match at {
+                    Val::Dict(..) => Val::str(""),
+                    _ => Val::Nil,
+                }),
+                Val::Nil | Val::Missing => return Err("value is nil; should be of type string".to_owned()),
                 other => return Err(format!("value has type {}; should be string", other.type_name())),
             },
-            Val::List(items) => items[place(key, items.len(), false)?].clone(),
-            Val::Str(text) => Val::Int(i64::from(text.as_bytes()[place(key, text.len(), false)?])),
+            Val::List(items) | Val::Slice(items, _) => match items.get(place(key, items.len())?) {
+                Some(item) => item.clone(),
+                None => return Err("reflect: slice index out of range".to_owned()),
+            },
+            Val::Str(text) => match text.as_bytes().get(place(key, text.len())?) {
+                Some(byte) => Val::Sized(i64::from(*byte), "uint8"),
+                None => return Err("reflect: string index out of range".to_owned()),
+            },
             Val::Nil | Val::Missing => return Err("index of nil pointer".to_owned()),
             other => return Err(format!("can't index item of type {}", other.type_name())),
         };
@@ -137,16 +150,15 @@ fn index(item: &Val, keys: &[Val]) -> Result<Val, String> {
     Ok(at)
 }
 
-fn place(key: &Val, len: usize, slice: bool) -> Result<usize, String> {
+/// An index, which may be the length itself, as Go lets it.
+fn place(key: &Val, len: usize) -> Result<usize, String> {
     let number = match key {
-        Val::Int(it) => *it,
+        Val::Int(it) | Val::Sized(it, _) => *it,
+        Val::Duration(it) => i64::try_from(it.as_nanos()).unwrap_or(i64::MAX),
         Val::Nil | Val::Missing => return Err("cannot index slice/array with nil".to_owned()),
         other => return Err(format!("cannot index slice/array with type {}", other.type_name())),
     };
-    usize::try_from(number)
-        .ok()
-        .filter(|it| *it < len || (slice && *it == len))
-        .ok_or_else(|| format!("index out of range: {number}"))
+    usize::try_from(number).ok().filter(|it| *it <= len).ok_or_else(|| format!("index out of range: {number}"))
 }
 
 fn slice(item: &Val, bounds: &[Val]) -> Result<Val, String> {
@@ -159,12 +171,14 @@ fn slice(item: &Val, bounds: &[Val]) -> Result<Val, String> {
     let len = match item {
         Val::Str(_) if bounds.len() == 3 => return Err("cannot 3-index slice a string".to_owned()),
         Val::Str(text) => text.len(),
-        Val::List(items) => items.len(),
-        other => return Err(format!("can't slice item of type {}", other.type_name())),
+        other => match other.items() {
+            Some(items) => items.len(),
+            None => return Err(format!("can't slice item of type {}", other.type_name())),
+        },
     };
     let mut range = [0, len, len];
     for (slot, bound) in range.iter_mut().zip(bounds) {
-        *slot = place(bound, len, true)?;
+        *slot = place(bound, len)?;
     }
     let [from, to, limit] = range;
     if from > to {
@@ -176,6 +190,7 @@ fn slice(item: &Val, bounds: &[Val]) -> Result<Val, String> {
     Ok(match item {
         Val::Str(text) => Val::str(String::from_utf8_lossy(&text.as_bytes()[from..to])),
         Val::List(items) => Val::list(items[from..to].to_vec()),
+        Val::Slice(items, name) => Val::Slice(Rc::new(items[from..to].to_vec()), name),
         _ => Val::Nil,
     })
 }
@@ -192,7 +207,7 @@ enum Basic {
 fn basic(value: &Val) -> Basic {
     match value {
         Val::Bool(_) => Basic::Bool,
-        Val::Int(_) | Val::Duration(_) => Basic::Int,
+        Val::Int(_) | Val::Sized(..) | Val::Duration(_) => Basic::Int,
         Val::Float(_) => Basic::Float,
         Val::Str(_) => Basic::Str,
         _ => Basic::Other,
@@ -201,29 +216,57 @@ fn basic(value: &Val) -> Basic {
 
 fn int_of(value: &Val) -> i128 {
     match value {
-        Val::Int(it) => i128::from(*it),
+        Val::Int(it) | Val::Sized(it, _) => i128::from(*it),
         Val::Duration(it) => it.as_nanos(),
         _ => 0,
     }
 }
 
+/// `eq` of two: what cannot be compared is an error only where no nil is involved.
 fn equal(a: &Val, b: &Val) -> Result<bool, String> {
-    if a.is_nil() || b.is_nil() {
-        return Ok(a.is_nil() && b.is_nil());
-    }
-    if basic(a) != basic(b) {
+    let (first, second) = (basic(a), basic(b));
+    if first != second {
+        if a.is_nil() || b.is_nil() {
+            return Ok(false);
+        }
         return Err(not_comparable(a, b));
     }
-    match (a, b) {
-        (Val::List(_) | Val::Map(_), _) => Err(format!("non-comparable type {}: {}", a.display(), a.type_name())),
-        (_, Val::List(_) | Val::Map(_)) => Err(format!("non-comparable type {}: {}", b.display(), b.type_name())),
-        _ if basic(a) == Basic::Int => Ok(int_of(a) == int_of(b)),
+    match first {
+        Basic::Int => Ok(int_of(a) == int_of(b)),
+        Basic::Other => {
+            if a.is_nil() || b.is_nil() {
+                return Ok(a.is_nil() && b.is_nil());
+            }
+            if reflect_kind(a) != reflect_kind(b) {
+                return Err(format!(
+                    "non-comparable types {}: {}, {}: {}",
+                    fmt::sprintf("%s", &[a.to_arg()]),
+                    a.type_name(),
+                    b.type_name(),
+                    b.display()
+                ));
+            }
+            if b.items().is_some() || b.entries().is_some() {
+                return Err(format!("non-comparable type {}: {}", fmt::sprintf("%s", &[b.to_arg()]), b.type_name()));
+            }
+            Ok(a.deep_equal(b))
+        }
         _ => Ok(a.deep_equal(b)),
+    }
+}
+
+fn reflect_kind(value: &Val) -> &'static str {
+    match value {
+        Val::Object(it) if it.type_name().starts_with('*') => "ptr",
+        other => other.kind(),
     }
 }
 
 fn less(a: &Val, b: &Val) -> Result<bool, String> {
     let kinds = (basic(a), basic(b));
+    if kinds.0 == Basic::Other || kinds.1 == Basic::Other {
+        return Err("invalid type for comparison".to_owned());
+    }
     if kinds.0 != kinds.1 {
         return Err(not_comparable(a, b));
     }

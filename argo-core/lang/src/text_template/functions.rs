@@ -5,22 +5,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::exec::Context;
+use super::signature::Signature;
 use super::value::Val;
 use super::{builtins, helm, sprig};
 
 /// A function callable from templates.
 pub type Function = Arc<dyn Fn(&mut Context<'_>, &[Val]) -> Result<Val, String> + Send + Sync>;
 
-#[derive(Clone)]
 pub(super) struct Entry {
-    pub(super) least: usize,
-    pub(super) most: usize,
+    pub(super) signature: Signature,
     pub(super) function: Function,
+    /// One of Go's own, some of which are evaluated specially.
+    pub(super) builtin: bool,
 }
 
-/// A set of functions by name.
+/// A set of functions by name. Copies share it.
 #[derive(Clone, Default)]
-pub struct Functions(BTreeMap<String, Entry>);
+pub struct Functions(Arc<BTreeMap<String, Arc<Entry>>>);
 
 impl fmt::Debug for Functions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,26 +37,34 @@ impl Functions {
     #[must_use]
     pub fn builtin() -> Self {
         let mut set = Self::default();
-        for (name, least, most) in builtins::TABLE {
-            set.0.insert(
-                name.to_owned(),
-                Entry { least, most, function: Arc::new(move |context, args| builtins::call(name, context, args)) },
+        for (name, letters) in builtins::TABLE {
+            set.put(
+                name,
+                Signature::new(letters),
+                true,
+                Arc::new(move |context, args| builtins::call(name, context, args)),
             );
         }
         set
+    }
+
+    fn put(&mut self, name: impl Into<String>, signature: Signature, builtin: bool, function: Function) {
+        Arc::make_mut(&mut self.0).insert(name.into(), Arc::new(Entry { signature, function, builtin }));
     }
 
     /// Go's own and Sprig 3.3 without `env`, `expandenv` and what makes keys and certificates.
     #[must_use]
     pub fn sprig() -> Self {
         let mut set = Self::builtin();
-        for (name, least, most) in sprig::TABLE {
+        for (name, letters) in sprig::TABLE {
             if HERMETIC.contains(&name) {
                 continue;
             }
-            set.0.insert(
-                name.to_owned(),
-                Entry { least, most, function: Arc::new(move |context, args| sprig::call(name, context, args)) },
+            set.put(
+                name,
+                Signature::new(letters),
+                false,
+                Arc::new(move |context, args| sprig::call(name, context, args)),
             );
         }
         set
@@ -65,10 +74,12 @@ impl Functions {
     #[must_use]
     pub fn helm() -> Self {
         let mut set = Self::sprig();
-        for (name, least, most) in helm::TABLE {
-            set.0.insert(
-                name.to_owned(),
-                Entry { least, most, function: Arc::new(move |context, args| helm::call(name, context, args)) },
+        for (name, letters) in helm::TABLE {
+            set.put(
+                name,
+                Signature::new(letters),
+                false,
+                Arc::new(move |context, args| helm::call(name, context, args)),
             );
         }
         set
@@ -81,15 +92,16 @@ impl Functions {
         name: impl Into<String>,
         function: impl Fn(&mut Context<'_>, &[Val]) -> Result<Val, String> + Send + Sync + 'static,
     ) -> Self {
-        self.0.insert(name.into(), Entry { least: 0, most: usize::MAX, function: Arc::new(function) });
+        self.put(name, Signature::any(), false, Arc::new(function));
         self
     }
 
     /// Removes functions.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
+        let set = Arc::make_mut(&mut self.0);
         for name in names {
-            self.0.remove(*name);
+            set.remove(*name);
         }
         self
     }
@@ -105,7 +117,7 @@ impl Functions {
         self.0.keys().map(String::as_str)
     }
 
-    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
         self.0.get(name)
     }
 }

@@ -4,28 +4,28 @@ use super::exec::Context;
 use super::value::Val;
 use crate::{gojson, yaml};
 
-/// Name, fewest and most arguments.
-pub(super) const TABLE: [(&str, usize, usize); 14] = [
-    ("include", 2, 2),
-    ("tpl", 2, 2),
-    ("required", 2, 2),
-    ("lookup", 4, 4),
-    ("toYaml", 1, 1),
-    ("mustToYaml", 1, 1),
-    ("toYamlPretty", 1, 1),
-    ("fromYaml", 1, 1),
-    ("fromYamlArray", 1, 1),
-    ("toJson", 1, 1),
-    ("mustToJson", 1, 1),
-    ("fromJson", 1, 1),
-    ("mustFromJson", 1, 1),
-    ("fromJsonArray", 1, 1),
+/// Names and parameters.
+pub(super) const TABLE: [(&str, &str); 14] = [
+    ("include", "sa"),
+    ("tpl", "sa"),
+    ("required", "sa"),
+    ("lookup", "ssss"),
+    ("toYaml", "a"),
+    ("mustToYaml", "a"),
+    ("toYamlPretty", "a"),
+    ("fromYaml", "s"),
+    ("fromYamlArray", "s"),
+    ("toJson", "a"),
+    ("mustToJson", "a"),
+    ("fromJson", "s"),
+    ("mustFromJson", "s"),
+    ("fromJsonArray", "s"),
 ];
 
 pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Result<Val, String> {
     let text = |place: usize| match args.get(place) {
         Some(Val::Str(it)) => Ok(it.to_string()),
-        _ => Err(format!("\0{place}\0string")),
+        _ => Err("invalid value; expected string".to_owned()),
     };
     let value = |place: usize| args.get(place).cloned().unwrap_or(Val::Nil);
     Ok(match name {

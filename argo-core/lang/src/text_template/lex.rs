@@ -1,28 +1,36 @@
-//! Text to tokens. Spaces inside actions matter: they separate operands.
+//! Text to tokens, as Go's scanner gives them. Spaces inside actions matter: they separate operands.
 
 use super::{ErrorKind, TemplateError};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    Text(String),
+    Text,
     Open,
     Close,
     Space,
     Dot,
-    Field(String),
-    Variable(String),
-    Identifier(String),
-    Int(i64),
-    Float(f64),
-    Str(String),
-    Bool(bool),
+    /// A field with its dot.
+    Field,
+    Variable,
+    Identifier,
+    Keyword,
+    Number,
+    Char,
+    Complex,
+    /// A quoted string with its quotes.
+    Str,
+    RawStr,
+    Bool,
     Nil,
     Pipe,
-    Comma,
+    /// A character that means nothing else, as the comma.
+    Other,
     Declare,
     Assign,
     LeftParen,
     RightParen,
+    /// The end of what can be read; the text is the complaint.
+    Error,
     End,
 }
 
@@ -30,236 +38,273 @@ pub(super) enum Token {
 pub(super) struct Item {
     pub(super) token: Token,
     pub(super) at: usize,
-    /// The source text.
+    /// The source text, or the message of an error.
     pub(super) text: String,
+    /// The line it starts on, from 1.
+    pub(super) line: usize,
+}
+
+impl Item {
+    /// As messages show it.
+    pub(super) fn shown(&self) -> String {
+        match self.token {
+            Token::End => "EOF".to_owned(),
+            Token::Error => self.text.clone(),
+            Token::Keyword | Token::Nil | Token::Dot => format!("<{}>", self.text),
+            _ if self.text.len() > 10 => {
+                format!("{}...", crate::fmt::quote(&self.text.chars().take(10).collect::<String>()))
+            }
+            _ => crate::fmt::quote(&self.text),
+        }
+    }
 }
 
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or(text).matches('\n').count() + 1
 }
 
-pub(super) fn fail<T>(name: &str, text: &str, at: usize, message: impl AsRef<str>) -> Result<T, TemplateError> {
-    let line = line_of(text, at);
-    Err(TemplateError {
-        kind: ErrorKind::Parse,
-        message: format!("template: {name}:{line}: {}", message.as_ref()),
-        line,
-    })
+pub(super) fn error_at(name: &str, line: usize, message: &str) -> TemplateError {
+    TemplateError { kind: ErrorKind::Parse, message: format!("template: {name}:{line}: {message}"), line }
 }
 
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+const KEYWORDS: [&str; 10] = ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
 
-pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Item>, TemplateError> {
-    let mut items = Vec::new();
-    let mut at = 0;
-    let mut trim_next = false;
-    loop {
-        let rest = &text[at..];
-        let open = rest.find("{{");
-        let mut chunk = &rest[..open.unwrap_or(rest.len())];
-        let mut start = at;
-        if trim_next {
-            let trimmed = chunk.trim_start_matches(SPACE);
-            start += chunk.len() - trimmed.len();
-            chunk = trimmed;
-        }
-        let Some(open) = open else {
-            if !chunk.is_empty() {
-                items.push(Item { token: Token::Text(chunk.to_owned()), at: start, text: chunk.to_owned() });
-            }
-            items.push(Item { token: Token::End, at: text.len(), text: String::new() });
-            return Ok(items);
-        };
-        let action = at + open;
-        let inside = &text[action + 2..];
-        let trim_left = inside.starts_with('-') && inside[1..].starts_with(SPACE);
-        if trim_left {
-            chunk = chunk.trim_end_matches(SPACE);
-        }
-        if !chunk.is_empty() {
-            items.push(Item { token: Token::Text(chunk.to_owned()), at: start, text: chunk.to_owned() });
-        }
-        let mut inner = action + 2 + if trim_left { 2 } else { 0 };
-        trim_next = false;
-        let skipped = if trim_left { text[inner..].len() - text[inner..].trim_start_matches(SPACE).len() } else { 0 };
-        if text[inner + skipped..].starts_with("/*") {
-            inner += skipped;
-            let Some(close) = text[inner..].find("*/") else { return fail(name, text, action, "unclosed comment") };
-            let after = inner + close + 2;
-            if text[after..].starts_with("}}") {
-                at = after + 2;
-            } else {
-                let tail = text[after..].trim_start_matches(SPACE);
-                if tail.len() < text[after..].len() && tail.starts_with("-}}") {
-                    trim_next = true;
-                    at = text.len() - tail.len() + 3;
-                } else {
-                    return fail(name, text, action, "comment ends before closing delimiter");
-                }
-            }
-            continue;
-        }
-        items.push(Item { token: Token::Open, at: action, text: "{{".to_owned() });
-        (at, trim_next) = lex_action(name, text, inner, &mut items)?;
+/// The tokens of a text; the last is [`Token::End`] or [`Token::Error`]. The names that are functions are no keywords
+/// where Go lets a function have the name (`break`, `continue`).
+pub(super) fn lex(text: &str, is_function: &dyn Fn(&str) -> bool) -> Vec<Item> {
+    let mut lexer = Lexer { text, at: 0, line: 1, items: Vec::new(), is_function };
+    let end = match lexer.run() {
+        Ok(()) => Item { token: Token::End, at: text.len(), text: String::new(), line: lexer.line },
+        Err((at, message)) => Item { token: Token::Error, at, text: message, line: line_of(text, at) },
+    };
+    lexer.items.push(end);
+    lexer.items
+}
+
+type Outcome<T> = Result<T, (usize, String)>;
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+    items: Vec<Item>,
+    is_function: &'a dyn Fn(&str) -> bool,
+}
+
+fn trim_marker_left(text: &str) -> bool {
+    text.starts_with('-') && text[1..].starts_with(SPACE)
+}
+
+/// Whether the closing delimiter is here, and whether a trim marker precedes it.
+fn right_delimiter(text: &str) -> Option<bool> {
+    if text.starts_with(SPACE) && text[1..].starts_with("-}}") {
+        Some(true)
+    } else if text.starts_with("}}") {
+        Some(false)
+    } else {
+        None
     }
 }
 
-/// Reads up to the closing delimiter; gives where text goes on and whether it is trimmed.
-fn lex_action(name: &str, text: &str, mut at: usize, items: &mut Vec<Item>) -> Result<(usize, bool), TemplateError> {
-    let mut parens = 0_usize;
-    let action_start = at;
-    loop {
-        let rest = &text[at..];
-        let push = |items: &mut Vec<Item>, token: Token, len: usize| {
-            items.push(Item { token, at, text: rest[..len].to_owned() })
+fn is_word(it: char) -> bool {
+    it == '_' || it.is_alphabetic() || it.is_numeric() && it.is_alphanumeric()
+}
+
+impl Lexer<'_> {
+    fn push(&mut self, token: Token, len: usize) {
+        let text = self.text[self.at..self.at + len].to_owned();
+        let line = self.line;
+        self.line += text.matches('\n').count();
+        self.items.push(Item { token, at: self.at, text, line });
+        self.at += len;
+    }
+
+    fn skip(&mut self, len: usize) {
+        self.line += self.text[self.at..self.at + len].matches('\n').count();
+        self.at += len;
+    }
+
+    fn run(&mut self) -> Outcome<()> {
+        loop {
+            let rest = &self.text[self.at..];
+            let Some(open) = rest.find("{{") else {
+                if !rest.is_empty() {
+                    self.push(Token::Text, rest.len());
+                }
+                return Ok(());
+            };
+            let trim = trim_marker_left(&rest[open + 2..]);
+            let kept = if trim { rest[..open].trim_end_matches(SPACE).len() } else { open };
+            if kept > 0 {
+                self.push(Token::Text, kept);
+            }
+            self.skip(open - kept);
+            let marker = if trim { 2 } else { 0 };
+            if self.text[self.at + 2 + marker..].starts_with("/*") {
+                self.skip(2 + marker);
+                self.comment()?;
+                continue;
+            }
+            self.push(Token::Open, 2);
+            self.skip(marker);
+            self.action()?;
+        }
+    }
+
+    fn comment(&mut self) -> Outcome<()> {
+        let rest = &self.text[self.at..];
+        let Some(close) = rest[2..].find("*/") else { return Err((self.at, "unclosed comment".to_owned())) };
+        let after = close + 4;
+        let Some(trim) = right_delimiter(&rest[after..]) else {
+            return Err((self.at, "comment ends before closing delimiter".to_owned()));
         };
-        let Some(it) = rest.chars().next() else { return fail(name, text, action_start, "unclosed action") };
-        // the closing delimiter, perhaps with a trim marker
-        let spaces = rest.len() - rest.trim_start_matches(SPACE).len();
-        if spaces > 0 && rest[spaces..].starts_with("-}}") {
-            if parens > 0 {
-                return fail(name, text, at, "unclosed left paren");
-            }
-            items.push(Item { token: Token::Close, at: at + spaces, text: "}}".to_owned() });
-            return Ok((at + spaces + 3, true));
+        self.skip(after);
+        self.close(trim, false);
+        Ok(())
+    }
+
+    fn close(&mut self, trim: bool, emit: bool) {
+        if trim {
+            self.skip(2);
         }
-        if rest.starts_with("}}") {
-            if parens > 0 {
-                return fail(name, text, at, "unclosed left paren");
-            }
-            push(items, Token::Close, 2);
-            return Ok((at + 2, false));
+        if emit {
+            self.push(Token::Close, 2);
+        } else {
+            self.skip(2);
         }
-        let len;
-        match it {
-            ' ' | '\t' | '\r' | '\n' => {
-                len = spaces;
-                push(items, Token::Space, len);
-            }
-            '"' => {
-                let Some(end) = quoted_end(rest, '"') else {
-                    return fail(name, text, at, "unterminated quoted string");
-                };
-                len = end;
-                let Some(value) = unquote(&rest[..end]) else { return fail(name, text, at, "invalid syntax") };
-                push(items, Token::Str(value), len);
-            }
-            '`' => {
-                let Some(end) = rest[1..].find('`') else {
-                    return fail(name, text, at, "unterminated raw quoted string");
-                };
-                len = end + 2;
-                push(items, Token::Str(rest[1..=end].replace('\r', "")), len);
-            }
-            '\'' => {
-                let Some(end) = quoted_end(rest, '\'') else {
-                    return fail(name, text, at, "unterminated character constant");
-                };
-                len = end;
-                let value = unquote(&rest[..end]).filter(|it| it.chars().count() == 1).and_then(|it| it.chars().next());
-                let Some(value) = value else {
-                    return fail(name, text, at, format!("malformed character constant: {}", &rest[..end]));
-                };
-                push(items, Token::Int(i64::from(u32::from(value))), len);
-            }
-            '|' => {
-                len = 1;
-                push(items, Token::Pipe, len);
-            }
-            ',' => {
-                len = 1;
-                push(items, Token::Comma, len);
-            }
-            ':' => {
-                if !rest.starts_with(":=") {
-                    return fail(name, text, at, "expected :=");
+        if trim {
+            let rest = &self.text[self.at..];
+            self.skip(rest.len() - rest.trim_start_matches(SPACE).len());
+        }
+    }
+
+    fn action(&mut self) -> Outcome<()> {
+        let mut parens = 0_usize;
+        loop {
+            let rest = &self.text[self.at..];
+            let fail = |message: &str| Err((self.at, message.to_owned()));
+            if let Some(trim) = right_delimiter(rest) {
+                if parens > 0 {
+                    return fail("unclosed left paren");
                 }
-                len = 2;
-                push(items, Token::Declare, len);
+                self.close(trim, true);
+                return Ok(());
             }
-            '=' => {
-                len = 1;
-                push(items, Token::Assign, len);
-            }
-            '(' => {
-                parens += 1;
-                len = 1;
-                push(items, Token::LeftParen, len);
-            }
-            ')' => {
-                if parens == 0 {
-                    return fail(name, text, at, "unexpected right paren");
-                }
-                parens -= 1;
-                len = 1;
-                push(items, Token::RightParen, len);
-            }
-            '.' if !rest[1..].starts_with(|it: char| it.is_ascii_digit()) => {
-                let word = word_len(&rest[1..]);
-                len = 1 + word;
-                let token = if word == 0 { Token::Dot } else { Token::Field(rest[1..len].to_owned()) };
-                push(items, token, len);
-                terminator(name, text, at + len)?;
-            }
-            '$' => {
-                len = 1 + word_len(&rest[1..]);
-                push(items, Token::Variable(rest[..len].to_owned()), len);
-                terminator(name, text, at + len)?;
-            }
-            '+' | '-' | '.' | '0'..='9' => {
-                let (token, size) = number(rest).ok_or_else(|| {
-                    let shown: String =
-                        rest.chars().take_while(|it| it.is_alphanumeric() || "+-._".contains(*it)).collect();
-                    let line = line_of(text, at);
-                    TemplateError {
-                        kind: ErrorKind::Parse,
-                        message: format!(
-                            "template: {name}:{line}: {} number syntax: {shown:?}",
-                            if shown.len() == 1 { "illegal" } else { "bad" }
-                        ),
-                        line,
+            let Some(it) = rest.chars().next() else { return fail("unclosed action") };
+            match it {
+                ' ' | '\t' | '\r' | '\n' => {
+                    let spaces = rest.len() - rest.trim_start_matches(SPACE).len();
+                    // the last space may belong to the closing delimiter
+                    let last = if rest[spaces..].starts_with("-}}") { spaces - 1 } else { spaces };
+                    if last > 0 {
+                        self.push(Token::Space, last);
                     }
-                })?;
-                len = size;
-                push(items, token, len);
-            }
-            it if it == '_' || it.is_alphabetic() => {
-                len = word_len(rest);
-                let token = match &rest[..len] {
-                    "true" => Token::Bool(true),
-                    "false" => Token::Bool(false),
-                    "nil" => Token::Nil,
-                    word => Token::Identifier(word.to_owned()),
-                };
-                push(items, token, len);
-                terminator(name, text, at + len)?;
-            }
-            it => {
-                return fail(
-                    name,
-                    text,
-                    at,
-                    format!("unexpected bad character U+{:04X} '{it}' in command", u32::from(it)),
-                );
+                }
+                '=' => self.push(Token::Assign, 1),
+                ':' if rest.starts_with(":=") => self.push(Token::Declare, 2),
+                ':' => return fail("expected :="),
+                '|' => self.push(Token::Pipe, 1),
+                '"' => match quoted_end(rest, '"') {
+                    Some(end) => self.push(Token::Str, end),
+                    None => return fail("unterminated quoted string"),
+                },
+                '`' => match rest[1..].find('`') {
+                    Some(end) => self.push(Token::RawStr, end + 2),
+                    None => return fail("unterminated raw quoted string"),
+                },
+                '\'' => match quoted_end(rest, '\'') {
+                    Some(end) => self.push(Token::Char, end),
+                    None => return fail("unterminated character constant"),
+                },
+                '$' => {
+                    let len = 1 + if terminated(&rest[1..]) { 0 } else { word_len(&rest[1..]) };
+                    self.word(Token::Variable, len)?;
+                }
+                '.' if !rest[1..].starts_with(|it: char| it.is_ascii_digit()) && rest.len() > 1 => {
+                    if terminated(&rest[1..]) {
+                        self.push(Token::Dot, 1);
+                    } else {
+                        self.word(Token::Field, 1 + word_len(&rest[1..]))?;
+                    }
+                }
+                '+' | '-' | '.' | '0'..='9' => self.number()?,
+                it if is_word(it) => {
+                    let len = word_len(rest);
+                    let word = &rest[..len];
+                    let token = match word {
+                        "true" | "false" => Token::Bool,
+                        "nil" => Token::Nil,
+                        "break" | "continue" if (self.is_function)(word) => Token::Identifier,
+                        word if KEYWORDS.contains(&word) => Token::Keyword,
+                        _ => Token::Identifier,
+                    };
+                    self.word(token, len)?;
+                }
+                '(' => {
+                    parens += 1;
+                    self.push(Token::LeftParen, 1);
+                }
+                ')' => {
+                    if parens == 0 {
+                        return fail("unexpected right paren");
+                    }
+                    parens -= 1;
+                    self.push(Token::RightParen, 1);
+                }
+                it if it.is_ascii_graphic() => self.push(Token::Other, 1),
+                it => return fail(&format!("unrecognized character in action: {}", unicode(it))),
             }
         }
-        at += len;
+    }
+
+    /// A word must end where an operand can end.
+    fn word(&mut self, token: Token, len: usize) -> Outcome<()> {
+        let rest = &self.text[self.at + len..];
+        if terminated(rest) {
+            self.push(token, len);
+            return Ok(());
+        }
+        Err((self.at, format!("bad character {}", rest.chars().next().map_or_else(String::new, unicode))))
+    }
+
+    fn number(&mut self) -> Outcome<()> {
+        let rest = &self.text[self.at..];
+        let bad = |len: usize| Err((self.at, format!("bad number syntax: {}", crate::fmt::quote(&rest[..len]))));
+        let len = match scan_number(rest) {
+            Ok(len) => len,
+            Err(len) => return bad(len),
+        };
+        if !rest[len..].starts_with(['+', '-']) {
+            self.push(Token::Number, len);
+            return Ok(());
+        }
+        match scan_number(&rest[len..]) {
+            Ok(more) if rest[..len + more].ends_with('i') => {
+                self.push(Token::Complex, len + more);
+                Ok(())
+            }
+            Ok(more) | Err(more) => bad(len + more),
+        }
     }
 }
 
-/// A word must end where an operand can end.
-fn terminator(name: &str, text: &str, at: usize) -> Result<(), TemplateError> {
-    if text[at..].starts_with("}}") {
-        return Ok(());
-    }
-    match text[at..].chars().next() {
-        None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(' | '=') => Ok(()),
-        Some(it) => fail(name, text, at, format!("bad character U+{:04X} '{it}'", u32::from(it))),
-    }
+/// `%#U`.
+fn unicode(it: char) -> String {
+    let code = u32::from(it);
+    if crate::fmt::is_print(it) { format!("U+{code:04X} '{it}'") } else { format!("U+{code:04X}") }
+}
+
+fn terminated(rest: &str) -> bool {
+    rest.starts_with("}}")
+        || rest
+            .chars()
+            .next()
+            .is_none_or(|it| matches!(it, ' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '('))
 }
 
 fn word_len(text: &str) -> usize {
-    text.find(|it: char| !(it == '_' || it.is_alphanumeric())).unwrap_or(text.len())
+    text.find(|it: char| !is_word(it)).unwrap_or(text.len())
 }
 
 fn quoted_end(text: &str, mark: char) -> Option<usize> {
@@ -276,10 +321,53 @@ fn quoted_end(text: &str, mark: char) -> Option<usize> {
     None
 }
 
-/// `strconv.Unquote` of a double-quoted or single-quoted literal.
-fn unquote(text: &str) -> Option<String> {
+/// The length of a number, or what was read of one that goes on wrongly.
+fn scan_number(rest: &str) -> Result<usize, usize> {
+    let bytes = rest.as_bytes();
+    let mut len = 0;
+    let accept = |len: &mut usize, set: &[u8]| {
+        let found = bytes.get(*len).is_some_and(|it| set.contains(it));
+        *len += usize::from(found);
+        found
+    };
+    accept(&mut len, b"+-");
+    let mut digits: &[u8] = b"0123456789_";
+    if accept(&mut len, b"0") {
+        if accept(&mut len, b"xX") {
+            digits = b"0123456789abcdefABCDEF_";
+        } else if accept(&mut len, b"oO") {
+            digits = b"01234567_";
+        } else if accept(&mut len, b"bB") {
+            digits = b"01_";
+        }
+    }
+    while accept(&mut len, digits) {}
+    if accept(&mut len, b".") {
+        while accept(&mut len, digits) {}
+    }
+    let exponent: &[u8] = match digits.len() {
+        11 => b"eE",
+        23 => b"pP",
+        _ => b"",
+    };
+    if accept(&mut len, exponent) {
+        accept(&mut len, b"+-");
+        while accept(&mut len, b"0123456789_") {}
+    }
+    accept(&mut len, b"i");
+    match rest[len..].chars().next() {
+        Some(it) if is_word(it) => Err(len + it.len_utf8()),
+        _ => Ok(len),
+    }
+}
+
+/// `strconv.Unquote` of a quoted literal.
+pub(super) fn unquote(text: &str) -> Option<String> {
     let mark = text.chars().next()?;
     let inner = text.get(1..text.len().checked_sub(1)?)?;
+    if mark == '`' {
+        return Some(inner.replace('\r', ""));
+    }
     let mut bytes: Vec<u8> = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
     let mut buffer = [0; 4];
@@ -320,57 +408,4 @@ fn unquote(text: &str) -> Option<String> {
         bytes.extend(simple.encode_utf8(&mut buffer).as_bytes());
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn number(rest: &str) -> Option<(Token, usize)> {
-    let bytes = rest.as_bytes();
-    let mut len = usize::from(matches!(bytes[0], b'+' | b'-'));
-    let mut digits = "0123456789_";
-    let mut hex = false;
-    if bytes.get(len) == Some(&b'0') {
-        match bytes.get(len + 1) {
-            Some(b'x' | b'X') => {
-                digits = "0123456789abcdefABCDEF_";
-                hex = true;
-                len += 2;
-            }
-            Some(b'o' | b'O') => {
-                digits = "01234567_";
-                len += 2;
-            }
-            Some(b'b' | b'B') => {
-                digits = "01_";
-                len += 2;
-            }
-            _ => {}
-        }
-    }
-    let run = |from: usize| bytes[from..].iter().take_while(|it| digits.contains(char::from(**it))).count();
-    len += run(len);
-    if bytes.get(len) == Some(&b'.') {
-        len += 1;
-        len += run(len);
-    }
-    if matches!(bytes.get(len), Some(b'e' | b'E')) && !hex || matches!(bytes.get(len), Some(b'p' | b'P')) && hex {
-        len += 1;
-        len += usize::from(matches!(bytes.get(len), Some(b'+' | b'-')));
-        len += bytes[len..].iter().take_while(|it| it.is_ascii_digit() || **it == b'_').count();
-    }
-    if rest[len..].starts_with(|it: char| it.is_alphanumeric() || it == '_') {
-        return None;
-    }
-    let text = &rest[..len];
-    if let Some(int) = crate::gofloat::parse_int(text, 0) {
-        return Some((Token::Int(int), len));
-    }
-    let plain = text.replace('_', "");
-    let float = crate::gofloat::parse_float(&plain)?;
-    if !plain.contains(['.', 'e', 'E', 'p', 'P']) {
-        return None;
-    }
-    // as Go: an integral float is an integer constant too
-    if float == float.trunc() && float.abs() < 9.2e18 && !plain.contains('.') {
-        return Some((Token::Int(float as i64), len));
-    }
-    Some((Token::Float(float), len))
 }

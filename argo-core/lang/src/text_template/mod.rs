@@ -17,7 +17,9 @@ mod exec;
 mod functions;
 mod helm;
 mod lex;
+mod number;
 mod parse;
+mod signature;
 pub(crate) mod sprig;
 mod value;
 
@@ -29,6 +31,7 @@ use serde_json::Value;
 
 pub use exec::Context;
 pub use functions::{Function, Functions};
+use signature::Signature;
 pub use value::{Object, Val};
 
 /// What kind of trouble a template had.
@@ -183,7 +186,8 @@ pub(crate) fn sprig_names() -> impl Iterator<Item = &'static str> {
 
 /// Calls one of Sprig's functions over JSON values, as expressions do.
 pub(crate) fn call_sprig(name: &str, args: &[Value]) -> Result<Value, String> {
-    let (least, most) = sprig::TABLE.iter().find(|it| it.0 == name).map_or((0, usize::MAX), |it| (it.1, it.2));
+    let signature = sprig::TABLE.iter().find(|it| it.0 == name).map_or_else(Signature::any, |it| Signature::new(it.1));
+    let (least, most) = signature.bounds();
     if args.len() < least || args.len() > most {
         return Err(format!("wrong number of arguments to call sprig.{name}"));
     }
@@ -191,9 +195,7 @@ pub(crate) fn call_sprig(name: &str, args: &[Value]) -> Result<Value, String> {
     let run = Run::default();
     let args: Vec<Val> = args.iter().map(Val::exact).collect();
     let mut context = Context::detached(&template, &run);
-    sprig::call(name, &mut context, &args)
-        .map(|it| it.to_json())
-        .map_err(|message| message.trim_start_matches('\0').to_owned())
+    sprig::call(name, &mut context, &args).map(|it| it.to_json())
 }
 
 /// Parses and executes one text with Sprig.

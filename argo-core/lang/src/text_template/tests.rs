@@ -104,7 +104,7 @@ fn sprig_functions_answer() {
             "-W-xxW- [0 1 2] 0 1 2",
         ),
         ("{{ nindent 2 \"a\\nb\" }}|{{ trimSuffix \"b\" \"ab\" }}|{{ substr 0 2 \"abc\" }}", "\n  a\n  b|a|ab"),
-        ("{{ toDate \"2006-01-02\" \"2024-03-05\" | date \"Jan 2 2006\" }} {{ duration 95 }}", "Mar 5 2024 1m35s"),
+        ("{{ toDate \"2006-01-02\" \"2024-03-05\" | date \"Jan 2 2006\" }} {{ duration \"95\" }}", "Mar 5 2024 1m35s"),
         (
             "{{ dig \"a\" \"b\" \"z\" (dict \"a\" (dict \"b\" 1)) }} {{ has 1 (list 1 2) }} {{ first (list 4 5) }}",
             "1 true 4",

@@ -49,6 +49,12 @@ pub enum Val {
     List(Rc<Vec<Val>>),
     /// A map with string keys.
     Map(Rc<RefCell<BTreeMap<String, Val>>>),
+    /// An integer of another type, with its name: `int64`, `uint8`.
+    Sized(i64, &'static str),
+    /// A slice of another type, with its name: `[]string`.
+    Slice(Rc<Vec<Val>>, &'static str),
+    /// A map of another type, with its name: `map[string]string`.
+    Dict(Rc<RefCell<BTreeMap<String, Val>>>, &'static str),
     /// A time.
     Time(Box<Zoned>),
     /// A duration.
@@ -131,11 +137,13 @@ impl Val {
         match self {
             Self::Missing | Self::Nil => Value::Null,
             Self::Bool(it) => Value::Bool(*it),
-            Self::Int(it) => Value::from(*it),
+            Self::Int(it) | Self::Sized(it, _) => Value::from(*it),
             Self::Float(it) => gofloat::json_number(*it).map_or(Value::Null, Value::Number),
             Self::Str(it) => Value::String(it.to_string()),
-            Self::List(items) => Value::Array(items.iter().map(|it| it.json_within(budget, depth + 1)).collect()),
-            Self::Map(map) => Value::Object(
+            Self::List(items) | Self::Slice(items, _) => {
+                Value::Array(items.iter().map(|it| it.json_within(budget, depth + 1)).collect())
+            }
+            Self::Map(map) | Self::Dict(map, _) => Value::Object(
                 map.borrow().iter().map(|(key, value)| (key.clone(), value.json_within(budget, depth + 1))).collect(),
             ),
             Self::Time(it) => Value::String(time::format_layout(it, "2006-01-02T15:04:05.999999999Z07:00")),
@@ -158,6 +166,19 @@ impl Val {
             Self::Missing | Self::Nil => Arg::Nil,
             Self::Bool(it) => Arg::Bool(*it),
             Self::Int(it) => Arg::Int(*it),
+            Self::Sized(it, name) => Arg::Typed(name, Box::new(Arg::Int(*it))),
+            Self::Slice(items, name) => {
+                Arg::Typed(name, Box::new(Arg::List(items.iter().map(|it| it.arg_within(budget, depth + 1)).collect())))
+            }
+            Self::Dict(map, name) => Arg::Typed(
+                name,
+                Box::new(Arg::Map(
+                    map.borrow()
+                        .iter()
+                        .map(|(key, value)| (key.clone(), value.arg_within(budget, depth + 1)))
+                        .collect(),
+                )),
+            ),
             Self::Float(it) => Arg::Float(*it),
             Self::Str(it) => Arg::Str(it.to_string()),
             Self::List(items) => Arg::List(items.iter().map(|it| it.arg_within(budget, depth + 1)).collect()),
@@ -181,13 +202,43 @@ impl Val {
         }
     }
 
-    /// The text an action prints: `<no value>` for nothing.
-    #[must_use]
-    pub fn print(&self) -> String {
+    /// Adds the text an action prints: `<no value>` for nothing.
+    pub(super) fn print_to(&self, out: &mut String) {
         match self {
-            Self::Missing | Self::Nil => "<no value>".to_owned(),
-            other => other.display(),
+            Self::Missing | Self::Nil => out.push_str("<no value>"),
+            Self::Str(it) => out.push_str(it),
+            other => out.push_str(&other.display()),
         }
+    }
+
+    /// The elements of a slice of any type.
+    #[must_use]
+    pub fn items(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) | Self::Slice(items, _) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map of any type.
+    #[must_use]
+    pub fn entries(&self) -> Option<&Rc<RefCell<BTreeMap<String, Self>>>> {
+        match self {
+            Self::Map(map) | Self::Dict(map, _) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// A `[]string`.
+    #[must_use]
+    pub fn texts(items: impl IntoIterator<Item = String>) -> Self {
+        Self::Slice(Rc::new(items.into_iter().map(Self::from).collect()), "[]string")
+    }
+
+    /// An `int64`.
+    #[must_use]
+    pub fn int64(value: i64) -> Self {
+        Self::Sized(value, "int64")
     }
 
     /// The Go type.
@@ -201,6 +252,7 @@ impl Val {
             Self::Str(_) => "string",
             Self::List(_) => "[]interface {}",
             Self::Map(_) => "map[string]interface {}",
+            Self::Sized(_, name) | Self::Slice(_, name) | Self::Dict(_, name) => name,
             Self::Time(_) => "time.Time",
             Self::Duration(_) => "time.Duration",
             Self::Object(it) => it.type_name(),
@@ -216,9 +268,13 @@ impl Val {
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
             Self::Str(_) => "string",
-            Self::List(_) => "slice",
-            Self::Map(_) => "map",
+            Self::List(_) | Self::Slice(..) => "slice",
+            Self::Map(_) | Self::Dict(..) => "map",
+            Self::Sized(_, "time.Month" | "time.Weekday") => "int",
+            Self::Sized(_, name) => name,
             Self::Duration(_) => "int64",
+            Self::Object(it) if it.type_name().starts_with('*') => "ptr",
+            Self::Object(it) if it.type_name().starts_with("complex") => "complex128",
             Self::Time(_) | Self::Object(_) => "struct",
         }
     }
@@ -235,11 +291,11 @@ impl Val {
         match self {
             Self::Missing | Self::Nil => false,
             Self::Bool(it) => *it,
-            Self::Int(it) => *it != 0,
+            Self::Int(it) | Self::Sized(it, _) => *it != 0,
             Self::Float(it) => *it != 0.0,
             Self::Str(it) => !it.is_empty(),
-            Self::List(items) => !items.is_empty(),
-            Self::Map(map) => !map.borrow().is_empty(),
+            Self::List(items) | Self::Slice(items, _) => !items.is_empty(),
+            Self::Map(map) | Self::Dict(map, _) => !map.borrow().is_empty(),
             Self::Duration(it) => !it.is_zero(),
             Self::Time(_) | Self::Object(_) => true,
         }
@@ -270,11 +326,17 @@ impl Val {
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a == b,
             (Self::Str(a), Self::Str(b)) => a == b,
-            (Self::List(a), Self::List(b)) => {
+            (Self::Sized(a, first), Self::Sized(b, second)) => first == second && a == b,
+            (Self::Slice(_, first), Self::Slice(_, second)) | (Self::Dict(_, first), Self::Dict(_, second))
+                if first != second =>
+            {
+                false
+            }
+            (Self::List(a), Self::List(b)) | (Self::Slice(a, _), Self::Slice(b, _)) => {
                 Rc::ptr_eq(a, b)
                     || a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equal_within(b, budget, depth + 1))
             }
-            (Self::Map(a), Self::Map(b)) => {
+            (Self::Map(a), Self::Map(b)) | (Self::Dict(a, _), Self::Dict(b, _)) => {
                 if Rc::ptr_eq(a, b) {
                     return true;
                 }
@@ -287,6 +349,44 @@ impl Val {
             (Self::Object(a), Self::Object(b)) => Rc::ptr_eq(a, b),
             _ => false,
         }
+    }
+}
+
+/// A complex number, which templates can write and print.
+#[derive(Debug)]
+pub(super) struct Complex(pub(super) f64, pub(super) f64);
+
+impl Object for Complex {
+    fn type_name(&self) -> &'static str {
+        "complex128"
+    }
+
+    fn field(&self, _name: &str) -> Option<Val> {
+        None
+    }
+
+    fn display(&self) -> String {
+        let imaginary = gofloat::format_g(self.1, None);
+        let sign = if imaginary.starts_with(['-', '+']) { "" } else { "+" };
+        format!("({}{sign}{imaginary}i)", gofloat::format_g(self.0, None))
+    }
+}
+
+/// An interface that is not looked into.
+#[derive(Debug)]
+pub(super) struct Interface;
+
+impl Object for Interface {
+    fn type_name(&self) -> &'static str {
+        "interface {}"
+    }
+
+    fn field(&self, _name: &str) -> Option<Val> {
+        None
+    }
+
+    fn display(&self) -> String {
+        "interface {}".to_owned()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::text_template::value::Val;
 
 pub(super) fn to_int(value: &Val) -> i64 {
     match value {
-        Val::Int(it) => *it,
+        Val::Int(it) | Val::Sized(it, _) => *it,
         Val::Float(it) => *it as i64,
         Val::Bool(it) => i64::from(*it),
         Val::Str(it) => {
@@ -23,7 +23,7 @@ pub(super) fn to_int(value: &Val) -> i64 {
 pub(super) fn to_float(value: &Val) -> f64 {
     match value {
         Val::Float(it) => *it,
-        Val::Int(it) => *it as f64,
+        Val::Int(it) | Val::Sized(it, _) => *it as f64,
         Val::Bool(it) => f64::from(u8::from(*it)),
         Val::Str(it) => gofloat::parse_float(it).unwrap_or(0.0),
         _ => 0.0,
@@ -38,9 +38,11 @@ pub(super) fn to_text(value: &Val) -> String {
 /// Sprig's `strslice`: a list without nils, anything else as a list of one.
 pub(super) fn to_texts(value: &Val) -> Vec<String> {
     match value {
-        Val::List(items) => items.iter().filter(|it| !it.is_nil()).map(to_text).collect(),
         Val::Missing | Val::Nil => Vec::new(),
-        other => vec![to_text(other)],
+        other => match other.items() {
+            Some(items) => items.iter().filter(|it| !it.is_nil()).map(to_text).collect(),
+            None => vec![to_text(other)],
+        },
     }
 }
 

@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use sha1::Digest as _;
 
-use super::casts::{is_empty, to_text};
+use super::casts::is_empty;
 use super::strings::type_of;
-use super::{Args, MAX_TEXT};
+use super::{Args, MAX_TEXT, NIL_POINTER};
 use crate::gojson;
 use crate::text_template::exec::Context;
+use crate::text_template::sprig::codecs;
 use crate::text_template::value::{Object, Val};
 
 #[allow(clippy::too_many_lines)]
@@ -26,7 +27,7 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "ternary" => match args.at(2) {
                 Val::Bool(true) => first.clone(),
                 Val::Bool(false) => args.at(1).clone(),
-                _ => return Err(format!("\0{}\0bool", 2)),
+                _ => return Err("invalid value; expected bool".to_owned()),
             },
             "fail" => {
                 context.mark_failed();
@@ -42,14 +43,14 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "kindIs" => Val::Bool(args.text(0)? == args.at(1).kind()),
             "deepEqual" => Val::Bool(first.deep_equal(args.at(1))),
             "b64enc" => Val::str(base64::engine::general_purpose::STANDARD.encode(args.text(0)?)),
-            "b64dec" => match base64::engine::general_purpose::STANDARD.decode(args.text(0)?) {
+            "b64dec" => match codecs::base64_decode(args.text(0)?) {
                 Ok(bytes) => Val::str(String::from_utf8_lossy(&bytes)),
-                Err(_) => Val::str(base64_error(args.text(0)?)),
+                Err(at) => Val::str(format!("illegal base64 data at input byte {at}")),
             },
-            "b32enc" => Val::str(base32(args.text(0)?.as_bytes())),
-            "b32dec" => match from_base32(args.text(0)?) {
-                Some(bytes) => Val::str(String::from_utf8_lossy(&bytes)),
-                None => Val::str("illegal base32 data at input byte 0"),
+            "b32enc" => Val::str(codecs::base32(args.text(0)?.as_bytes())),
+            "b32dec" => match codecs::base32_decode(args.text(0)?) {
+                Ok(bytes) => Val::str(String::from_utf8_lossy(&bytes)),
+                Err(at) => Val::str(format!("illegal base32 data at input byte {at}")),
             },
             "sha1sum" => Val::str(hex::encode(sha1::Sha1::digest(args.text(0)?))),
             "sha256sum" => Val::str(hex::encode(sha2::Sha256::digest(args.text(0)?))),
@@ -64,8 +65,8 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "toJson" | "mustToJson" => Val::str(gojson::to_string(&first.to_json())),
             "toRawJson" | "mustToRawJson" => Val::str(gojson::to_string_raw(&first.to_json())),
             "toPrettyJson" | "mustToPrettyJson" => Val::str(gojson::to_string_indent(&first.to_json(), "  ")),
-            "fromJson" => serde_json::from_str(args.text(0)?).map_or(Val::Nil, |it| Val::from_json(&it)),
-            "mustFromJson" => Val::from_json(&serde_json::from_str(args.text(0)?).map_err(|error| error.to_string())?),
+            "fromJson" => gojson::parse(args.text(0)?).map_or(Val::Nil, |it| Val::from_json(&it)),
+            "mustFromJson" => Val::from_json(&gojson::parse(args.text(0)?)?),
             "uuidv4" => {
                 let (a, b) = (context.random_below(u64::MAX)?, context.random_below(u64::MAX)?);
                 let text = format!("{a:016x}{b:016x}");
@@ -105,15 +106,23 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "isAbs" | "osIsAbs" => Val::Bool(args.text(0)?.starts_with('/')),
             "urlParse" => url_parse(args.text(0)?)?,
             "urlJoin" => {
-                let map = args.map(0)?.borrow();
-                let part = |key: &str| map.get(key).map_or_else(String::new, to_text);
+                let map = args.map(0)?;
+                let map = map.borrow();
+                let part = |key: &str| match map.get(key) {
+                    None => Ok(String::new()),
+                    Some(Val::Str(it)) => Ok(it.to_string()),
+                    Some(Val::Nil | Val::Missing) => Err(NIL_POINTER.to_owned()),
+                    Some(other) => {
+                        Err(format!("unable to parse {key} key, must be of type string, but {} found", other.kind()))
+                    }
+                };
                 Val::str(url_join(
-                    &part("scheme"),
-                    &part("userinfo"),
-                    &part("host"),
-                    &part("path"),
-                    &part("query"),
-                    &part("fragment"),
+                    &part("scheme")?,
+                    &part("userinfo")?,
+                    &part("host")?,
+                    &part("path")?,
+                    &part("query")?,
+                    &part("fragment")?,
                 ))
             }
             "semver" => {
@@ -128,49 +137,6 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
         }))
     })();
     result.transpose()
-}
-
-fn base64_error(text: &str) -> String {
-    let at = text
-        .bytes()
-        .position(|it| !(it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=')))
-        .unwrap_or(text.len() / 4 * 4);
-    format!("illegal base64 data at input byte {at}")
-}
-
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-fn base32(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.chunks(5) {
-        let mut block = [0_u8; 8];
-        block[3..3 + chunk.len()].copy_from_slice(chunk);
-        let bits = u64::from_be_bytes(block);
-        let used = (chunk.len() * 8).div_ceil(5);
-        for place in 0..8 {
-            let index = (bits >> (35 - 5 * place)) & 31;
-            out.push(if place < used { char::from(BASE32[usize::try_from(index).unwrap_or(0)]) } else { '=' });
-        }
-    }
-    out
-}
-
-fn from_base32(text: &str) -> Option<Vec<u8>> {
-    let clean: String = text.chars().filter(|it| !matches!(it, '\n' | '\r')).collect();
-    if !clean.len().is_multiple_of(8) {
-        return None;
-    }
-    let (mut out, mut bits, mut count) = (Vec::new(), 0_u64, 0);
-    for byte in clean.trim_end_matches('=').bytes() {
-        let value = BASE32.iter().position(|it| *it == byte)?;
-        bits = (bits << 5) | value as u64;
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            out.push(u8::try_from((bits >> count) & 0xff).ok()?);
-        }
-    }
-    Some(out)
 }
 
 /// `path.Clean`.
@@ -214,7 +180,7 @@ fn base(text: &str) -> String {
 fn url_parse(text: &str) -> Result<Val, String> {
     if text.chars().any(|it| it.is_ascii_control()) {
         return Err(format!(
-            "unable to parse url: \"parse {}: net/url: invalid control character in URL\"",
+            "unable to parse url: parse {}: net/url: invalid control character in URL",
             crate::fmt::quote(text)
         ));
     }
@@ -227,7 +193,7 @@ fn url_parse(text: &str) -> Result<Val, String> {
     let (scheme, rest) = match rest.split_once(':') {
         Some((scheme, tail)) if is_scheme(scheme) => (scheme.to_lowercase(), tail),
         Some(("", _)) => {
-            return Err(format!("unable to parse url: \"parse {}: missing protocol scheme\"", crate::fmt::quote(text)));
+            return Err(format!("unable to parse url: parse {}: missing protocol scheme", crate::fmt::quote(text)));
         }
         _ => (String::new(), rest),
     };
@@ -294,7 +260,7 @@ impl Object for Version {
     }
 
     fn field(&self, name: &str) -> Option<Val> {
-        let int = |it: u64| Some(Val::Int(i64::try_from(it).unwrap_or(i64::MAX)));
+        let int = |it: u64| Some(Val::Sized(i64::try_from(it).unwrap_or(i64::MAX), "uint64"));
         match name {
             "Major" => int(self.0.major()),
             "Minor" => int(self.0.minor()),

@@ -42,10 +42,10 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
             "duration" => {
                 let seconds = match args.at(0) {
                     Val::Str(it) => gofloat::parse_int(it, 10).unwrap_or(0),
-                    Val::Int(it) => *it,
+                    Val::Sized(it, "int64") => *it,
                     _ => 0,
                 };
-                Val::str(duration::format(SignedDuration::from_secs(seconds)))
+                Val::str(duration::format(SignedDuration::from_nanos(seconds.wrapping_mul(1_000_000_000))))
             }
             "durationRound" => Val::str(round(context, args.at(0))?),
             _ => return Ok(None),
@@ -61,7 +61,7 @@ fn year_one() -> Zoned {
 fn moment(context: &Context<'_>, value: &Val) -> Result<Zoned, String> {
     Ok(match value {
         Val::Time(it) => (**it).clone(),
-        it @ (Val::Int(_) | Val::Duration(_)) => {
+        it @ (Val::Int(_) | Val::Sized(_, "int64" | "int32")) => {
             Timestamp::from_second(to_int(it)).map_err(|error| error.to_string())?.to_zoned(TimeZone::UTC)
         }
         _ => context.now()?.to_zoned(TimeZone::UTC),
@@ -80,8 +80,7 @@ fn in_zone(context: &Context<'_>, layout: &str, value: &Val, zone: &str) -> Resu
 fn round(context: &Context<'_>, value: &Val) -> Result<String, String> {
     let length = match value {
         Val::Str(it) => duration::parse(it).unwrap_or(SignedDuration::ZERO),
-        Val::Int(it) => SignedDuration::from_nanos(*it),
-        Val::Duration(it) => *it,
+        Val::Sized(it, "int64") => SignedDuration::from_nanos(*it),
         Val::Time(it) => context.now()?.duration_since(it.timestamp()),
         _ => SignedDuration::ZERO,
     };

@@ -1,15 +1,12 @@
 //! Maps.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::Args;
 use super::casts::{is_empty, to_text};
 use super::lists::lower_first;
+use super::{Args, Shared};
 use crate::text_template::value::Val;
-
-type Shared = Rc<RefCell<BTreeMap<String, Val>>>;
 
 pub(super) fn call(name: &str, args: &Args<'_>) -> Option<Result<Val, String>> {
     let result = (|| -> Result<Option<Val>, String> {
@@ -24,19 +21,22 @@ pub(super) fn call(name: &str, args: &Args<'_>) -> Option<Result<Val, String>> {
             }
             "get" => args.map(0)?.borrow().get(args.text(1)?).cloned().unwrap_or_else(|| Val::str("")),
             "set" => {
+                if args.at(0).is_nil() {
+                    return Err("assignment to entry in nil map".to_owned());
+                }
                 let map = args.map(0)?;
                 let value = match args.at(2) {
                     // a map that held itself could never be printed
-                    Val::Map(it) if Rc::ptr_eq(it, map) => deep_copy(args.at(2), 0),
+                    Val::Map(it) if Rc::ptr_eq(it, &map) => deep_copy(args.at(2), 0),
                     other => other.clone(),
                 };
                 map.borrow_mut().insert(args.text(1)?.to_owned(), value);
-                Val::Map(Rc::clone(map))
+                Val::Map(map)
             }
             "unset" => {
                 let map = args.map(0)?;
                 map.borrow_mut().remove(args.text(1)?);
-                Val::Map(Rc::clone(map))
+                Val::Map(map)
             }
             "hasKey" => Val::Bool(args.map(0)?.borrow().contains_key(args.text(1)?)),
             "pluck" => {
@@ -50,13 +50,14 @@ pub(super) fn call(name: &str, args: &Args<'_>) -> Option<Result<Val, String>> {
             "keys" => {
                 let mut out = Vec::new();
                 for place in 0..args.all().len() {
-                    out.extend(args.map(place)?.borrow().keys().map(Val::str));
+                    out.extend(args.map(place)?.borrow().keys().cloned());
                 }
-                Val::list(out)
+                Val::texts(out)
             }
             "values" => Val::list(args.map(0)?.borrow().values().cloned().collect()),
             "pick" => {
-                let map = args.map(0)?.borrow();
+                let map = args.map(0)?;
+                let map = map.borrow();
                 let mut out = BTreeMap::new();
                 for place in 1..args.all().len() {
                     let key = args.text(place)?;
@@ -74,9 +75,12 @@ pub(super) fn call(name: &str, args: &Args<'_>) -> Option<Result<Val, String>> {
             "merge" | "mergeOverwrite" => {
                 let target = args.map(0)?;
                 for place in 1..args.all().len() {
-                    merge(target, args.map(place)?, plain == "mergeOverwrite", 0);
+                    merge(&target, &args.map(place)?, plain == "mergeOverwrite", 0);
                 }
-                Val::Map(Rc::clone(target))
+                Val::Map(target)
+            }
+            "deepCopy" if args.at(0).is_nil() => {
+                return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
             }
             "deepCopy" => deep_copy(args.at(0), 0),
             "dig" => {
@@ -84,22 +88,31 @@ pub(super) fn call(name: &str, args: &Args<'_>) -> Option<Result<Val, String>> {
                 if count < 3 {
                     return Err("dig needs at least three arguments".to_owned());
                 }
-                let mut at = Val::Map(Rc::clone(args.map(count - 1)?));
+                let wrong = |value: &Val, wanted: &str| {
+                    let got = if value.is_nil() { "nil" } else { value.type_name() };
+                    format!("interface conversion: interface {{}} is {got}, not {wanted}")
+                };
+                let map_of = |value: &Val| match value {
+                    Val::Map(map) => Ok(Rc::clone(map)),
+                    other => Err(wrong(other, "map[string]interface {}")),
+                };
+                let mut map = map_of(args.at(count - 1))?;
+                let mut keys = Vec::new();
                 for place in 0..count - 2 {
-                    let key = args.text(place)?;
-                    let next = match &at {
-                        Val::Map(map) => map.borrow().get(key).cloned(),
-                        other => {
-                            return Err(format!(
-                                "interface conversion: interface {{}} is {}, not map[string]interface {{}}",
-                                other.type_name()
-                            ));
-                        }
-                    };
-                    match next {
-                        Some(next) => at = next,
-                        None => return Ok(Some(args.at(count - 2).clone())),
+                    match args.at(place) {
+                        Val::Str(it) => keys.push(it),
+                        other => return Err(wrong(other, "string")),
                     }
+                }
+                let mut at = Val::Nil;
+                for (place, key) in keys.iter().enumerate() {
+                    if place > 0 {
+                        map = map_of(&at)?;
+                    }
+                    let Some(next) = map.borrow().get(&***key).cloned() else {
+                        return Ok(Some(args.at(count - 2).clone()));
+                    };
+                    at = next;
                 }
                 at
             }
@@ -136,6 +149,7 @@ pub(super) fn deep_copy(value: &Val, depth: usize) -> Val {
     }
     match value {
         Val::List(items) => Val::list(items.iter().map(|it| deep_copy(it, depth + 1)).collect()),
+        Val::Slice(items, name) => Val::Slice(Rc::new(items.iter().map(|it| deep_copy(it, depth + 1)).collect()), name),
         Val::Map(map) => {
             Val::map(map.borrow().iter().map(|(key, it)| (key.clone(), deep_copy(it, depth + 1))).collect::<Vec<_>>())
         }

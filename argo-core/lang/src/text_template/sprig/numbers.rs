@@ -1,5 +1,7 @@
 //! Numbers.
 
+use std::rc::Rc;
+
 use super::casts::{to_float, to_int};
 use super::{Args, MAX_LIST};
 use crate::gofloat;
@@ -13,31 +15,28 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
         let first = args.at(0);
         Ok(Some(match name {
             "atoi" => Val::Int(gofloat::parse_int(args.text(0)?, 10).unwrap_or(0)),
-            "int" | "int64" => Val::Int(to_int(first)),
+            "int" => Val::Int(to_int(first)),
+            "int64" => Val::int64(to_int(first)),
             "float64" => Val::Float(to_float(first)),
-            "toDecimal" => {
-                let text = first.display();
-                let digits: String = text.chars().take_while(|it| ('0'..='7').contains(it)).collect();
-                Val::Int(i64::from_str_radix(&digits, 8).unwrap_or(0))
-            }
-            "add1" => Val::Int(to_int(first).wrapping_add(1)),
-            "add" => Val::Int(ints().fold(0, i64::wrapping_add)),
-            "sub" => Val::Int(to_int(first).wrapping_sub(to_int(args.at(1)))),
+            "toDecimal" => Val::int64(gofloat::parse_int(&first.display(), 8).unwrap_or(0)),
+            "add1" => Val::int64(to_int(first).wrapping_add(1)),
+            "add" => Val::int64(ints().fold(0, i64::wrapping_add)),
+            "sub" => Val::int64(to_int(first).wrapping_sub(to_int(args.at(1)))),
             "div" | "mod" => {
                 let (a, b) = (to_int(first), to_int(args.at(1)));
                 if b == 0 {
                     return Err("runtime error: integer divide by zero".to_owned());
                 }
-                Val::Int(if name == "div" { a.wrapping_div(b) } else { a.wrapping_rem(b) })
+                Val::int64(if name == "div" { a.wrapping_div(b) } else { a.wrapping_rem(b) })
             }
-            "mul" => Val::Int(ints().fold(1, i64::wrapping_mul)),
+            "mul" => Val::int64(ints().fold(1, i64::wrapping_mul)),
             "add1f" => Val::Float(decimal(&[to_float(first), 1.0], '+')?),
             "addf" => Val::Float(decimal(&std::iter::once(0.0).chain(floats()).collect::<Vec<_>>(), '+')?),
             "subf" => Val::Float(decimal(&floats().collect::<Vec<_>>(), '-')?),
             "mulf" => Val::Float(decimal(&floats().collect::<Vec<_>>(), '*')?),
             "divf" => Val::Float(decimal(&floats().collect::<Vec<_>>(), '/')?),
-            "biggest" | "max" => Val::Int(ints().max().unwrap_or(0)),
-            "min" => Val::Int(ints().min().unwrap_or(0)),
+            "biggest" | "max" => Val::int64(ints().max().unwrap_or(0)),
+            "min" => Val::int64(ints().min().unwrap_or(0)),
             "maxf" => Val::Float(floats().fold(f64::NEG_INFINITY, f64::max)),
             "minf" => Val::Float(floats().fold(f64::INFINITY, f64::min)),
             "ceil" => Val::Float(to_float(first).ceil()),
@@ -78,7 +77,7 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
                     _ => return Ok(Some(Val::str(""))),
                 };
                 match &list {
-                    Val::List(items) => Val::str(items.iter().map(Val::display).collect::<Vec<_>>().join(" ")),
+                    Val::Slice(items, _) => Val::str(items.iter().map(Val::display).collect::<Vec<_>>().join(" ")),
                     _ => list,
                 }
             }
@@ -99,7 +98,7 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
 fn steps(from: i64, to: i64, step: i64) -> Result<Val, String> {
     let mut out = Vec::new();
     if (to < from && step >= 0) || (to >= from && step <= 0) {
-        return Ok(Val::list(out));
+        return Ok(Val::Slice(Rc::new(out), "[]int"));
     }
     let mut at = from;
     while (step < 0 && at > to) || (step > 0 && at < to) {
@@ -112,7 +111,7 @@ fn steps(from: i64, to: i64, step: i64) -> Result<Val, String> {
             None => break,
         }
     }
-    Ok(Val::list(out))
+    Ok(Val::Slice(Rc::new(out), "[]int"))
 }
 
 /// Arithmetic in decimal, as Sprig's float functions: 0.1 + 0.2 is 0.3. Falls back to float where digits run out.

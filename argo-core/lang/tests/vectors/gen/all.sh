@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes the vector files anew: all of them, or those of the languages named.
+# Writes the vector files anew: all of them, or those of the languages named. A language may have more sets than one: their
+# names are in <language>/sets, they are given to its program and stand in <language>_<set>.json.
 #   ./all.sh [--check] [language...]     --check only says which would change
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -10,16 +11,20 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 status=0
 for language in "$@"; do
-    go run "./$language" > "$fresh/$language.json"
-    if cmp -s "$fresh/$language.json" "../$language.json"; then
-        echo "$language: unchanged"
-    elif [ -n "$check" ]; then
-        echo "$language: differs"
-        diff "../$language.json" "$fresh/$language.json" | head -10 || true
-        status=1
-    else
-        cp "$fresh/$language.json" "../$language.json"
-        echo "$language: written"
-    fi
+    for set in "" $(cat "$language/sets" 2>/dev/null || true); do
+        name=$language${set:+_$set}
+        # shellcheck disable=SC2086  # no set is no argument
+        go run "./$language" $set > "$fresh/$name.json"
+        if cmp -s "$fresh/$name.json" "../$name.json"; then
+            echo "$name: unchanged"
+        elif [ -n "$check" ]; then
+            echo "$name: differs"
+            diff "../$name.json" "$fresh/$name.json" | head -10 || true
+            status=1
+        else
+            cp "$fresh/$name.json" "../$name.json"
+            echo "$name: written"
+        fi
+    done
 done
 exit $status

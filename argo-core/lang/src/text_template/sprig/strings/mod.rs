@@ -2,6 +2,9 @@
 
 mod words;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use words::{abbrev, camel, snake, swap_case, title, wrap};
 
 use super::casts::{to_text, to_texts};
@@ -19,7 +22,7 @@ pub(in crate::text_template) fn call(
     Some(run(name, context, args)?.map(|it| match it {
         Out::Text(text) => Val::str(text),
         Out::Bool(it) => Val::Bool(it),
-        Out::Texts(items) => Val::list(items.into_iter().map(Val::from).collect()),
+        Out::Texts(items) => Val::texts(items),
         Out::Val(it) => it,
     }))
 }
@@ -147,16 +150,7 @@ fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<
                     .collect::<Vec<_>>()
                     .join(" "),
             ),
-            "cat" => Out::Text(
-                args.all()
-                    .iter()
-                    .filter(|it| !it.is_nil())
-                    .map(to_text)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-                    .trim()
-                    .to_owned(),
-            ),
+            "cat" => Out::Text(args.all().iter().filter(|it| !it.is_nil()).map(to_text).collect::<Vec<_>>().join(" ")),
             "indent" | "nindent" => {
                 let count = usize::try_from(args.int(0)?).map_err(|_| "strings: negative Repeat count".to_owned())?;
                 let body = text(1)?;
@@ -211,7 +205,7 @@ fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<
                 Out::Text(items.join(text(0)?))
             }
             "sortAlpha" => match args.at(0) {
-                it @ Val::List(_) => {
+                it if it.items().is_some() => {
                     let mut items = to_texts(it);
                     items.sort();
                     Out::Texts(items)
@@ -224,9 +218,8 @@ fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<
                 } else {
                     split(text(2)?, text(0)?, args.int(1)?)
                 };
-                Out::Val(Val::map(
-                    parts.into_iter().enumerate().map(|(place, part)| (format!("_{place}"), Val::from(part))),
-                ))
+                let entries = parts.into_iter().enumerate().map(|(place, part)| (format!("_{place}"), Val::from(part)));
+                Out::Val(Val::Dict(Rc::new(RefCell::new(entries.collect())), "map[string]string"))
             }
             "splitList" => Out::Texts(split(text(1)?, text(0)?, -1)),
             "regexMatch" => {

@@ -50,97 +50,115 @@ pub(super) fn swap_case(text: &str) -> String {
         .collect()
 }
 
+/// The kinds of words that `xstrings` finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
+    Number,
+    /// Capitals, or one capital and what follows it.
     Upper,
     Lower,
-    Digit,
     Connector,
+    Punctuation,
     Other,
 }
 
-fn class(it: char) -> Class {
-    if it.is_uppercase() {
-        Class::Upper
-    } else if it.is_numeric() {
-        Class::Digit
-    } else if matches!(it, '_' | '-' | '.') || it.is_whitespace() {
-        Class::Connector
-    } else if it.is_alphabetic() {
-        Class::Lower
-    } else {
-        Class::Other
+fn is_connector(it: char) -> bool {
+    matches!(it, '_' | '-') || it.is_whitespace()
+}
+
+/// `unicode.IsPunct`, of what is common.
+fn is_punctuation(it: char) -> bool {
+    if it.is_ascii() {
+        return it.is_ascii_punctuation() && !"$+<=>^`|~".contains(it);
+    }
+    matches!(it, '¡' | '§' | '«' | '¶' | '·' | '»' | '¿' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{2043}'
+        | '\u{2045}'..='\u{2051}' | '\u{2053}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}'
+        | '\u{ff01}'..='\u{ff03}' | '\u{ff05}'..='\u{ff0a}' | '\u{ff0c}'..='\u{ff0f}')
+}
+
+/// The word that a text starts with: its kind and length in characters.
+fn word(chars: &[char]) -> (Class, usize) {
+    let run = |keep: &dyn Fn(char) -> bool| chars.iter().take_while(|it| keep(**it)).count();
+    let lower = |it: char| it.is_alphabetic() && !it.is_uppercase();
+    match chars.first().copied() {
+        Some(it) if is_connector(it) => (Class::Connector, run(&is_connector)),
+        Some(it) if is_punctuation(it) => (Class::Punctuation, run(&is_punctuation)),
+        Some(it) if it.is_uppercase() => {
+            let capitals = run(&char::is_uppercase);
+            let tail = chars[capitals..].iter().take_while(|it| lower(**it)).count();
+            // the last of several capitals begins the next word
+            let len = if capitals == 1 { 1 + tail } else { capitals - usize::from(tail > 0) };
+            (Class::Upper, len)
+        }
+        Some(it) if it.is_alphabetic() => (Class::Lower, run(&lower)),
+        Some(it) if it.is_numeric() => (Class::Number, run(&char::is_numeric)),
+        _ => {
+            let other = |it: char| !(is_connector(it) || it.is_alphabetic() || it.is_numeric() || is_punctuation(it));
+            (Class::Other, run(&other).max(1))
+        }
     }
 }
 
-/// `xstrings.ToSnakeCase` and `ToKebabCase`.
+/// `xstrings.ToSnakeCase` and `ToKebabCase`: a number stays with letters that follow it, else with the word before it.
 pub(super) fn snake(text: &str, mark: char) -> String {
     let chars: Vec<char> = text.chars().collect();
-    let mut words: Vec<String> = Vec::new();
-    let mut gaps: Vec<usize> = Vec::new();
+    let mut words: Vec<(Class, String)> = Vec::new();
     let mut at = 0;
-    let mut gap = 0;
     while at < chars.len() {
-        if class(chars[at]) == Class::Connector {
-            gap += 1;
-            at += 1;
-            continue;
-        }
-        let start = at;
-        match class(chars[at]) {
-            Class::Upper => {
-                at += 1;
-                while at < chars.len() && class(chars[at]) == Class::Upper {
-                    at += 1;
-                }
-                let run = at - start;
-                if run > 1 && at < chars.len() && class(chars[at]) == Class::Lower {
-                    // the last capital begins the next word
-                    at -= 1;
-                } else if run == 1 || at < chars.len() && class(chars[at]) == Class::Digit {
-                    while at < chars.len() && class(chars[at]) == Class::Lower {
-                        at += 1;
-                    }
-                    if run > 1 {
-                        while at < chars.len() && class(chars[at]) == Class::Digit {
-                            at += 1;
-                        }
-                    }
-                }
-            }
-            Class::Digit => {
-                while at < chars.len() && class(chars[at]) == Class::Digit {
-                    at += 1;
-                }
-                if at < chars.len() && class(chars[at]) == Class::Lower && words.is_empty() {
-                    while at < chars.len() && class(chars[at]) == Class::Lower {
-                        at += 1;
-                    }
-                }
-            }
-            kind => {
-                while at < chars.len() && class(chars[at]) == kind {
-                    at += 1;
-                }
-            }
-        }
-        words.push(chars[start..at].iter().collect::<String>().to_lowercase());
-        gaps.push(gap);
-        gap = 0;
+        let (class, len) = word(&chars[at..]);
+        let text = chars[at..at + len].iter();
+        words.push((
+            class,
+            match class {
+                Class::Connector => std::iter::repeat_n(mark, len).collect(),
+                Class::Upper => text.flat_map(|it| it.to_lowercase()).collect(),
+                _ => text.collect(),
+            },
+        ));
+        at += len;
     }
+    let class = |place: usize| words.get(place).map(|it| it.0);
+    let joins = |place: usize| matches!(class(place), None | Some(Class::Connector | Class::Punctuation));
     let mut out = String::new();
-    for (place, word) in words.iter().enumerate() {
-        let count = if place == 0 { gaps[0] } else { gaps[place].max(1) };
-        out.extend(std::iter::repeat_n(mark, count));
-        out.push_str(word);
+    let mut place = 0;
+    while let Some((kind, text)) = words.get(place) {
+        out.push_str(text);
+        place += 1;
+        match kind {
+            Class::Connector | Class::Punctuation => continue,
+            Class::Number => {}
+            _ if class(place) == Some(Class::Number) => {
+                if class(place + 1) == Some(Class::Lower) {
+                    out.push(mark);
+                } else {
+                    out.push_str(&words[place].1);
+                    place += 1;
+                    if !joins(place) {
+                        out.push(mark);
+                    }
+                    continue;
+                }
+            }
+            _ => {
+                if !joins(place) {
+                    out.push(mark);
+                }
+                continue;
+            }
+        }
+        while let Some(Class::Lower | Class::Number) = class(place) {
+            out.push_str(&words[place].1);
+            place += 1;
+        }
+        if !joins(place) {
+            out.push(mark);
+        }
     }
-    out.extend(std::iter::repeat_n(mark, gap));
     out
 }
 
 /// `xstrings.ToPascalCase`: a capital at the beginning of each word; a run of capitals there is lowered.
 pub(super) fn camel(text: &str) -> String {
-    let is_connector = |it: char| matches!(it, '_' | '-') || it.is_whitespace();
     let upper = |it: char| it.to_uppercase().next().unwrap_or(it);
     let chars: Vec<char> = text.chars().collect();
     let Some(start) = chars.iter().position(|it| !is_connector(*it)) else {

@@ -3,8 +3,10 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/Masterminds/sprig/v3"
 
@@ -14,6 +16,11 @@ import (
 const dataText = `{"name":"bob","n":3,"f":2.5,"big":1234567,"list":["a","b","c"],"nums":[3,1,2],"map":{"y":2,"x":1,"z":{"w":"deep"}},"none":null,"t":true,"no":false,"empty":"","zero":0,"el":[],"em":{},"users":[{"n":"A","tags":["x"]},{"n":"B","tags":[]}],"html":"<a href=\"x\">'&'</a>","text":"line1\nline2\n"}`
 
 func main() {
+	time.Local = time.UTC
+	if len(os.Args) > 1 {
+		map[string]func(){"go": ownTests, "sprig": sprigTests}[os.Args[1]]()
+		return
+	}
 	emit.Shared = data()
 	plain := []string{"", "text", "{{.name}}", "{{ .name }}", "{{- .name -}}", "a {{- .name }} b", "a {{ .name -}} b", "a\n{{- .name}}\nb", "{{/* c */}}x", "{{- /* c */ -}} x", "x {{- /* c */}} y", "{{/* c */ }}", "{{.n}}", "{{.f}}", "{{.big}}", "{{.list}}", "{{.map}}", "{{.none}}", "{{.missing}}", "{{.missing.x}}", "{{.none.x}}", "{{.name.x}}", "{{.map.x}}", "{{.map.z.w}}", "{{.map.q}}", "{{.map.q.r}}", "{{.}}", "{{$}}", "{{$.name}}", "{{1}}", "{{-1}}", "{{1.5}}", "{{1e3}}", "{{0x10}}", "{{'a'}}", "{{\"q\\n\"}}", "{{`raw`}}", "{{true}}", "{{nil}}", "{{1_000}}", "{{.t}}",
 		"{{if .t}}1{{end}}", "{{if .no}}1{{else}}2{{end}}", "{{if .zero}}1{{else if .name}}2{{else}}3{{end}}", "{{if .el}}1{{else}}0{{end}}", "{{if .em}}1{{else}}0{{end}}", "{{if .none}}1{{else}}0{{end}}", "{{if not .t}}1{{else}}0{{end}}", "{{with .map}}{{.x}}{{end}}", "{{with .none}}x{{else}}y{{end}}", "{{with .none}}x{{else with .name}}{{.}}{{end}}", "{{with $x := .n}}{{$x}}{{end}}",
@@ -52,6 +59,10 @@ func data() any {
 }
 
 func run(text, mode string, withSprig bool) (any, error) {
+	return runOn(text, mode, withSprig, data())
+}
+
+func runOn(text, mode string, withSprig bool, data any) (any, error) {
 	t := template.New("template")
 	if withSprig {
 		t = t.Funcs(sprig.TxtFuncMap())
@@ -61,7 +72,7 @@ func run(text, mode string, withSprig bool) (any, error) {
 		return nil, err
 	}
 	var out strings.Builder
-	if err := t.Execute(&out, data()); err != nil {
+	if err := t.Execute(&out, data); err != nil {
 		return nil, err
 	}
 	return out.String(), nil
