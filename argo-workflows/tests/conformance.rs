@@ -7,7 +7,7 @@ use std::{
 
 use argo_workflows::{
     api::{NodeType, Workflow},
-    engine::StepResult,
+    engine::{ContainerResult, StepResult},
     executor::scripted::{Script, ScriptedExecutor},
     testing::Run,
 };
@@ -83,6 +83,16 @@ fn replay(recorded: &Value) -> ScriptedExecutor {
             artifacts: serde_json::from_value(outputs["artifacts"].clone()).unwrap_or_default(),
             ..StepResult::default()
         };
+        for (name, it) in nodes.as_object().into_iter().flatten().filter(|(_, it)| it["type"] == "Container") {
+            let Some(container) = name.strip_prefix(&format!("{}.", step.node_name)) else { continue };
+            let exit_code = match it["phase"].as_str() {
+                Some("Succeeded") => Some(0),
+                Some("Error") => Some(64),
+                _ => Some(1),
+            };
+            let message = it["message"].as_str().unwrap_or_default().to_owned();
+            result.containers.insert(container.to_owned(), ContainerResult { exit_code, message });
+        }
         for it in outputs["parameters"].as_array().into_iter().flatten() {
             if let Some(value) = it["value"].as_str() {
                 result.parameters.insert(it["name"].as_str().unwrap().to_owned(), value.to_owned());

@@ -510,12 +510,6 @@ fn specs_that_can_not_run_say_why() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
-    let run = workflow("  - {name: main, daemon: true, container: {image: x, command: [x]}}").finish();
-    assert_eq!((run.status(), run.message()), (WorkflowPhase::Error, "templates.main.daemon is not supported"));
-}
-
-#[test]
 fn a_template_that_calls_itself_without_end_is_stopped() {
     let run = workflow("  - {name: main, steps: [[{name: a, template: main}]]}").finish();
     assert!(run.status().is_completed());

@@ -154,6 +154,7 @@ proptest! {
                     Effect::Start(step) => { steps.insert(step.node_id.clone(), StepState::Pending(String::new())); }
                     Effect::Stop { node_id } => { steps.remove(node_id); }
                     Effect::Release => steps.clear(),
+                    Effect::Ensure(_) => {}
                 }
             }
             let again = run.plan_with(&steps);

@@ -4,6 +4,7 @@ mod conformance;
 mod controller;
 mod cron;
 mod engine;
+mod features;
 mod invariants;
 mod process;
 mod synchronization;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, StopStrategy};
-pub use node::{NodeFlag, NodePhase, NodeStatus, NodeType};
+pub use node::{MemoizationStatus, NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
 pub use scalar::{AnyString, IntOrString};
 pub use synchronization::{
@@ -23,8 +23,8 @@ pub use synchronization::{
     SemaphoreStatus, Synchronization, SynchronizationStatus,
 };
 pub use template::{
-    Backoff, ContinueOn, DagTask, DagTemplate, LifecycleHook, RetryStrategy, Sequence, SuspendTemplate, Template,
-    TemplateRef, TemplateType, WorkflowStep,
+    Backoff, ContinueOn, DagTask, DagTemplate, LifecycleHook, Memoize, RetryStrategy, Sequence, SuspendTemplate,
+    Template, TemplateRef, TemplateType, WorkflowStep,
 };
 pub use workflow::{
     Condition, LabelValueFrom, TtlStrategy, Workflow, WorkflowMetadata, WorkflowPhase, WorkflowSpec, WorkflowStatus,

@@ -115,6 +115,18 @@ pub struct NodeFlag {
     pub retried: bool,
 }
 
+/// Where outputs of an earlier run were looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemoizationStatus {
+    /// Whether they were there.
+    pub hit: bool,
+    /// Under which key.
+    pub key: String,
+    /// In which ConfigMap.
+    pub cache_name: String,
+}
+
 /// One invocation of a template.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -182,6 +194,9 @@ pub struct NodeStatus {
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronization_status: Option<NodeSynchronizationStatus>,
+    /// Whether its outputs are those of an earlier run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memoization_status: Option<MemoizationStatus>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,

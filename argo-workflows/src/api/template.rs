@@ -77,7 +77,7 @@ pub struct Template {
     pub daemon: Option<bool>,
     /// Reuses outputs of an earlier run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memoize: Option<Value>,
+    pub memoize: Option<Memoize>,
     /// Locks to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronization: Option<Synchronization>,
@@ -353,6 +353,23 @@ pub struct RetryStrategy {
     /// Tries again only while this expr expression is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+}
+
+/// Reuses outputs of an earlier run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memoize {
+    /// What stands for the inputs: letters, digits and `-`.
+    pub key: String,
+    /// Where outputs are kept: `configMap: {name}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Value>,
+    /// Oldest that outputs may be, as a Go duration; absent means of any age.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<String>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
 }
 
 /// Waits between attempts.

@@ -146,6 +146,12 @@ pub struct WorkflowSpec {
     /// Claims made for the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_claim_templates: Option<Vec<Value>>,
+    /// When claims go: `strategy` is `OnWorkflowSuccess` (default) or `OnWorkflowCompletion`.
+    #[serde(rename = "volumeClaimGC", skip_serializing_if = "Option::is_none")]
+    pub volume_claim_gc: Option<Value>,
+    /// How many pods may be evicted: the spec of a PodDisruptionBudget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_disruption_budget: Option<Value>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -287,6 +293,9 @@ pub struct WorkflowStatus {
     /// Locks it holds and waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronization: Option<SynchronizationStatus>,
+    /// Volumes of the claims made from `volumeClaimTemplates`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "super::null_default")]
+    pub persistent_volume_claims: Vec<Value>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,

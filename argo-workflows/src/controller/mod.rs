@@ -276,6 +276,11 @@ impl Reconcile for Reconciler {
     }
 }
 
+/// Whether a ConfigMap is made.
+fn is_cache(change: &Change) -> bool {
+    matches!(change, Change::Create { object } if object.gvk().kind == "ConfigMap")
+}
+
 /// What a pass came to.
 struct Decided {
     plan: WorkflowPlan,
@@ -357,6 +362,20 @@ impl Reconciler {
         plan: WorkflowPlan,
         change: Option<Change>,
     ) -> ReconcileResult {
+        for effect in plan.effects() {
+            let Effect::Ensure(change) = effect else { continue };
+            match self.context.apply(NAME, &id.key, change).await {
+                // It is gone already.
+                Err(error) if error.category() == Category::NotFound && matches!(**change, Change::Delete { .. }) => {}
+                // Another workflow made the cache in the meantime.
+                Err(error) if error.category() == Category::AlreadyExists && is_cache(change) => {
+                    let Change::Create { object } = &**change else { return Err(error.into()) };
+                    let data = json!({"data": object.get("data")});
+                    self.context.apply(NAME, &id.key, &Change::merge(object.reference(), data)).await?;
+                }
+                other => drop(other?),
+            }
+        }
         if let Some(change) = &change {
             // First: what is written is found again after a crash, and effects are repeated until seen.
             self.context.apply(NAME, &id.key, change).await?;
@@ -365,6 +384,7 @@ impl Reconciler {
             match action {
                 Action::Effect(Effect::Start(step)) => self.executor.start(step, self.context.now()).await?,
                 Action::Effect(Effect::Stop { node_id }) => self.executor.stop(id, node_id).await?,
+                Action::Effect(Effect::Ensure(_)) => {}
                 Action::Effect(Effect::Release) => self.executor.release(id).await?,
                 Action::Change(change) => {
                     self.context.apply(NAME, &id.key, change).await?;

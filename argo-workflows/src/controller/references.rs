@@ -11,7 +11,10 @@ use std::{
 use argo_core::{ObjectKey, runtime::Cache};
 use serde::Deserialize;
 
-use crate::{api::WorkflowSpec, engine::References};
+use crate::{
+    api::{LABEL_CONFIGMAP_TYPE, WorkflowSpec},
+    engine::{CacheData, References},
+};
 
 /// The caches that specs refer to.
 pub(super) struct ClusterReferences {
@@ -57,6 +60,17 @@ impl References for Within<'_> {
         let data = object.get("data")?.as_object()?;
         Some(data.iter().filter_map(|(key, it)| Some((key.clone(), it.as_str()?.to_owned()))).collect())
     }
+    fn cache(&self, config_map: &str) -> Option<CacheData> {
+        let Some(cache) = self.caches.all_config_maps.get() else {
+            self.missed.store(true, Ordering::Relaxed);
+            return None;
+        };
+        let object = cache.get(&ObjectKey::new(Some(&self.namespace), config_map))?;
+        let data = object.get("data").and_then(|it| it.as_object());
+        let data = data.into_iter().flatten().filter_map(|(key, it)| Some((key.clone(), it.as_str()?.to_owned())));
+        Some(CacheData { kind: object.label(LABEL_CONFIGMAP_TYPE).map(str::to_owned), data: data.collect() })
+    }
+
     fn semaphore_limit(&self, namespace: &str, config_map: &str, key: &str) -> Result<i64, String> {
         let Some(cache) = self.caches.all_config_maps.get() else {
             self.missed.store(true, Ordering::Relaxed);

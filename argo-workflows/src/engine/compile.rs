@@ -8,7 +8,10 @@ use std::{
 use argo_lang::tags::Document;
 use serde_json::Value;
 
-use super::depends::{Depends, DependsError};
+use super::{
+    depends::{Depends, DependsError},
+    memoize::CacheData,
+};
 use crate::api::{DagTask, Template, TemplateType, Workflow, WorkflowSpec, WorkflowStep};
 
 /// What the engine looks up beside the workflow: templates of the cluster and ConfigMaps.
@@ -18,6 +21,12 @@ pub trait References: Send + Sync {
 
     /// Data of a ConfigMap of the workflow's namespace that is labelled as one with parameters.
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>>;
+
+    /// A ConfigMap of the workflow's namespace that outputs are memoized in; `None` where it does not exist.
+    fn cache(&self, config_map: &str) -> Option<CacheData> {
+        let _ = config_map;
+        None
+    }
 
     /// How many places a semaphore has: the number under `key` of a ConfigMap of `namespace`.
     ///
@@ -37,6 +46,8 @@ pub struct Catalog {
     pub cluster_templates: BTreeMap<String, Arc<WorkflowSpec>>,
     /// Data of ConfigMaps by name.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    /// Data of ConfigMaps that outputs are memoized in, by name.
+    pub caches: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl References for Catalog {
@@ -47,6 +58,11 @@ impl References for Catalog {
 
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>> {
         self.config_maps.get(config_map).cloned()
+    }
+
+    fn cache(&self, config_map: &str) -> Option<CacheData> {
+        let data = self.caches.get(config_map).cloned()?;
+        Some(CacheData { kind: Some("Cache".to_owned()), data })
     }
 
     fn semaphore_limit(&self, _: &str, config_map: &str, key: &str) -> Result<i64, String> {
@@ -100,6 +116,8 @@ pub struct Compiled {
     pub(crate) has_parallelism: bool,
     /// Whether the spec names a lock itself; templates of other resources may, too.
     pub(crate) has_locks: bool,
+    /// Whether there may be daemons.
+    pub(crate) has_daemons: bool,
 }
 
 impl Compiled {
@@ -151,7 +169,10 @@ impl Compiled {
         let has_parallelism = spec.parallelism.is_some()
             || spec.templates.iter().any(|it| it.parallelism.is_some() || it.fail_fast.is_some());
         let has_locks = spec.synchronization.is_some() || spec.templates.iter().any(|it| it.synchronization.is_some());
-        Self { spec, stored, templates, has_parallelism, has_locks }
+        // Templates of other resources may have daemons, too.
+        let text = serde_json::to_string(&*spec).unwrap_or_default();
+        let has_daemons = text.contains("\"daemon\":true") || text.contains("\"templateRef\":");
+        Self { spec, stored, templates, has_parallelism, has_locks, has_daemons }
     }
 }
 

@@ -26,6 +26,23 @@ impl Pass<'_> {
         let inside = |it: &&String| self.nodes.get(it).is_some();
         match node.kind {
             NodeType::Retry => found.push(self.attempts(node).last().map_or(id, |it| &it.id).to_owned()),
+            // The containers of a pod, unless what comes after it hangs under it already.
+            NodeType::Pod | NodeType::Container if !node.children.is_empty() => {
+                let boundary = if node.kind == NodeType::Pod { Some(id) } else { node.boundary_id.as_deref() };
+                let (inner, outer): (Vec<_>, Vec<_>) = self
+                    .children(node)
+                    .partition(|it| it.kind == NodeType::Container && it.boundary_id.as_deref() == boundary);
+                if inner.is_empty() || node.kind == NodeType::Container && !outer.is_empty() {
+                    found.push(id.to_owned());
+                }
+                let inner: Vec<String> = inner.into_iter().map(|it| it.id.clone()).collect();
+                for it in &inner {
+                    self.collect_outbound(it, found, seen, depth + 1);
+                }
+            }
+            NodeType::Steps | NodeType::DAG if node.memoization_status.as_ref().is_some_and(|it| it.hit) => {
+                found.push(id.to_owned());
+            }
             NodeType::TaskGroup | NodeType::StepGroup if !node.children.is_empty() => {
                 for it in node.children.iter().filter(inside) {
                     self.collect_outbound(it, found, seen, depth + 1);

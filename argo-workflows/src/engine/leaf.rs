@@ -12,6 +12,8 @@ use super::{
 };
 use crate::api::{AnyString, NodeFlag, NodePhase, NodeStatus, NodeType, Outputs, Template, TemplateType, WorkflowSpec};
 
+/// Message of a node that waited too long to run.
+pub(crate) const TIMED_OUT: &str = "timeout";
 /// Message of a node that ran out of time.
 pub(crate) const DEADLINE_EXCEEDED: &str = "Step exceeded its deadline";
 
@@ -31,10 +33,6 @@ impl Pass<'_> {
             _ => NodeType::Pod,
         };
         let (id, _) = self.start(call, ready, name, node_type, NodePhase::Pending, flag)?;
-        if let Some(message) = unsupported(&ready.template.template) {
-            self.mark(&id, NodePhase::Error, &message);
-            return Ok(Some(id));
-        }
         if !self.may_execute(call.on_exit) {
             // Upstream has one blank where no pod was made, two where one is stopped.
             let message = format!("workflow shutdown with strategy: {}", self.shutdown().unwrap_or_default());
@@ -74,6 +72,9 @@ impl Pass<'_> {
             }
         };
         self.started.insert(id.clone());
+        if kind == TemplateType::ContainerSet {
+            self.create_containers(call, &template, &id, name, flag);
+        }
         let workflow = self.world.workflow;
         let pod_name = super::names::pod_name(&self.name, name, &template_name(call.step, ready), self.pod_names());
         self.effects.push(Effect::Start(Box::new(StepRequest {
@@ -230,16 +231,4 @@ pub(crate) fn duration(field: &str, text: &str) -> Result<Duration, String> {
 fn scheduling(template: &Template) -> std::collections::BTreeMap<String, serde_json::Value> {
     let of = |field: &&str| template.extra.get(*field).map(|it| ((*field).to_owned(), it.clone()));
     ["nodeSelector", "affinity", "tolerations"].iter().filter_map(of).collect()
-}
-
-/// Names the field of a leaf template that nothing here acts on yet.
-fn unsupported(template: &Template) -> Option<String> {
-    let field = if template.daemon == Some(true) {
-        "daemon"
-    } else if template.memoize.is_some() {
-        "memoize"
-    } else {
-        return None;
-    };
-    Some(format!("templates.{}.{field} is not supported", template.name()))
 }

@@ -31,6 +31,7 @@ impl Pass<'_> {
             Ok(()) => {
                 if waiting {
                     self.end_waiting(&id);
+                    self.unlocked.insert(id);
                 }
                 Ok(true)
             }
@@ -69,6 +70,19 @@ impl Pass<'_> {
         serde_json::from_value(json).map_err(|it| error(it.to_string()))
     }
 
+    /// The type of the node of a template.
+    pub(crate) fn node_type(ready: &Ready, retries: bool) -> NodeType {
+        match ready.template.kind {
+            _ if retries => NodeType::Retry,
+            Some(TemplateType::Steps) => NodeType::Steps,
+            Some(TemplateType::Dag) => NodeType::DAG,
+            Some(TemplateType::Suspend) => NodeType::Suspend,
+            Some(TemplateType::Http) => NodeType::HTTP,
+            Some(TemplateType::Plugin) => NodeType::Plugin,
+            _ => NodeType::Pod,
+        }
+    }
+
     fn wait_for_lock(
         &mut self,
         call: &Call<'_>,
@@ -77,15 +91,7 @@ impl Pass<'_> {
         lock: String,
         message: &str,
     ) -> Result<(), Halt> {
-        let kind = match ready.template.kind {
-            _ if retries => NodeType::Retry,
-            Some(TemplateType::Steps) => NodeType::Steps,
-            Some(TemplateType::Dag) => NodeType::DAG,
-            Some(TemplateType::Suspend) => NodeType::Suspend,
-            Some(TemplateType::Http) => NodeType::HTTP,
-            Some(TemplateType::Plugin) => NodeType::Plugin,
-            _ => NodeType::Pod,
-        };
+        let kind = Self::node_type(ready, retries);
         let (id, _) = self.start(call, ready, &call.name, kind, NodePhase::Pending, call.flag)?;
         let Some(before) = self.nodes.get(&id).cloned() else { return Ok(()) };
         let next = Some(NodeSynchronizationStatus { waiting: lock });
@@ -109,7 +115,7 @@ impl Pass<'_> {
             let Some(text) = text.as_deref().filter(|it| !it.is_empty()) else { continue };
             let due = argo_core::time::after(started, super::leaf::duration(field, text).map_err(Halt::Error)?);
             if self.now >= due {
-                self.mark(id, NodePhase::Failed, "timeout");
+                self.mark(id, NodePhase::Failed, super::leaf::TIMED_OUT);
             } else {
                 self.wake_at(due);
             }
@@ -123,9 +129,6 @@ impl Pass<'_> {
         if let Some(node) = self.nodes.edit(id) {
             node.synchronization_status = None;
             node.message = None;
-            if matches!(node.kind, NodeType::Steps | NodeType::DAG | NodeType::Retry | NodeType::Suspend) {
-                node.phase = Some(NodePhase::Running);
-            }
         }
         if let Some(after) = self.nodes.get(id).cloned() {
             self.count(&after, 1);

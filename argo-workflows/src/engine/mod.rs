@@ -12,8 +12,11 @@
 //! until the executor knows the node.
 
 mod admission;
+mod claims;
 mod compile;
+mod containers;
 mod cron;
+mod daemons;
 mod dag;
 mod depends;
 mod graph;
@@ -22,6 +25,7 @@ mod inputs;
 mod leaf;
 mod locking;
 mod loops;
+mod memoize;
 mod names;
 mod observe;
 mod outputs;
@@ -42,6 +46,7 @@ pub use admission::{Admission, AdmissionLimits};
 pub(crate) use compile::limit_of;
 pub use compile::{Catalog, CompileError, Compiled, References};
 pub use cron::{CronPlan, CronWorld, reconcile_cron};
+pub use memoize::CacheData;
 pub use names::{display_name, node_id, pod_name};
 pub use step::{ContainerResult, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
 pub use synchronization::{LockKind, LockName, Locks};

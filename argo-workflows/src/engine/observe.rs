@@ -6,9 +6,9 @@ use argo_core::Time;
 
 use super::{
     compile::CompiledTemplate,
-    leaf::DEADLINE_EXCEEDED,
+    leaf::{DEADLINE_EXCEEDED, TIMED_OUT, duration},
     pass::{Halt, Origin, Pass},
-    step::{Effect, StepResult, StepState},
+    step::{Effect, LiveStep, StepResult, StepState},
     template::{Call, Ready},
     vars::Scope,
 };
@@ -28,14 +28,24 @@ impl Pass<'_> {
             }
             match state {
                 StepState::Pending(message) => self.say(id, message),
-                StepState::Running | StepState::Live(_) => {
-                    if node.phase() == NodePhase::Pending {
-                        self.say(id, "");
-                        self.mark(id, NodePhase::Running, "");
-                    }
+                StepState::Running if node.phase() == NodePhase::Pending => {
+                    // Who says no more of a step than that it runs says that it is ready.
+                    self.live(id, &LiveStep { ready: true, ..LiveStep::default() });
                 }
-                StepState::Finished(result) => self.finish(id, result),
-                StepState::Lost(message) => self.mark(id, NodePhase::Error, message),
+                StepState::Running => {}
+                StepState::Live(live) => self.live(id, live),
+                StepState::Finished(result) => {
+                    self.finish(id, result);
+                    self.finish_containers(id, result);
+                }
+                StepState::Lost(message) => {
+                    let node = node.clone();
+                    if node.is_daemoned() {
+                        self.daemon_ended(&node);
+                    }
+                    self.mark(id, NodePhase::Error, message);
+                    self.lose_containers(id, NodePhase::Error, "container deleted");
+                }
             }
         }
         self.limit();
@@ -60,8 +70,8 @@ impl Pass<'_> {
             }
             let message = if self.may_execute(on_exit) {
                 match self.deadline_of(&node, on_exit) {
-                    Some(at) if self.now >= at => DEADLINE_EXCEEDED.to_owned(),
-                    Some(at) => {
+                    Some((at, message)) if self.now >= at => message.to_owned(),
+                    Some((at, _)) => {
                         self.wake_at(at);
                         continue;
                     }
@@ -71,23 +81,39 @@ impl Pass<'_> {
                 format!("workflow shutdown with strategy:  {}", self.shutdown().unwrap_or_default())
             };
             self.mark(&node.id, NodePhase::Failed, &message);
+            self.lose_containers(&node.id, NodePhase::Failed, &message);
             self.effects.push(Effect::Stop { node_id: node.id.clone() });
         }
     }
 
-    fn deadline_of(&mut self, node: &NodeStatus, on_exit: bool) -> Option<argo_core::Timestamp> {
-        let workflow = self.deadline.filter(|_| !on_exit);
+    /// When a node must be over, and what is said of it then.
+    fn deadline_of(&mut self, node: &NodeStatus, on_exit: bool) -> Option<(argo_core::Timestamp, &'static str)> {
+        let workflow = self.deadline.filter(|_| !on_exit).map(|it| (it, DEADLINE_EXCEEDED));
         let Ok((origin, template)) = self.template_of(node) else { return workflow };
-        if template.template.timeout.is_none() && template.template.active_deadline_seconds.is_none() {
+        let of = &template.template;
+        if of.timeout.is_none() && of.active_deadline_seconds.is_none() && of.pending_timeout.is_none() {
             return workflow;
         }
         let started = node.started_at.map_or(self.now, Time::timestamp);
         let processed = self.processed(node, origin, template).ok()?;
-        self.node_deadline(&processed, started, on_exit).ok()?
+        let whole = self.node_deadline(&processed, started, on_exit).ok()?.map(|it| (it, DEADLINE_EXCEEDED));
+        if node.phase() != NodePhase::Pending {
+            return whole;
+        }
+        let pending = [("timeout", &processed.timeout), ("pendingTimeout", &processed.pending_timeout)];
+        let pending = pending.into_iter().filter_map(|(field, text)| {
+            let wait = duration(field, text.as_deref().filter(|it| !it.is_empty())?).ok()?;
+            Some((argo_core::time::after(started, wait), TIMED_OUT))
+        });
+        // Of two that are due at once, that of the node says more.
+        pending.chain(whole).min_by_key(|it| it.0)
     }
 
     fn finish(&mut self, id: &str, result: &StepResult) {
         let Some(node) = self.nodes.get(id).cloned() else { return };
+        if node.is_daemoned() {
+            self.daemon_ended(&node);
+        }
         let declared = self
             .template_of(&node)
             .and_then(|(origin, template)| {
@@ -129,10 +155,18 @@ impl Pass<'_> {
         if let Some(node) = self.nodes.edit(id) {
             node.outputs = Some(outputs).filter(|it: &Outputs| !it.is_empty());
             node.host_node_name = result.host.clone().or_else(|| node.host_node_name.take());
+            node.progress = result.progress.clone().or_else(|| node.progress.take());
             // What it waited for is past.
             node.message = None;
         }
-        let phase = if result.phase.is_completed() { result.phase } else { NodePhase::Error };
+        let is_daemon =
+            self.compiled.has_daemons && self.template_of(&node).is_ok_and(|(_, it)| it.template.daemon == Some(true));
+        let phase = match result.phase {
+            // It was to run until it is ended.
+            NodePhase::Succeeded if is_daemon => NodePhase::Failed,
+            phase if phase.is_completed() => phase,
+            _ => NodePhase::Error,
+        };
         self.mark(id, phase, &result.message);
         if let (Some(at), Some(node)) = (result.finished_at, self.nodes.edit(id)) {
             let at = Time::new(at);

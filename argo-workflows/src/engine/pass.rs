@@ -161,6 +161,10 @@ pub(crate) struct Pass<'a> {
     /// When the workflow must be over.
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) locks: OwnLocks<'a>,
+    /// Nodes that got their locks in this pass.
+    pub(crate) unlocked: std::collections::BTreeSet<String>,
+    /// Entries of caches to write, by ConfigMap and key.
+    pub(crate) remembered: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl<'a> Pass<'a> {
@@ -182,6 +186,8 @@ impl<'a> Pass<'a> {
             active: None,
             started: Default::default(),
             deadline,
+            unlocked: Default::default(),
+            remembered: BTreeMap::new(),
             locks: OwnLocks::new(world.locks, world.references, world.workflow, &compiled.spec),
             world,
             compiled,
@@ -270,8 +276,10 @@ impl<'a> Pass<'a> {
             }
             if phase.is_fulfilled() {
                 node.finished_at = Some(now.into());
-                if phase == NodePhase::Succeeded && node.progress.as_deref() == Some("0/1") {
-                    node.progress = Some("1/1".to_owned());
+                if phase == NodePhase::Succeeded
+                    && let Some((_, all)) = node.progress.as_deref().and_then(|it| it.split_once('/'))
+                {
+                    node.progress = Some(format!("{all}/{all}"));
                 }
             }
         }
@@ -284,6 +292,9 @@ impl<'a> Pass<'a> {
             }
             self.count(&was, -1);
             self.count_failed(&was, phase);
+            if matches!(was.kind, NodeType::Steps | NodeType::DAG) {
+                self.kill_daemons(Some(id));
+            }
         }
     }
 

@@ -73,6 +73,16 @@ impl Pass<'_> {
                 }
                 return Ok(Some(id));
             }
+            if last.is_daemoned() && !last.phase().is_fulfilled() {
+                if !node.is_daemoned()
+                    && let Some(retry) = self.nodes.edit(&id)
+                {
+                    retry.daemoned = Some(true);
+                    retry.pod_ip.clone_from(&last.pod_ip);
+                    self.locks.release(&id);
+                }
+                return Ok(Some(id));
+            }
             if !last.phase().is_failed() {
                 self.end_retry(&id, last, NodePhase::Succeeded, "");
                 return Ok(Some(id));
@@ -105,10 +115,10 @@ impl Pass<'_> {
         if message.is_empty() {
             self.say(id, "");
         }
-        self.mark(id, phase, message);
         if let Some(node) = self.nodes.edit(id) {
             node.outputs.clone_from(&last.outputs);
         }
+        self.mark(id, phase, message);
     }
 
     /// Makes or advances attempt `number`; `before` is the one that failed before it.

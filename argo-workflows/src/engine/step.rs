@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use argo_core::{ObjectKey, Timestamp};
+use argo_core::{Change, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -187,6 +187,10 @@ pub enum Effect {
         /// Id of its node.
         node_id: String,
     },
+    /// A change of the cluster that must have been made before the status is written: it does not say
+    /// that there is something that is not. Carried out first; creating what is there already, or
+    /// deleting what is gone, is done.
+    Ensure(Box<Change>),
     /// The workflow is over: drop what is kept of its steps.
     Release,
 }
@@ -196,6 +200,7 @@ impl fmt::Display for Effect {
         match self {
             Self::Start(step) => write!(f, "start {} ({})", step.node_name, step.template.name()),
             Self::Stop { node_id } => write!(f, "stop {node_id}"),
+            Self::Ensure(change) => write!(f, "first {change}"),
             Self::Release => f.write_str("release the steps"),
         }
     }

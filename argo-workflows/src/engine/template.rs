@@ -84,6 +84,9 @@ impl Pass<'_> {
         if !self.take_locks(call, &ready, strategy.is_some())? {
             return Ok(Some(id));
         }
+        if self.recall(call, &ready, strategy.is_some())? {
+            return Ok(Some(id));
+        }
         match strategy {
             Some(strategy) => self.run_attempts(call, &ready, &strategy),
             None => self.run(call, &ready, &call.name, call.flag, &Scope::default()),
@@ -151,7 +154,11 @@ impl Pass<'_> {
         flag: Option<NodeFlag>,
     ) -> Result<(String, bool), Halt> {
         let id = self.id(name);
-        if self.nodes.get(&id).is_some() {
+        if let Some(node) = self.nodes.get(&id) {
+            // It waited for a lock, or its outputs were not to be had.
+            if phase == NodePhase::Running && node.phase() == NodePhase::Pending {
+                self.mark(&id, phase, "");
+            }
             return Ok((id, false));
         }
         let display_name = Self::annotated_name(&ready.template.template).map_err(Halt::Error)?;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use argo_core::{Change, Note, Object, Plan, Resource, Time, Timestamp, time};
 
 use super::{
+    claims,
     compile::{CompileError, Compiled, References},
     hooks::EXIT,
     names::{hook_name, on_exit_name},
@@ -91,9 +92,6 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
         if let Err(message) = validate::workflow(compiled, world.references, validate::Values::Now) {
             return refuse_as(world, WorkflowPhase::Failed, &format!("invalid spec: {message}"), now);
         }
-        if let Err(message) = validate::supported(compiled) {
-            return refuse_as(world, WorkflowPhase::Error, &message, now);
-        }
         if !world.admitted && pass.shutdown() != Some(SHUTDOWN_TERMINATE) {
             return pend(world, POSTPONED, None);
         }
@@ -122,12 +120,29 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     } else {
         pass.observe();
     }
-    let ended = if compiled.spec.suspend == Some(true) {
+    if is_first && let Some(budget) = claims::disruption_budget(workflow, &compiled.spec) {
+        plan.effect(Effect::Ensure(Box::new(budget)));
+    }
+    let mut ended = None;
+    match pass.claims() {
+        Ok(Some(made)) => {
+            made.create.into_iter().for_each(|it| plan.effect(Effect::Ensure(Box::new(it))));
+            change.persistent_volume_claims = Some(made.volumes);
+        }
+        Ok(None) => {}
+        Err(message) => ended = Some((WorkflowPhase::Error, message)),
+    }
+    let ended = if ended.is_some() {
+        ended
+    } else if compiled.spec.suspend == Some(true) {
         None
     } else {
         pass.locks.begin_walk();
         walk(&mut pass)
     };
+    if ended.is_some() && pass.has_daemons() {
+        pass.kill_daemons(None);
+    }
     if let Some(running) = pod_running(&pass) {
         set_condition(&mut change, workflow, CONDITION_POD_RUNNING, if running { "True" } else { "False" });
     }
@@ -143,6 +158,9 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     }
     change.stored_templates = std::mem::take(&mut pass.stored);
     plan.wake = pass.wake;
+    for kept in pass.memoize() {
+        plan.effect(Effect::Ensure(Box::new(kept)));
+    }
     for effect in std::mem::take(&mut pass.effects) {
         plan.effect(effect);
     }
@@ -150,6 +168,12 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     (change.nodes, change.synchronization) = pass.into_changes(ended.is_some());
     if let Some((phase, message)) = ended {
         complete(&mut change, &mut plan, workflow, phase, &message, now);
+        let claims = change.persistent_volume_claims.as_ref().unwrap_or(&workflow.status.persistent_volume_claims);
+        let (gone, claims_gone) = claims::cleaned_up(workflow, &compiled.spec, claims, phase);
+        gone.into_iter().for_each(|it| plan.effect(Effect::Ensure(Box::new(it))));
+        if claims_gone {
+            change.persistent_volume_claims = Some(Vec::new());
+        }
         plan.wake = None;
         if !world.steps.is_empty() && !world.steps.values().any(StepState::is_active) {
             plan.effect(Effect::Release);

@@ -95,6 +95,9 @@ pub struct StatusChange {
     /// What it holds and waits for; an empty value removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronization: Option<SynchronizationStatus>,
+    /// Volumes of the claims made for it, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claims: Option<Vec<Value>>,
     /// Labels of the workflow to set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -139,6 +142,9 @@ impl StatusChange {
         if let Some(conditions) = &self.conditions {
             status.conditions.clone_from(conditions);
         }
+        if let Some(claims) = &self.persistent_volume_claims {
+            status.persistent_volume_claims.clone_from(claims);
+        }
         if let Some(locks) = &self.synchronization {
             status.synchronization = Some(locks.clone()).filter(|it| *it != SynchronizationStatus::default());
         }
@@ -180,6 +186,7 @@ impl StatusChange {
         set("progress", serde_json::to_value(&self.progress)?);
         set("outputs", serde_json::to_value(&self.outputs)?);
         set("conditions", serde_json::to_value(&self.conditions)?);
+        set("persistentVolumeClaims", serde_json::to_value(&self.persistent_volume_claims)?);
         set("storedWorkflowTemplateSpec", serde_json::to_value(&self.stored_workflow_template_spec)?);
         if !self.stored_templates.is_empty() {
             set("storedTemplates", serde_json::to_value(&self.stored_templates)?);

@@ -10,7 +10,7 @@ use std::{
 use argo_core::{Timestamp, time};
 
 use super::{Executor, ExecutorError, Wake, WorkflowId};
-use crate::engine::{StepRequest, StepResult, StepState};
+use crate::engine::{LiveStep, StepRequest, StepResult, StepState};
 
 /// How one step goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,8 @@ type Answer = Arc<dyn Fn(&StepRequest) -> Script + Send + Sync>;
 
 /// Steps end as a script says. The script is asked by node name (`wf.build(0)`, display names too), by
 /// template, then for everything else; without an answer a step succeeds at once. A step gives the
-/// output parameters that its template declares: those that the script sets, else an empty text.
+/// output parameters that its template declares: those that the script sets, else an empty text. A daemon
+/// is ready at once, at 127.0.0.1.
 ///
 /// Time is the caller's: [`ScriptedExecutor::advance`] moves it.
 pub struct ScriptedExecutor {
@@ -73,6 +74,7 @@ struct Step {
     due: Timestamp,
     result: StepResult,
     stopped: bool,
+    is_daemon: bool,
 }
 
 impl ScriptedExecutor {
@@ -185,6 +187,9 @@ impl Executor for ScriptedExecutor {
         let of = |it: &Step| {
             if it.stopped || now.is_some_and(|now| it.due <= now) {
                 StepState::Finished(it.result.clone())
+            } else if it.is_daemon {
+                let pod_ip = Some("127.0.0.1".to_owned());
+                StepState::Live(LiveStep { ready: true, pod_ip, ..LiveStep::default() })
             } else {
                 StepState::Running
             }
@@ -233,7 +238,10 @@ impl ScriptedExecutor {
             }
         }
         result.finished_at = result.finished_at.or(Some(due));
-        steps.insert(step.node_id.clone(), Step { due, result, stopped: false });
+        steps.insert(
+            step.node_id.clone(),
+            Step { due, result, stopped: false, is_daemon: step.template.daemon == Some(true) },
+        );
         state.started.push(step.node_name.clone());
         let wake = state.wake.clone();
         drop(state);

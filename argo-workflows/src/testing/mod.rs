@@ -33,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-use argo_core::{Action, Timestamp, time};
+use argo_core::{Action, Change, Object, Timestamp, time};
 use serde_json::Value;
 
 use crate::{
@@ -64,6 +64,8 @@ pub struct Run {
     pub executor: ScriptedExecutor,
     /// Plans so far.
     pub passes: usize,
+    /// Objects that were made for the workflow beside its steps, by `kind/name`.
+    pub objects: BTreeMap<String, Object>,
     deleted: bool,
     compiled: Mutex<Option<(WorkflowSpec, bool, Arc<Compiled>)>>,
 }
@@ -103,6 +105,7 @@ impl Run {
             now,
             executor: ScriptedExecutor::new(),
             passes: 0,
+            objects: BTreeMap::new(),
             deleted: false,
             compiled: Mutex::default(),
         }
@@ -189,6 +192,29 @@ impl Run {
             Effect::Start(step) => self.executor.begin(step, self.now),
             Effect::Stop { node_id } => self.executor.end(&id, node_id),
             Effect::Release => self.executor.forget(&id),
+            Effect::Ensure(change) => self.ensure(change),
+        }
+    }
+
+    /// Keeps what is memoized; other objects are written down in `objects`.
+    fn ensure(&mut self, change: &Change) {
+        let target = change.target();
+        let key = format!("{}/{}", target.gvk.kind, target.name);
+        let data = match change {
+            Change::Create { object } => object.get("data").cloned(),
+            Change::Patch { patch, .. } => patch.body.get("data").cloned(),
+            _ => None,
+        };
+        if target.gvk.kind == "ConfigMap" {
+            let entries: BTreeMap<String, String> =
+                data.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default();
+            self.catalog.caches.entry(target.name).or_default().extend(entries);
+            return;
+        }
+        match change {
+            Change::Create { object } => drop(self.objects.insert(key, object.clone())),
+            Change::Delete { .. } => drop(self.objects.remove(&key)),
+            _ => {}
         }
     }
 
@@ -196,11 +222,15 @@ impl Run {
     pub fn pass(&mut self) -> bool {
         let plan = self.plan();
         self.passes += 1;
+        for effect in plan.effects().filter(|it| matches!(it, Effect::Ensure(_))) {
+            self.carry_out(effect);
+        }
         if let Some(change) = &plan.status {
             self.write(change);
         }
         for action in &plan.actions {
             match action {
+                Action::Effect(Effect::Ensure(_)) => {}
                 Action::Effect(effect) => self.carry_out(effect),
                 Action::Change(_) => self.deleted = true,
             }

@@ -55,19 +55,6 @@ pub(crate) fn workflow(compiled: &Compiled, references: &dyn References, values:
     Ok(())
 }
 
-/// Fields of a spec that nothing here acts on yet.
-///
-/// # Errors
-/// Names the field.
-pub(crate) fn supported(compiled: &Compiled) -> Result<(), String> {
-    let spec = &compiled.spec;
-    let fields = [("volumeClaimTemplates", spec.volume_claim_templates.as_ref().is_some_and(|it| !it.is_empty()))];
-    match fields.into_iter().find(|it| it.1) {
-        Some((field, _)) => Err(format!("spec.{field} is not supported")),
-        None => Ok(()),
-    }
-}
-
 fn step_of(template: &str) -> WorkflowStep {
     WorkflowStep { template: Some(template.to_owned()), ..WorkflowStep::default() }
 }

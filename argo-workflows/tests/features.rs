@@ -1,0 +1,287 @@
+//! Daemons, container sets, memoization, claims and budgets, each by a workflow in virtual time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use argo_workflows::{
+    api::WorkflowPhase,
+    engine::{CacheData, ContainerResult, References, StepResult},
+    executor::scripted::{Script, ScriptedExecutor},
+    testing::Run,
+};
+use serde_json::json;
+
+fn long() -> Script {
+    Script::succeeds().after(Duration::from_secs(100_000))
+}
+
+const SERVER: &str = r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps:
+    - - {name: server, template: server}
+    - - name: client
+        template: run
+        arguments: {parameters: [{name: cmd, value: 'curl {{steps.server.ip}}'}]}
+  - {name: server, daemon: true, container: {image: nginx}}
+  - name: run
+    inputs: {parameters: [{name: cmd}]}
+    container: {image: curl, args: ['{{inputs.parameters.cmd}}']}
+";
+
+#[test]
+fn a_daemon_is_done_when_it_is_ready_and_ends_with_its_steps() {
+    use argo_workflows::engine::{LiveStep, StepState};
+    let mut run = Run::yaml(SERVER).on("server", long()).on("client", Script::succeeds().after(Duration::from_secs(5)));
+    run.pass();
+    let server = run.node("wf[0].server").unwrap().id.clone();
+    let live = |ready: bool| {
+        let step = LiveStep { ready, pod_ip: Some("10.0.0.7".into()), host: Some("n1".into()), progress: None };
+        BTreeMap::from([(server.clone(), StepState::Live(step))])
+    };
+    let plan = run.plan_with(&live(false));
+    assert!(plan.is_empty(), "not before it is ready: {plan}");
+    let plan = run.plan_with(&live(true));
+    run.write(plan.status.as_ref().unwrap());
+    plan.effects().for_each(|it| run.carry_out(it));
+    let node = run.node("wf[0].server").unwrap();
+    assert_eq!(
+        (node.phase().as_str(), node.is_daemoned(), node.pod_ip.as_deref()),
+        ("Running", true, Some("10.0.0.7"))
+    );
+    assert_eq!(run.input("wf[1].client", "cmd"), Some("curl 10.0.0.7"));
+    let run = run.finish();
+    assert_eq!((run.status(), run.phase("wf[0].server")), (WorkflowPhase::Succeeded, "Succeeded"));
+    assert!(!run.node("wf[0].server").unwrap().is_daemoned());
+    assert_eq!(run.executor.next_due(), None, "the daemon was stopped");
+}
+
+#[test]
+fn a_daemon_that_ends_by_itself_has_failed() {
+    let run = Run::yaml(SERVER)
+        .on("server", Script::succeeds().after(Duration::from_secs(3)))
+        .on("client", long())
+        .run_for(Duration::from_secs(10));
+    assert_eq!(run.phase("wf[0].server"), "Failed");
+}
+
+#[test]
+fn a_daemon_of_a_dag_with_attempts_starts_again_when_it_fails() {
+    let run = Run::yaml(
+        r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: server, template: server}
+      - {name: client, template: run, dependencies: [server]}
+  - {name: server, daemon: true, retryStrategy: {limit: 3}, container: {image: nginx}}
+  - {name: run, container: {image: curl}}
+",
+    )
+    .on("wf.server(0)", Script::exits(1).after(Duration::from_secs(3)))
+    .on("wf.server(1)", long())
+    .on("client", Script::succeeds().after(Duration::from_secs(60)))
+    .finish();
+    assert_eq!(run.executor.started(), ["wf.server(0)", "wf.client", "wf.server(1)"]);
+    assert_eq!(
+        (run.status(), run.phase("wf.server"), run.phase("wf.server(0)")),
+        (WorkflowPhase::Succeeded, "Succeeded", "Failed")
+    );
+}
+
+#[test]
+fn the_containers_of_a_set_are_nodes_that_end_as_they_ended() {
+    let set = r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: set, template: set}
+      - {name: after, template: run, depends: set.Failed}
+  - name: set
+    containerSet:
+      containers:
+      - {name: a, image: x}
+      - {name: b, image: x, dependencies: [a]}
+      - {name: c, image: x, dependencies: [a]}
+  - {name: run, container: {image: x}}
+";
+    let mut result = StepResult::exited(1);
+    let ended = |code, message: &str| ContainerResult { exit_code: Some(code), message: message.to_owned() };
+    result.containers = [
+        ("a".to_owned(), ended(0, "")),
+        ("b".to_owned(), ended(64, "b: Error (exit code 64): no")),
+        ("c".to_owned(), ended(1, "c")),
+    ]
+    .into();
+    let run = Run::yaml(set).on("set", Script::ends(result)).finish();
+    let phases = ["a", "b", "c"].map(|it| run.phase(&format!("wf.set.{it}")));
+    assert_eq!(phases, ["Succeeded", "Error", "Failed"]);
+    assert_eq!(run.node("wf.set.b").unwrap().message(), "b: Error (exit code 64): no");
+    let id = |name: &str| run.node(name).unwrap().id.clone();
+    assert_eq!(run.node("wf.set").unwrap().children, [id("wf.set.a")]);
+    assert_eq!(run.node("wf.set.a").unwrap().children, [id("wf.set.b"), id("wf.set.c")]);
+    for last in ["b", "c"] {
+        assert_eq!(
+            run.node(&format!("wf.set.{last}")).unwrap().children,
+            [id("wf.after")],
+            "what comes after hangs below"
+        );
+    }
+}
+
+fn memoized(max_age: &str) -> Run {
+    Run::yaml(&format!(
+        r"
+metadata: {{name: wf}}
+spec:
+  entrypoint: main
+  arguments: {{parameters: [{{name: version, value: v1}}]}}
+  templates:
+  - name: main
+    steps: [[{{name: build, template: build, arguments: {{parameters: [{{name: v, value: '{{{{workflow.parameters.version}}}}'}}]}}}}]]
+    outputs: {{parameters: [{{name: tag, valueFrom: {{parameter: '{{{{steps.build.outputs.parameters.tag}}}}'}}}}]}}
+  - name: build
+    inputs: {{parameters: [{{name: v}}]}}
+    memoize: {{key: 'build-{{{{inputs.parameters.v}}}}', maxAge: '{max_age}', cache: {{configMap: {{name: builds}}}}}}
+    outputs: {{parameters: [{{name: tag, valueFrom: {{path: /tag}}}}]}}
+    container: {{image: make}}
+"
+    ))
+    .on("build", Script::ends(StepResult::succeeded().parameter("tag", "t-1")))
+}
+
+#[test]
+fn outputs_are_kept_and_stand_in_for_a_run_until_they_are_too_old() {
+    let first = memoized("1h").finish();
+    assert_eq!(first.output("wf", "tag"), Some("t-1"));
+    let node = serde_json::to_value(first.node("wf[0].build").unwrap()).unwrap();
+    assert_eq!(node["memoizationStatus"], json!({"hit": false, "key": "build-v1", "cacheName": "builds"}));
+    let entry: serde_json::Value = serde_json::from_str(&first.catalog.caches["builds"]["build-v1"]).unwrap();
+    assert_eq!(entry["nodeID"], node["id"]);
+    assert_eq!(entry["outputs"]["parameters"][0]["value"], "t-1");
+    let again = |age: u64| {
+        let mut run = memoized("1h");
+        run.catalog.caches.clone_from(&first.catalog.caches);
+        run.now += Duration::from_secs(age);
+        run.finish()
+    };
+    let hit = again(3600);
+    assert_eq!((hit.output("wf", "tag"), hit.executor.started().len()), (Some("t-1"), 0));
+    let node = hit.node("wf[0].build").unwrap();
+    assert!(node.memoization_status.as_ref().unwrap().hit);
+    assert!(hit.catalog.caches["builds"]["build-v1"].contains("lastHitTimestamp"));
+    assert_eq!(again(3601).executor.started(), ["wf[0].build"]);
+}
+
+#[test]
+fn a_failed_run_is_not_remembered_and_a_foreign_config_map_is_refused() {
+    let failed = memoized("").on("build", Script::exits(1)).finish();
+    assert!(failed.catalog.caches.is_empty());
+    #[derive(Debug)]
+    struct Foreign;
+    impl References for Foreign {
+        fn workflow_template(&self, _: &str, _: bool) -> Option<std::sync::Arc<argo_workflows::api::WorkflowSpec>> {
+            None
+        }
+        fn parameters(&self, _: &str) -> Option<BTreeMap<String, String>> {
+            None
+        }
+        fn cache(&self, _: &str) -> Option<CacheData> {
+            Some(CacheData { kind: None, data: BTreeMap::new() })
+        }
+    }
+    let run = memoized("");
+    let steps = BTreeMap::new();
+    let world = argo_workflows::engine::World::new(&run.workflow, &steps, &Foreign);
+    let plan = argo_workflows::engine::reconcile_fresh(&world, run.now);
+    let text = serde_json::to_string(&plan.status).unwrap();
+    assert!(
+        text.contains(
+            "memoization configmap doesn't have workflows.argoproj.io/configmap-type label, refusing to use it"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_memoized_graph_is_not_walked() {
+    let manifest = r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: inner, template: inner}], [{name: after, template: run}]]
+  - name: inner
+    memoize: {key: inner, cache: {configMap: {name: c}}}
+    steps: [[{name: a, template: run}]]
+  - {name: run, container: {image: x}}
+";
+    let first = Run::yaml(manifest).finish();
+    assert_eq!(first.executor.started(), ["wf[0].inner[0].a", "wf[1].after"]);
+    let mut second = Run::yaml(manifest);
+    second.catalog.caches = first.catalog.caches;
+    let second = second.finish();
+    assert_eq!(second.executor.started(), ["wf[1].after"]);
+    let children = &second.node("wf[0].inner").unwrap().children;
+    assert_eq!(children, &[second.node("wf[1]").unwrap().id.clone()]);
+}
+
+const CLAIMS: &str = r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  podDisruptionBudget: {minAvailable: 1}
+  volumeClaimTemplates:
+  - metadata: {name: work}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+  templates:
+  - {name: main, container: {image: x}}
+";
+
+#[test]
+fn claims_and_a_budget_come_before_the_first_step_and_go_with_success() {
+    let mut run = Run::yaml(CLAIMS).on("wf", Script::succeeds().after(Duration::from_secs(5)));
+    assert!(run.settle());
+    let claim = run.objects["PersistentVolumeClaim/wf-work"].value();
+    assert_eq!(claim["spec"]["accessModes"], json!(["ReadWriteOnce"]));
+    assert_eq!(claim["metadata"]["ownerReferences"][0]["name"], "wf");
+    assert_eq!(claim["metadata"]["labels"]["workflows.argoproj.io/workflow"], "wf");
+    let budget = run.objects["PodDisruptionBudget/wf"].value();
+    assert_eq!(budget["spec"]["selector"]["matchLabels"], json!({"workflows.argoproj.io/workflow": "wf"}));
+    let volumes = json!([{"name": "work", "persistentVolumeClaim": {"claimName": "wf-work"}}]);
+    assert_eq!(json!(run.workflow.status.persistent_volume_claims), volumes);
+    let done = run.finish();
+    assert!(done.objects.is_empty() && done.workflow.status.persistent_volume_claims.is_empty());
+    let failed = Run::yaml(CLAIMS).on("wf", Script::exits(1)).finish();
+    assert_eq!(failed.objects.keys().collect::<Vec<_>>(), ["PersistentVolumeClaim/wf-work"], "a retry finds its work");
+    let mut all = Run::yaml(CLAIMS).on("wf", Script::exits(1));
+    all.workflow.spec.volume_claim_gc = Some(json!({"strategy": "OnWorkflowCompletion"}));
+    assert!(all.finish().objects.is_empty());
+}
+
+#[test]
+fn who_waits_too_long_for_a_place_has_timed_out() {
+    use argo_workflows::engine::StepState;
+    let mut run = Run::yaml(
+        "{metadata: {name: wf}, spec: {entrypoint: main, templates: [{name: main, pendingTimeout: 10s, container: {image: x}}]}}",
+    )
+    .with(ScriptedExecutor::new().otherwise(|_| long()));
+    run.pass();
+    let pending = BTreeMap::from([("wf".to_owned(), StepState::Pending("Unschedulable".into()))]);
+    let plan = run.plan_with(&pending);
+    run.write(plan.status.as_ref().unwrap());
+    run.now = run.plan_with(&pending).wake.expect("it names when to look again");
+    run.write(run.plan_with(&pending).status.as_ref().unwrap());
+    assert_eq!((run.phase("wf"), run.node("wf").unwrap().message()), ("Failed", "timeout"));
+}
