@@ -225,10 +225,13 @@ fn job(object: &mut Value) {
         put(object, &["spec", "completions"], json!(1));
     }
     put(object, &["spec", "parallelism"], json!(1));
-    put(object, &["spec", "backoffLimit"], json!(6));
+    // A limit per index takes the place of the one for all.
+    let per_index = object.pointer("/spec/backoffLimitPerIndex").is_some_and(|it| !it.is_null());
+    put(object, &["spec", "backoffLimit"], json!(if per_index { i64::from(i32::MAX) } else { 6 }));
     put(object, &["spec", "completionMode"], json!("NonIndexed"));
     put(object, &["spec", "suspend"], json!(false));
     put(object, &["spec", "manualSelector"], json!(false));
-    put(object, &["spec", "podReplacementPolicy"], json!("TerminatingOrFailed"));
+    let choosy = object.pointer("/spec/podFailurePolicy").is_some_and(|it| !it.is_null());
+    put(object, &["spec", "podReplacementPolicy"], json!(if choosy { "Failed" } else { "TerminatingOrFailed" }));
     template(object, &["spec", "template"], "");
 }

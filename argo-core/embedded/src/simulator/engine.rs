@@ -378,6 +378,7 @@ impl Engine {
             return match task.role {
                 Role::Service => service::pass(world, &task.place),
                 Role::Node => pods::lost(world, &task.place.key.name),
+                Role::Job => job::orphaned(world, &task.place),
                 _ => Pass::default(),
             };
         };

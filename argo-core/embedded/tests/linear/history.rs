@@ -20,6 +20,7 @@ pub(super) enum Request {
 
 /// Its answer.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // Some hundreds are kept.
 pub(super) enum Answer {
     Object(ConfigMap),
     /// The uids of what is deleted.
@@ -56,6 +57,7 @@ pub(super) enum Kind {
 
 /// What a watcher went through.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Some hundreds are kept.
 pub(super) enum Seen {
     /// A list, from whose revision it watches on.
     List(u64, Vec<ConfigMap>),

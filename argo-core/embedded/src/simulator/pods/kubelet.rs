@@ -243,7 +243,18 @@ impl Sandbox {
         }
         let killed = longest > grace;
         for container in self.main.iter_mut().chain(&mut self.init).filter(|container| !container.is_done()) {
-            container.stop(now, if killed { 137 } else { 0 });
+            // A server that is told to stop does so; a task has not done what it was there for.
+            let task = plays(&container.spec).exit.is_some();
+            container.stop(
+                now,
+                if killed {
+                    137
+                } else if task {
+                    143
+                } else {
+                    0
+                },
+            );
         }
         true
     }
