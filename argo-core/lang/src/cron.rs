@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -277,104 +276,213 @@ fn number(text: &str) -> Result<u32, CronError> {
     }
 }
 
-fn has(bits: u64, value: i8) -> bool {
-    u32::try_from(value).is_ok_and(|it| bits & (1 << it) != 0)
-}
-
-/// A wall time in a zone as Go's `time.Date` decides it when daylight saving skips or repeats it.
-fn go_date(at: DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    let as_utc = TimeZone::UTC.to_timestamp(at).ok()?;
-    let offset = zone.to_offset(as_utc);
-    if offset.seconds() == 0 {
-        return Some(as_utc);
-    }
-    let first = as_utc.checked_sub(SignedDuration::from_secs(i64::from(offset.seconds()))).ok()?;
-    let offset = zone.to_offset(first);
-    as_utc.checked_sub(SignedDuration::from_secs(i64::from(offset.seconds()))).ok()
+fn has(bits: u64, value: u32) -> bool {
+    bits & (1 << value) != 0
 }
 
 impl Fields {
+    /// Upstream's walk, field by field from the largest; what is between two changes of a zone's offset is skipped at once.
     fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let second = after.as_nanosecond().div_euclid(1_000_000_000);
-        let mut at = Timestamp::from_second(i64::try_from(second).ok()?.checked_add(1)?).ok()?;
-        let wall = |at: Timestamp| zone.to_datetime(at);
-        let plus = |at: Timestamp, seconds: i64| at.checked_add(SignedDuration::from_secs(seconds)).ok();
-        let limit = wall(at).year() + 5;
+        let mut clock = Clock::new(zone);
+        let second = i64::try_from(after.as_nanosecond().div_euclid(1_000_000_000)).ok()?;
+        let mut at = second.checked_add(1)?;
+        let limit = clock.wall(at)?.year + 5;
         let mut added = false;
         'wrap: loop {
-            if wall(at).year() > limit {
+            let mut now = clock.wall(at)?;
+            if now.year > limit {
                 return None;
             }
-            while !has(self.month, wall(at).month()) {
-                let now = wall(at);
+            while !has(self.month, now.month) {
                 if !added {
                     added = true;
-                    at = go_date(Date::new(now.year(), now.month(), 1).ok()?.to_datetime(Time::midnight()), zone)?;
+                    at = clock.date(days_of(now.year, now.month, 1), 0)?;
+                    now = clock.wall(at)?;
                 }
-                let now = wall(at);
-                let (year, month) = if now.month() == 12 { (now.year() + 1, 1) } else { (now.year(), now.month() + 1) };
-                // the day after normalisation: a month that lacks the day runs over into the next
-                let first = Date::new(year, month, 1).ok()?;
-                let date = first.checked_add(jiff::Span::new().days(i64::from(now.day()) - 1)).ok()?;
-                at = go_date(date.to_datetime(now.time()), zone)?;
-                if wall(at).month() == 1 {
+                let (year, month) = if now.month == 12 { (now.year + 1, 1) } else { (now.year, now.month + 1) };
+                // a month that lacks the day runs over into the next
+                at = clock.date(days_of(year, month, 1) + i64::from(now.day) - 1, now.second_of_day)?;
+                now = clock.wall(at)?;
+                if now.month == 1 {
                     continue 'wrap;
                 }
             }
-            while !self.day_matches(wall(at)) {
-                let now = wall(at);
+            while !self.day_matches(&now) {
                 if !added {
                     added = true;
-                    at = go_date(now.date().to_datetime(Time::midnight()), zone)?;
+                    at = clock.date(now.days, 0)?;
+                    now = clock.wall(at)?;
                 }
-                let now = wall(at);
-                at = go_date(now.date().tomorrow().ok()?.to_datetime(now.time()), zone)?;
+                at = clock.date(now.days + 1, now.second_of_day)?;
+                now = clock.wall(at)?;
                 // midnight may have moved by daylight saving
-                let hour = i64::from(wall(at).hour());
+                let hour = i64::from(now.hour());
                 if hour != 0 {
-                    at = plus(at, if hour > 12 { (24 - hour) * 3600 } else { -hour * 3600 })?;
+                    at += if hour > 12 { (24 - hour) * 3600 } else { -hour * 3600 };
+                    now = clock.wall(at)?;
                 }
-                if wall(at).day() == 1 {
+                if now.day == 1 {
                     continue 'wrap;
                 }
             }
-            while !has(self.hour, wall(at).hour()) {
-                let now = wall(at);
+            while !has(self.hour, now.hour()) {
                 if !added {
                     added = true;
-                    at = go_date(now.date().at(now.hour(), 0, 0, 0), zone)?;
+                    at = clock.date(now.days, i64::from(now.hour()) * 3600)?;
+                    now = clock.wall(at)?;
                 }
-                at = plus(at, 3600)?;
-                if wall(at).hour() == 0 {
+                at += 3600 * clock.steps(at, self.hour, now.hour(), 24, 3600);
+                now = clock.wall(at)?;
+                if now.hour() == 0 {
                     continue 'wrap;
                 }
             }
-            while !has(self.minute, wall(at).minute()) {
+            while !has(self.minute, now.minute()) {
                 if !added {
                     added = true;
-                    at = plus(at, -(at.as_second().rem_euclid(60)))?;
+                    at -= at.rem_euclid(60);
                 }
-                at = plus(at, 60)?;
-                if wall(at).minute() == 0 {
+                at += 60 * clock.steps(at, self.minute, now.minute(), 60, 60);
+                now = clock.wall(at)?;
+                if now.minute() == 0 {
                     continue 'wrap;
                 }
             }
-            while !has(self.second, wall(at).second()) {
+            while !has(self.second, now.second()) {
                 added = true;
-                at = plus(at, 1)?;
-                if wall(at).second() == 0 {
+                at += clock.steps(at, self.second, now.second(), 60, 1);
+                now = clock.wall(at)?;
+                if now.second() == 0 {
                     continue 'wrap;
                 }
             }
-            return Some(at);
+            return Timestamp::from_second(at).ok();
         }
     }
 
-    fn day_matches(&self, at: DateTime) -> bool {
-        let day = has(self.day, at.day());
-        let weekday = has(self.weekday, at.weekday().to_sunday_zero_offset());
+    fn day_matches(&self, at: &Wall) -> bool {
+        let day = has(self.day, at.day);
+        let weekday = has(self.weekday, at.weekday());
         if self.day & STAR != 0 || self.weekday & STAR != 0 { day && weekday } else { day || weekday }
     }
+}
+
+/// A zone's offset and the seconds between which it holds.
+struct Clock<'z> {
+    zone: &'z TimeZone,
+    offset: i64,
+    from: i64,
+    until: i64,
+}
+
+impl<'z> Clock<'z> {
+    fn new(zone: &'z TimeZone) -> Self {
+        match zone.to_fixed_offset() {
+            Ok(fixed) => Self { zone, offset: i64::from(fixed.seconds()), from: i64::MIN, until: i64::MAX },
+            Err(_) => Self { zone, offset: 0, from: 0, until: 0 },
+        }
+    }
+
+    fn offset(&mut self, at: i64) -> Option<i64> {
+        if !(self.from..self.until).contains(&at) {
+            let time = Timestamp::from_second(at).ok()?;
+            self.offset = i64::from(self.zone.to_offset(time).seconds());
+            // preceding looks before a time: the change at this very second counts
+            let next = Timestamp::from_second(at.saturating_add(1)).unwrap_or(time);
+            self.from = self.zone.preceding(next).next().map_or(i64::MIN, |it| it.timestamp().as_second());
+            self.until = self.zone.following(time).next().map_or(i64::MAX, |it| it.timestamp().as_second());
+        }
+        Some(self.offset)
+    }
+
+    fn wall(&mut self, at: i64) -> Option<Wall> {
+        // no later than what a timestamp can hold, whatever the zone
+        if !(Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()).contains(&at) {
+            return None;
+        }
+        Some(Wall::of(at + self.offset(at)?))
+    }
+
+    /// A wall time as Go's `time.Date` decides it when daylight saving skips or repeats it.
+    fn date(&mut self, days: i64, second_of_day: i64) -> Option<i64> {
+        let as_utc = days * DAY + second_of_day;
+        let offset = self.offset(as_utc)?;
+        if offset == 0 {
+            return Some(as_utc);
+        }
+        let offset = self.offset(as_utc - offset)?;
+        Some(as_utc - offset)
+    }
+
+    /// How many steps of so many seconds lead to the next value that is set, or else to the end of the cycle; one at a
+    /// time where the offset changes on the way.
+    fn steps(&mut self, at: i64, bits: u64, value: u32, cycle: u32, seconds: i64) -> i64 {
+        let later = bits & !STAR & (u64::MAX << value << 1);
+        let target = if later == 0 { cycle } else { later.trailing_zeros().min(cycle) };
+        let steps = i64::from(target - value);
+        if self.offset(at).is_some() && at + steps * seconds < self.until { steps } else { 1 }
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// A wall time.
+struct Wall {
+    /// Since 1970.
+    days: i64,
+    year: i64,
+    month: u32,
+    day: u32,
+    second_of_day: i64,
+}
+
+impl Wall {
+    /// Of seconds since 1970 on the wall's clock, by Hinnant's algorithm for the Gregorian calendar.
+    fn of(seconds: i64) -> Self {
+        let days = seconds.div_euclid(DAY);
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        Self {
+            days,
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month: month as u32,
+            day: day as u32,
+            second_of_day: seconds.rem_euclid(DAY),
+        }
+    }
+
+    fn hour(&self) -> u32 {
+        (self.second_of_day / 3600) as u32
+    }
+
+    fn minute(&self) -> u32 {
+        (self.second_of_day / 60 % 60) as u32
+    }
+
+    fn second(&self) -> u32 {
+        (self.second_of_day % 60) as u32
+    }
+
+    /// From Sunday.
+    fn weekday(&self) -> u32 {
+        (self.days + 4).rem_euclid(7) as u32
+    }
+}
+
+/// Days since 1970 of a date of the Gregorian calendar.
+fn days_of(year: i64, month: u32, day: u32) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let from_march = i64::from((month + 9) % 12);
+    let of_year = (153 * from_march + 2) / 5 + i64::from(day) - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
 }
 
 #[cfg(test)]
@@ -427,6 +535,17 @@ mod tests {
             ("CRON_TZ=Mars/X * * * * *", "provided bad location Mars/X: unknown time zone Mars/X"),
         ] {
             assert_eq!(Schedule::parse(spec).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for days in (-800_000..2_900_000_i64).step_by(97) {
+            let wall = Wall::of(days * DAY + 5);
+            let date = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(days)).unwrap();
+            let got = (wall.year, wall.month as i8, wall.day as i8, wall.weekday() as i8);
+            let wanted = (i64::from(date.year()), date.month(), date.day(), date.weekday().to_sunday_zero_offset());
+            assert_eq!((got, days_of(wall.year, wall.month, wall.day)), (wanted, days));
         }
     }
 }

@@ -168,7 +168,7 @@ fn walk(node: &Node, declared: &mut Vec<String>, names: &mut BTreeSet<String>) {
     children(&node.kind, &mut |child| walk(child, declared, names));
 }
 
-fn children<'a>(kind: &'a Kind, visit: &mut dyn FnMut(&'a Node)) {
+pub(super) fn children<'a>(kind: &'a Kind, visit: &mut dyn FnMut(&'a Node)) {
     match kind {
         Kind::Constant(_) | Kind::Name(_) | Kind::Pointer(_) => {}
         Kind::Unary(_, it) | Kind::Chain(it) => visit(it),

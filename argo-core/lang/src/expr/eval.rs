@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ast::{Binary, Kind, Node, Unary};
+use super::patterns::Patterns;
 use super::value::Val;
-use super::{ErrorKind, ExprError, Limits, Options, Undefined};
+use super::{ErrorKind, ExprError, Limits, Options, Program, Undefined};
 use super::{builtins, operators};
 
 /// A failure before it knows its place.
@@ -53,31 +54,39 @@ struct Machine<'a> {
     source: &'a str,
     env: &'a Value,
     options: &'a Options,
+    patterns: &'a Patterns,
     now: Option<Timestamp>,
     budget: Budget,
     locals: Vec<(&'a str, Val<'a>)>,
     scopes: Vec<Scope<'a>>,
 }
 
-type Outcome<'a> = Result<Val<'a>, ExprError>;
+/// Boxed, because results are moved a lot and errors seldom.
+type Error = Box<ExprError>;
+type Outcome<'a> = Result<Val<'a>, Error>;
 
-pub(super) fn run(
-    root: &Node,
-    source: &str,
-    env: &Value,
-    options: &Options,
-    now: Option<Timestamp>,
-) -> Result<Value, ExprError> {
-    let Limits { steps, memory, .. } = options.limits;
-    let mut machine =
-        Machine { source, env, options, now, budget: Budget { steps, memory }, locals: Vec::new(), scopes: Vec::new() };
-    let value = machine.eval(root)?;
-    Ok(value.to_json())
+pub(super) fn run(program: &Program, env: &Value, now: Option<Timestamp>) -> Result<Value, ExprError> {
+    let Limits { steps, memory, .. } = program.options.limits;
+    let mut machine = Machine {
+        source: &program.source,
+        env,
+        options: &program.options,
+        patterns: &program.patterns,
+        now,
+        budget: Budget { steps, memory },
+        locals: Vec::new(),
+        scopes: Vec::new(),
+    };
+    match machine.eval(&program.root) {
+        Ok(value) => Ok(value.into_json()),
+        Err(error) => Err(*error),
+    }
 }
 
 impl<'a> Machine<'a> {
-    fn fail(&self, node: &Node, (kind, message): Failure) -> ExprError {
-        ExprError::at(kind, message, self.source, node.at)
+    #[cold]
+    fn fail(&self, node: &Node, (kind, message): Failure) -> Error {
+        Box::new(ExprError::at(kind, message, self.source, node.at))
     }
 
     fn eval(&mut self, node: &'a Node) -> Outcome<'a> {
@@ -137,10 +146,17 @@ impl<'a> Machine<'a> {
                 Err(error) if is_nil_chain(&error) => Ok(Val::Nil),
                 other => other,
             },
-            Kind::Call { name, args } => {
-                let args = self.all(args)?;
-                self.call(node, name, &args)
-            }
+            Kind::Call { name, args } => match args.as_slice() {
+                // most functions take one argument: no list is made for it
+                [only] => {
+                    let only = [self.eval(only)?];
+                    self.call(node, name, &only)
+                }
+                args => {
+                    let args = self.all(args)?;
+                    self.call(node, name, &args)
+                }
+            },
             Kind::Method { of, name, args, optional } => self.method(node, of, name, args, *optional),
             Kind::Predicate { name, args, body } => self.predicate(node, name, args, body.as_deref()),
             Kind::Let { name, value, body } => {
@@ -179,19 +195,19 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn all(&mut self, nodes: &'a [Node]) -> Result<Vec<Val<'a>>, ExprError> {
+    fn all(&mut self, nodes: &'a [Node]) -> Result<Vec<Val<'a>>, Error> {
         nodes.iter().map(|it| self.eval(it)).collect()
     }
 
     /// The end of an optional chain travels as an error up to its `Chain` node.
-    fn nil_chain(&self) -> ExprError {
-        ExprError {
+    fn nil_chain(&self) -> Error {
+        Box::new(ExprError {
             kind: ErrorKind::Operation,
             message: NIL_CHAIN.to_owned(),
             line: 0,
             column: 0,
             snippet: String::new(),
-        }
+        })
     }
 
     fn name(&self, node: &Node, name: &str) -> Outcome<'a> {
@@ -247,6 +263,17 @@ impl<'a> Machine<'a> {
                 Val::Nil => self.eval(b),
                 other => Ok(other),
             },
+            Binary::Matches if let Kind::Constant(Value::String(pattern)) = &b.kind => match self.eval(a)? {
+                Val::Str(text) => {
+                    self.budget.charge(text.len() + pattern.len()).map_err(|it| self.fail(node, it))?;
+                    let found = self.patterns.is_match(pattern, &text);
+                    found.map(Val::Bool).map_err(|it| self.fail(node, (ErrorKind::Operation, it)))
+                }
+                left => {
+                    let right = Val::Str(Cow::Borrowed(pattern));
+                    operators::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
+                }
+            },
             _ => {
                 let left = self.eval(a)?;
                 let right = self.eval(b)?;
@@ -297,7 +324,7 @@ impl<'a> Machine<'a> {
         builtins::method(&value, name, &args).map_err(|it| self.fail(node, it))
     }
 
-    fn test(&mut self, body: &'a Node, item: Val<'a>, index: usize) -> Result<bool, ExprError> {
+    fn test(&mut self, body: &'a Node, item: Val<'a>, index: usize) -> Result<bool, Error> {
         match self.with_item(body, item, index, None)? {
             Val::Bool(it) => Ok(it),
             other => {

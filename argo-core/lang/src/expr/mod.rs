@@ -15,6 +15,7 @@ mod eval;
 mod lex;
 mod operators;
 mod parse;
+mod patterns;
 pub mod template;
 mod value;
 
@@ -204,6 +205,7 @@ impl ExprError {
 pub struct Program {
     source: Arc<str>,
     root: Arc<ast::Node>,
+    patterns: Arc<patterns::Patterns>,
     options: Options,
 }
 
@@ -214,7 +216,8 @@ impl Program {
     /// The source is not an expression or exceeds a bound.
     pub fn compile(source: &str, options: &Options) -> Result<Self, ExprError> {
         let root = parse::parse(source, options)?;
-        Ok(Self { source: source.into(), root: Arc::new(root), options: options.clone() })
+        let patterns = Arc::new(patterns::Patterns::of(&root));
+        Ok(Self { source: source.into(), root: Arc::new(root), patterns, options: options.clone() })
     }
 
     /// The source it was compiled from.
@@ -265,7 +268,7 @@ impl Program {
     }
 
     fn run(&self, env: &Value, now: Option<Timestamp>) -> Result<Value, ExprError> {
-        eval::run(&self.root, &self.source, env, &self.options, now)
+        eval::run(self, env, now)
     }
 }
 

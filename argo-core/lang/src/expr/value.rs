@@ -77,6 +77,22 @@ impl<'a> Val<'a> {
         Self::Str(Cow::Owned(text.into()))
     }
 
+    /// [`Val::to_json`] without a copy of what nobody else holds.
+    pub(super) fn into_json(self) -> Value {
+        match self {
+            Self::Str(it) => Value::String(it.into_owned()),
+            Self::List(items) => match Rc::try_unwrap(items) {
+                Ok(items) => Value::Array(items.into_iter().map(Self::into_json).collect()),
+                Err(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            },
+            Self::Map(map) => match Rc::try_unwrap(map) {
+                Ok(map) => Value::Object(map.into_iter().map(|(key, value)| (key, value.into_json())).collect()),
+                Err(map) => Self::Map(map).to_json(),
+            },
+            other => other.to_json(),
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Nil => Value::Null,

@@ -1,13 +1,16 @@
 //! Walks the tree.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::GovaluateError;
-use super::plan::Stage;
+use super::plan::{Operator, Stage};
 use super::value::Val;
 use crate::regexp;
 
-fn type_error<T>(value: &Val, what: &str, operator: &str, wanted: &str) -> Result<T, GovaluateError> {
+fn type_error<T>(value: &Val<'_>, what: &str, operator: &str, wanted: &str) -> Result<T, GovaluateError> {
     let operator = if operator == "==" { "=" } else { operator };
     Err(GovaluateError::Evaluate(format!(
         "Value '{}' cannot be used with the {what} '{operator}'{wanted}",
@@ -18,10 +21,70 @@ fn type_error<T>(value: &Val, what: &str, operator: &str, wanted: &str) -> Resul
 const NOT_A_NUMBER: &str = ", it is not a number";
 const NOT_A_BOOL: &str = ", it is not a bool";
 
-pub(super) fn evaluate(stage: &Stage, vars: &Value) -> Result<Val, GovaluateError> {
+/// The number that a literal or variable is; nothing where the general way must decide.
+fn number(stage: &Stage, vars: &Value) -> Option<f64> {
+    match stage {
+        Stage::Number(it) => Some(*it),
+        Stage::Variable(name) => vars.get(name)?.as_f64(),
+        Stage::Binary(operator, left, right) => {
+            let arithmetic = matches!(operator, Operator::Add | Operator::Subtract | Operator::Multiply);
+            let (a, b) = if arithmetic { (number(left, vars)?, number(right, vars)?) } else { return None };
+            Some(match operator {
+                Operator::Add => a + b,
+                Operator::Subtract => a - b,
+                _ => a * b,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn text<'a>(stage: &'a Stage, vars: &'a Value) -> Option<&'a str> {
+    match stage {
+        Stage::Text(it) => Some(it),
+        Stage::Variable(name) => vars.get(name)?.as_str(),
+        _ => None,
+    }
+}
+
+/// The truth of comparisons of numbers or texts and of what joins them: values that need not be made on the way.
+/// Nothing where the general way must decide, or report.
+fn truth(stage: &Stage, vars: &Value) -> Option<bool> {
+    let Stage::Binary(operator, left, right) = stage else {
+        return match stage {
+            Stage::Bool(it) => Some(*it),
+            Stage::Variable(name) => vars.get(name)?.as_bool(),
+            _ => None,
+        };
+    };
+    let order = || match number(left, vars) {
+        Some(a) => number(right, vars).map(|b| a.partial_cmp(&b)),
+        None => Some(Some(text(left, vars)?.cmp(text(right, vars)?))),
+    };
+    let is = |test: fn(Ordering) -> bool| order().map(|it| it.is_some_and(test));
+    match operator {
+        Operator::And => Some(truth(left, vars)? && truth(right, vars)?),
+        Operator::Or => Some(truth(left, vars)? || truth(right, vars)?),
+        Operator::Equal => is(Ordering::is_eq),
+        Operator::NotEqual => is(Ordering::is_eq).map(|it| !it),
+        Operator::Greater => is(Ordering::is_gt),
+        Operator::GreaterEqual => is(Ordering::is_ge),
+        Operator::Less => is(Ordering::is_lt),
+        Operator::LessEqual => is(Ordering::is_le),
+        Operator::Matches | Operator::MatchesNot => match &**right {
+            Stage::Pattern(pattern) => Some(pattern.is_match(text(left, vars)?) == (*operator == Operator::Matches)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn evaluate<'a>(stage: &'a Stage, vars: &'a Value) -> Result<Val<'a>, GovaluateError> {
     Ok(match stage {
-        Stage::Literal(value) => value.clone(),
-        Stage::Pattern(pattern) => Val::Str(pattern.as_str().to_owned()),
+        Stage::Number(it) => Val::Num(*it),
+        Stage::Bool(it) => Val::Bool(*it),
+        Stage::Text(it) => Val::Str(Cow::Borrowed(it)),
+        Stage::Pattern(pattern) => Val::Str(Cow::Borrowed(pattern.as_str())),
         Stage::Empty => Val::Nil,
         Stage::Variable(name) => match vars.get(name) {
             Some(value) => Val::of(value),
@@ -37,98 +100,109 @@ pub(super) fn evaluate(stage: &Stage, vars: &Value) -> Result<Val, GovaluateErro
         }
         Stage::Prefix(operator, inner) => {
             let value = evaluate(inner, vars)?;
-            match (operator.as_str(), &value) {
-                ("-", Val::Num(it)) => Val::Num(-it),
-                ("!", Val::Bool(it)) => Val::Bool(!it),
-                ("~", Val::Num(it)) => Val::Num(!(*it as i64) as f64),
-                _ => return type_error(&value, "prefix", operator, ""),
+            match (operator, &value) {
+                ('-', Val::Num(it)) => Val::Num(-it),
+                ('!', Val::Bool(it)) => Val::Bool(!it),
+                ('~', Val::Num(it)) => Val::Num(!(*it as i64) as f64),
+                _ => return type_error(&value, "prefix", &operator.to_string(), ""),
             }
         }
-        Stage::Binary(operator, left, right) => return binary(operator, left, right, vars),
+        Stage::Binary(operator, left, right) => match truth(stage, vars) {
+            Some(it) => Val::Bool(it),
+            None => return binary(*operator, left, right, vars),
+        },
     })
 }
 
-fn binary(operator: &str, left_stage: &Stage, right_stage: &Stage, vars: &Value) -> Result<Val, GovaluateError> {
+fn binary<'a>(
+    operator: Operator,
+    left_stage: &'a Stage,
+    right_stage: &'a Stage,
+    vars: &'a Value,
+) -> Result<Val<'a>, GovaluateError> {
+    let text = || operator.text();
     let left = evaluate(left_stage, vars)?;
     match (operator, &left) {
-        ("&&", Val::Bool(false)) => return Ok(Val::Bool(false)),
-        ("||", Val::Bool(true)) => return Ok(Val::Bool(true)),
-        ("?", Val::Bool(false)) => return Ok(Val::Nil),
-        ("??" | ":", it) if !matches!(it, Val::Nil) => return Ok(left),
+        (Operator::And, Val::Bool(false)) => return Ok(Val::Bool(false)),
+        (Operator::Or, Val::Bool(true)) => return Ok(Val::Bool(true)),
+        (Operator::Then, Val::Bool(false)) => return Ok(Val::Nil),
+        (Operator::Coalesce | Operator::Else, it) if !matches!(it, Val::Nil) => return Ok(left),
         _ => {}
     }
-    if let (Stage::Pattern(pattern), "=~" | "!~") = (right_stage, operator) {
-        let Val::Str(text) = &left else { return type_error(&left, "comparator", operator, NOT_A_NUMBER) };
-        return Ok(Val::Bool(pattern.is_match(text) == (operator == "=~")));
+    if let (Stage::Pattern(pattern), Operator::Matches | Operator::MatchesNot) = (right_stage, operator) {
+        let Val::Str(subject) = &left else { return type_error(&left, "comparator", text(), NOT_A_NUMBER) };
+        return Ok(Val::Bool(pattern.is_match(subject) == (operator == Operator::Matches)));
     }
     let right = evaluate(right_stage, vars)?;
     let numbers = |what: &str| match (&left, &right) {
         (Val::Num(a), Val::Num(b)) => Ok((*a, *b)),
-        (Val::Num(_), other) | (other, _) => type_error(other, what, operator, NOT_A_NUMBER),
+        (Val::Num(_), other) | (other, _) => type_error(other, what, text(), NOT_A_NUMBER),
     };
     Ok(match operator {
-        "," => match left {
+        Operator::Separate => match left {
             Val::List(mut items) => {
                 items.push(right);
                 Val::List(items)
             }
             other => Val::List(vec![other, right]),
         },
-        "?" => match left {
+        Operator::Then => match left {
             Val::Bool(_) => right,
-            _ => return type_error(&left, "ternary operator", operator, NOT_A_BOOL),
+            _ => return type_error(&left, "ternary operator", text(), NOT_A_BOOL),
         },
-        ":" | "??" => right,
-        "&&" | "||" => match (&left, &right) {
+        Operator::Else | Operator::Coalesce => right,
+        Operator::And | Operator::Or => match (&left, &right) {
             (Val::Bool(_), Val::Bool(it)) => Val::Bool(*it),
-            (Val::Bool(_), other) | (other, _) => return type_error(other, "logical operator", operator, NOT_A_BOOL),
+            (Val::Bool(_), other) | (other, _) => return type_error(other, "logical operator", text(), NOT_A_BOOL),
         },
-        "==" => Val::Bool(left.equals(&right)),
-        "!=" => Val::Bool(!left.equals(&right)),
-        ">" | ">=" | "<" | "<=" => {
+        Operator::Equal => Val::Bool(left.equals(&right)),
+        Operator::NotEqual => Val::Bool(!left.equals(&right)),
+        Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual => {
             let order = match (&left, &right) {
                 (Val::Num(a), Val::Num(b)) => a.partial_cmp(b),
                 (Val::Str(a), Val::Str(b)) => Some(a.cmp(b)),
-                _ => return type_error(&left, "comparator", operator, NOT_A_NUMBER),
+                _ => return type_error(&left, "comparator", text(), NOT_A_NUMBER),
             };
             Val::Bool(order.is_some_and(|it| match operator {
-                ">" => it.is_gt(),
-                ">=" => it.is_ge(),
-                "<" => it.is_lt(),
+                Operator::Greater => it.is_gt(),
+                Operator::GreaterEqual => it.is_ge(),
+                Operator::Less => it.is_lt(),
                 _ => it.is_le(),
             }))
         }
-        "=~" | "!~" => match (&left, &right) {
-            (Val::Str(text), Val::Str(pattern)) => {
+        Operator::Matches | Operator::MatchesNot => match (&left, &right) {
+            (Val::Str(subject), Val::Str(pattern)) => {
                 let regex = regexp::compile(pattern).map_err(|error| {
                     GovaluateError::Evaluate(format!("Unable to compile regexp pattern '{pattern}': {error}"))
                 })?;
-                Val::Bool(regex.is_match(text) == (operator == "=~"))
+                Val::Bool(regex.is_match(subject) == (operator == Operator::Matches))
             }
-            (Val::Str(_), other) | (other, _) => return type_error(other, "comparator", operator, NOT_A_NUMBER),
+            (Val::Str(_), other) | (other, _) => return type_error(other, "comparator", text(), NOT_A_NUMBER),
         },
-        "in" => match &right {
+        Operator::In => match &right {
             Val::List(items) => Val::Bool(items.iter().any(|it| it.equals(&left))),
-            other => return type_error(other, "comparator", operator, NOT_A_NUMBER),
+            other => return type_error(other, "comparator", text(), NOT_A_NUMBER),
         },
-        "+" => match (&left, &right) {
+        Operator::Add => match (&left, &right) {
             (Val::Num(a), Val::Num(b)) => Val::Num(a + b),
-            (Val::Str(_), _) | (_, Val::Str(_)) => Val::Str(format!("{}{}", left.display(), right.display())),
-            _ => return type_error(&left, "modifier", operator, NOT_A_NUMBER),
+            (Val::Str(_), _) | (_, Val::Str(_)) => {
+                Val::Str(Cow::Owned(format!("{}{}", left.display(), right.display())))
+            }
+            _ => return type_error(&left, "modifier", text(), NOT_A_NUMBER),
         },
         _ => {
             let (a, b) = numbers("modifier")?;
             let shift = |it: f64| u32::try_from(it as u64).unwrap_or(u32::MAX);
             Val::Num(match operator {
-                "-" => a - b,
-                "*" => a * b,
-                "/" => a / b,
-                "%" => a % b,
-                "**" => a.powf(b),
-                "&" => (a as i64 & b as i64) as f64,
-                "|" => (a as i64 | b as i64) as f64,
-                "^" => (a as i64 ^ b as i64) as f64,
-                "<<" => (a as u64).checked_shl(shift(b)).unwrap_or(0) as f64,
+                Operator::Subtract => a - b,
+                Operator::Multiply => a * b,
+                Operator::Divide => a / b,
+                Operator::Modulo => a % b,
+                Operator::Power => a.powf(b),
+                Operator::BitAnd => (a as i64 & b as i64) as f64,
+                Operator::BitOr => (a as i64 | b as i64) as f64,
+                Operator::BitXor => (a as i64 ^ b as i64) as f64,
+                Operator::ShiftLeft => (a as u64).checked_shl(shift(b)).unwrap_or(0) as f64,
                 _ => (a as u64).checked_shr(shift(b)).unwrap_or(0) as f64,
             })
         }

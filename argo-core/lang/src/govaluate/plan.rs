@@ -3,7 +3,6 @@
 use regex::Regex;
 
 use super::token::{Kind, Token, parse_error};
-use super::value::Val;
 use super::{GovaluateError, MAX_DEPTH};
 use crate::regexp;
 
@@ -35,30 +34,80 @@ fn check_syntax(tokens: &[Token]) -> Result<(), GovaluateError> {
     Ok(())
 }
 
+/// An operator between two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Separate,
+    Then,
+    Else,
+    Coalesce,
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+    Matches,
+    MatchesNot,
+    In,
+    BitXor,
+    BitAnd,
+    BitOr,
+    ShiftRight,
+    ShiftLeft,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Power,
+}
+
+impl Operator {
+    pub(super) fn text(self) -> &'static str {
+        LEVELS.iter().flat_map(|it| it.iter()).find(|it| it.1 == self).map_or("", |it| it.0)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
-    Literal(Val),
+    Number(f64),
+    Bool(bool),
+    Text(String),
     Pattern(Regex),
     Variable(String),
     Accessor(String),
-    Prefix(String, Box<Stage>),
-    Binary(String, Box<Stage>, Box<Stage>),
+    /// `-`, `!` or `~`.
+    Prefix(char, Box<Stage>),
+    Binary(Operator, Box<Stage>, Box<Stage>),
     /// `()`: nothing inside.
     Empty,
 }
 
 /// Operators from the loosest to the tightest; all associate to the left.
-const LEVELS: [&[&str]; 10] = [
-    &[","],
-    &["?", ":", "??"],
-    &["||"],
-    &["&&"],
-    &["==", "!=", ">", ">=", "<", "<=", "=~", "!~", "in"],
-    &["^", "&", "|"],
-    &[">>", "<<"],
-    &["+", "-"],
-    &["*", "/", "%"],
-    &["**"],
+const LEVELS: [&[(&str, Operator)]; 10] = [
+    &[(",", Operator::Separate)],
+    &[("?", Operator::Then), (":", Operator::Else), ("??", Operator::Coalesce)],
+    &[("||", Operator::Or)],
+    &[("&&", Operator::And)],
+    &[
+        ("==", Operator::Equal),
+        ("!=", Operator::NotEqual),
+        (">", Operator::Greater),
+        (">=", Operator::GreaterEqual),
+        ("<", Operator::Less),
+        ("<=", Operator::LessEqual),
+        ("=~", Operator::Matches),
+        ("!~", Operator::MatchesNot),
+        ("in", Operator::In),
+    ],
+    &[("^", Operator::BitXor), ("&", Operator::BitAnd), ("|", Operator::BitOr)],
+    &[(">>", Operator::ShiftRight), ("<<", Operator::ShiftLeft)],
+    &[("+", Operator::Add), ("-", Operator::Subtract)],
+    &[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Modulo)],
+    &[("**", Operator::Power)],
 ];
 
 struct Planner<'a> {
@@ -77,22 +126,20 @@ impl Planner<'_> {
                 token.kind,
                 Kind::Separator | Kind::Ternary | Kind::Logical | Kind::Comparator | Kind::Modifier
             );
-            if !is_operator || !operators.contains(&token.text.as_str()) {
-                break;
-            }
+            let Some((_, operator)) = operators.iter().find(|it| is_operator && it.0 == token.text) else { break };
             self.at += 1;
             self.height += 1;
             if self.height > 400 {
                 return parse_error("Expression is too long");
             }
             let mut right = self.level(level + 1)?;
-            if matches!(token.text.as_str(), "=~" | "!~")
-                && let Stage::Literal(Val::Str(pattern)) = &right
+            if matches!(operator, Operator::Matches | Operator::MatchesNot)
+                && let Stage::Text(pattern) = &right
             {
                 right =
                     Stage::Pattern(regexp::compile(pattern).map_err(|error| GovaluateError::Parse(error.to_string()))?);
             }
-            left = Stage::Binary(token.text.clone(), Box::new(left), Box::new(right));
+            left = Stage::Binary(*operator, Box::new(left), Box::new(right));
         }
         Ok(left)
     }
@@ -115,12 +162,12 @@ impl Planner<'_> {
                 self.at -= 1;
                 Stage::Empty
             }
-            Kind::Prefix => Stage::Prefix(token.text.clone(), Box::new(self.value()?)),
+            Kind::Prefix => Stage::Prefix(token.text.chars().next().unwrap_or('!'), Box::new(self.value()?)),
             Kind::Variable => Stage::Variable(token.text.clone()),
             Kind::Accessor => Stage::Accessor(token.text.clone()),
-            Kind::Numeric | Kind::Time => Stage::Literal(Val::Num(token.number)),
-            Kind::Boolean => Stage::Literal(Val::Bool(token.text == "true")),
-            Kind::Str => Stage::Literal(Val::Str(token.text.clone())),
+            Kind::Numeric | Kind::Time => Stage::Number(token.number),
+            Kind::Boolean => Stage::Bool(token.text == "true"),
+            Kind::Str => Stage::Text(token.text.clone()),
             other => {
                 return parse_error(format!(
                     "Unable to plan token kind: '{}', value: '{}'",

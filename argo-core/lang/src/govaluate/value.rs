@@ -1,29 +1,31 @@
-//! Values: all numbers are float64.
+//! Values: all numbers are float64; texts and objects are borrowed from the expression and its variables.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use crate::gofloat;
 
 #[derive(Debug, Clone)]
-pub(super) enum Val {
+pub(super) enum Val<'a> {
     Nil,
     Bool(bool),
     Num(f64),
-    Str(String),
-    List(Vec<Val>),
+    Str(Cow<'a, str>),
+    List(Vec<Val<'a>>),
     /// An object: only comparable.
-    Other(Value),
+    Other(&'a Value),
 }
 
-impl Val {
-    pub(super) fn of(value: &Value) -> Self {
+impl<'a> Val<'a> {
+    pub(super) fn of(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Nil,
             Value::Bool(it) => Self::Bool(*it),
             Value::Number(it) => Self::Num(it.as_f64().unwrap_or(f64::NAN)),
-            Value::String(it) => Self::Str(it.clone()),
+            Value::String(it) => Self::Str(Cow::Borrowed(it)),
             Value::Array(items) => Self::List(items.iter().map(Self::of).collect()),
-            Value::Object(_) => Self::Other(value.clone()),
+            Value::Object(_) => Self::Other(value),
         }
     }
 
@@ -32,9 +34,9 @@ impl Val {
             Self::Nil => Value::Null,
             Self::Bool(it) => Value::Bool(*it),
             Self::Num(it) => serde_json::Number::from_f64(*it).map_or(Value::Null, Value::Number),
-            Self::Str(it) => Value::String(it.clone()),
+            Self::Str(it) => Value::String(it.clone().into_owned()),
             Self::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Self::Other(it) => it.clone(),
+            Self::Other(it) => (*it).clone(),
         }
     }
 

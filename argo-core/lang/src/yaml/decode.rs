@@ -1,9 +1,11 @@
 //! YAML text to JSON values.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::YamlError;
@@ -199,7 +201,7 @@ impl<'a> Reader<'a> {
                 }
                 return Ok(anchored.value.clone());
             }
-            Event::Scalar(text, style, anchor, tag) => (scalar_value(&text, style, tag.as_deref(), line)?, anchor),
+            Event::Scalar(text, style, anchor, tag) => (scalar_value(text, style, tag.as_deref(), line)?, anchor),
             Event::SequenceStart(_, anchor, _) => {
                 let mut items = Vec::new();
                 loop {
@@ -224,7 +226,8 @@ impl<'a> Reader<'a> {
 
     fn mapping(&mut self, depth: usize) -> Result<Map<String, Value>, YamlError> {
         let mut map = Map::new();
-        let mut seen = HashSet::new();
+        // keys that only a merge has brought: an own one may stand over them
+        let mut merged = BTreeSet::new();
         loop {
             let (event, span) = self.inner()?;
             if matches!(event, Event::MappingEnd) {
@@ -236,18 +239,18 @@ impl<'a> Reader<'a> {
             if merge {
                 let (event, span) = self.inner()?;
                 let from = self.node(event, &span, depth + 1)?;
-                merge_into(&mut map, from, span.start.line())?;
+                merge_into(&mut map, &mut merged, from, span.start.line())?;
                 continue;
             }
-            let key = match &event {
+            let key = match event {
                 Event::Scalar(text, style, anchor, tag) => {
-                    if *anchor != 0 {
-                        let value = scalar_value(text, *style, tag.as_deref(), line)?;
-                        self.anchors.insert(*anchor, Anchored { value, size: 1 });
+                    if anchor != 0 {
+                        let value = scalar_value(text.clone(), style, tag.as_deref(), line)?;
+                        self.anchors.insert(anchor, Anchored { value, size: 1 });
                     }
-                    key_text(text, *style, tag.as_deref(), line)?
+                    key_text(text, style, tag.as_deref(), line)?
                 }
-                Event::Alias(id) => match self.anchors.get(id).map(|it| &it.value) {
+                Event::Alias(id) => match self.anchors.get(&id).map(|it| &it.value) {
                     Some(Value::String(text)) => text.clone(),
                     Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
                     _ => {
@@ -260,24 +263,43 @@ impl<'a> Reader<'a> {
             };
             let (event, span) = self.inner()?;
             let value = self.node(event, &span, depth + 1)?;
-            if !seen.insert(key.clone()) && !self.options.last_key_wins {
-                return Err(YamlError::DuplicateKey { line, key });
+            match map.entry(key) {
+                Entry::Vacant(slot) => {
+                    slot.insert(value);
+                }
+                Entry::Occupied(mut slot) => {
+                    if !merged.remove(slot.key()) && !self.options.last_key_wins {
+                        return Err(YamlError::DuplicateKey { line, key: slot.key().clone() });
+                    }
+                    slot.insert(value);
+                }
             }
-            map.insert(key, value);
         }
     }
 }
 
-fn merge_into(map: &mut Map<String, Value>, from: Value, line: usize) -> Result<(), YamlError> {
+fn merge_into(
+    map: &mut Map<String, Value>,
+    merged: &mut BTreeSet<String>,
+    from: Value,
+    line: usize,
+) -> Result<(), YamlError> {
     let wrong =
         || YamlError::Value { line, message: "map merge requires map or sequence of maps as the value".to_owned() };
+    let mut take = |from: Map<String, Value>| {
+        for (key, value) in from {
+            if map.insert(key.clone(), value).is_none() {
+                merged.insert(key);
+            }
+        }
+    };
     match from {
-        Value::Object(from) => map.extend(from),
+        Value::Object(from) => take(from),
         Value::Array(items) => {
             // earlier ones take precedence
             for item in items.into_iter().rev() {
                 match item {
-                    Value::Object(from) => map.extend(from),
+                    Value::Object(from) => take(from),
                     _ => return Err(wrong()),
                 }
             }
@@ -313,8 +335,8 @@ fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Re
     })
 }
 
-fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Value, YamlError> {
-    Ok(match meaning(text, style, tag, line)? {
+fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Value, YamlError> {
+    Ok(match meaning(&text, style, tag, line)? {
         Scalar::Null => Value::Null,
         Scalar::Bool(it) => Value::Bool(it),
         Scalar::Int(it) => Value::from(it),
@@ -328,7 +350,7 @@ fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) 
                 });
             }
         },
-        Scalar::Timestamp => Value::String(text.to_owned()),
+        Scalar::Timestamp => Value::String(text.into_owned()),
         Scalar::Str
             if tag.is_some_and(|it| it.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("binary")) =>
         {
@@ -339,12 +361,12 @@ fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) 
             })?;
             Value::String(String::from_utf8_lossy(&bytes).into_owned())
         }
-        Scalar::Str => Value::String(text.to_owned()),
+        Scalar::Str => Value::String(text.into_owned()),
     })
 }
 
-fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<String, YamlError> {
-    Ok(match meaning(text, style, tag, line)? {
+fn key_text(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<String, YamlError> {
+    Ok(match meaning(&text, style, tag, line)? {
         Scalar::Null => {
             return Err(YamlError::Value {
                 line,
@@ -360,6 +382,6 @@ fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> R
         Scalar::Float(it) if it.is_nan() => ".nan".to_owned(),
         Scalar::Float(it) if it.is_infinite() => (if it > 0.0 { ".inf" } else { "-.inf" }).to_owned(),
         Scalar::Float(it) => gofloat::format_g32(it as f32),
-        Scalar::Timestamp | Scalar::Str => text.to_owned(),
+        Scalar::Timestamp | Scalar::Str => text.into_owned(),
     })
 }
