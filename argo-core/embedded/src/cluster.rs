@@ -52,6 +52,7 @@ pub struct ClusterBuilder {
     path: Option<PathBuf>,
     log_capacity: usize,
     rbac: bool,
+    service_accounts: bool,
     admission: Vec<Arc<dyn Admission>>,
     simulator: Option<SimulatorConfig>,
 }
@@ -66,6 +67,7 @@ impl Default for ClusterBuilder {
             path: None,
             log_capacity: LOG_CAPACITY,
             rbac: false,
+            service_accounts: false,
             admission: Vec::new(),
             simulator: None,
         }
@@ -108,6 +110,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// Gives every namespace its `default` service account and the config map `kube-root-ca.crt`, and refuses pods whose account is not
+    /// there, as controllers and admission of a full cluster do. Default: namespaces begin empty, and accounts are only names.
+    #[must_use]
+    pub fn service_accounts(mut self) -> Self {
+        self.service_accounts = true;
+        self
+    }
+
     /// Adds a hook that may change or refuse objects before they are stored, as an admission webhook does.
     #[must_use]
     pub fn admission(mut self, hook: impl Admission) -> Self {
@@ -142,6 +152,7 @@ impl ClusterBuilder {
             }
         };
         state.rbac = self.rbac;
+        state.service_accounts = self.service_accounts;
         state.admission = self.admission;
         let mut cluster = Cluster::start(self.clock, state);
         cluster.credentials = self.path.map(|it| {

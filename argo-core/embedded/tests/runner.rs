@@ -7,6 +7,7 @@ mod controllers;
 mod definitions;
 mod differential;
 mod https;
+mod kubectl;
 mod linear;
 mod simulator;
 mod store;

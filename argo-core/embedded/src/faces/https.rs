@@ -128,6 +128,7 @@ pub(crate) async fn serve(
     let config = pki.server()?;
     let kubeconfig = kubeconfig(address, &pki);
     let token = pki.token.clone();
+    server.state.lock().publish_root_certificate(&pki.ca, server.clock.now());
     let (stop, stopped) = watch::channel(false);
     let face =
         Arc::new(Face { server, admin_certificate: CertificateDer::from(pki.client_der), admin_token: token.clone() });

@@ -100,13 +100,18 @@ pub(crate) struct ScalePaths {
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
     resources: BTreeMap<GroupResource, Arc<ResourceDef>>,
+    /// The OpenAPI documents of what is served.
+    pub(crate) documents: crate::server::Documents,
 }
 
 // === impl Registry ===
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { resources: builtin().iter().map(|def| (def.served.clone(), def.clone())).collect() }
+        Self {
+            resources: builtin().iter().map(|def| (def.served.clone(), def.clone())).collect(),
+            documents: crate::server::Documents::default(),
+        }
     }
 
     /// Finds a resource by group, version and plural name.

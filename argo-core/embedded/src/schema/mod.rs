@@ -1,5 +1,6 @@
 //! The field types of the built-in kinds: what a typed server decodes, drops and refuses.
 
+mod descriptions;
 mod protobuf;
 mod zero;
 
@@ -8,6 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+pub(crate) use descriptions::described;
 pub(crate) use protobuf::decode as decode_protobuf;
 pub(crate) use zero::zero_of;
 

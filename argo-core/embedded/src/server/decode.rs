@@ -100,6 +100,7 @@ impl State {
         };
         let refuse = |object: &Value, why: &str| match call.verb {
             // A patch that leads to an undecodable object is at fault itself.
+            Verb::Patch if super::patch::is_strategic(call) => super::patch::not_restored(call, why),
             Verb::Patch => {
                 let cause = Cause::invalid("patch", &Value::from(object.to_string()), why);
                 ApiError::invalid("", "", "", &[cause])

@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use super::request::RawRequest;
 use super::status::ApiError;
-use super::{Outcome, Server, openapi};
+use super::{Outcome, Server};
 use crate::resources::{Registry, ResourceDef};
 
 /// The Kubernetes version whose behaviour is served.
 pub(crate) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.3");
+/// What Go clients ask for, with an `@` or a dot before the version.
+const OPENAPI_PROTOBUF: &str = "com.github.proto-openapi.spec.v2";
+const OPENAPI_PROTOBUF_ANSWER: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 // === impl Server ===
@@ -50,34 +53,37 @@ impl Server {
             ["apis", group, version] if registry.serves_group_version(group, version) => {
                 Some(resource_list(&registry, group, version))
             }
-            ["version"] => Some(json!({
-                "major": VERSION.0, "minor": VERSION.1, "emulationMajor": VERSION.0, "emulationMinor": VERSION.1,
-                "minCompatibilityMajor": VERSION.0, "minCompatibilityMinor": "33", "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
-                "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
-            })),
+            ["version"] => {
+                return Ok(indented(&json!({
+                    "major": VERSION.0, "minor": VERSION.1, "emulationMajor": VERSION.0, "emulationMinor": VERSION.1,
+                    "minCompatibilityMajor": VERSION.0, "minCompatibilityMinor": "33", "gitVersion": VERSION.2, "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+                    "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+                })));
+            }
             ["healthz" | "livez" | "readyz", ..] => return Ok(Outcome::Text("ok".to_owned())),
-            ["openapi", "v2"]
-                if request.accept.split(',').all(|media| media.contains("protobuf")) && !request.accept.is_empty() =>
-            {
-                return Err(ApiError::new(
-                    406,
-                    "NotAcceptable",
-                    "only the following media types are accepted: application/json",
-                ));
+            ["openapi", "v2"] => {
+                let protobuf = request.accept.contains(OPENAPI_PROTOBUF) && !request.accept.contains("json");
+                return Ok(if protobuf {
+                    Outcome::Raw(OPENAPI_PROTOBUF_ANSWER, registry.openapi_v2_protobuf())
+                } else {
+                    Outcome::Raw("application/json", registry.openapi_v2())
+                });
             }
-            ["openapi", "v2"] => Some(openapi::v2(&registry)),
-            ["openapi", "v3"] => Some(openapi::v3_index(&registry)),
-            ["openapi", "v3", "api", version] if registry.serves_group_version("", version) => {
-                Some(openapi::v3(&registry, "", version))
-            }
-            ["openapi", "v3", "apis", group, version] if registry.serves_group_version(group, version) => {
-                Some(openapi::v3(&registry, group, version))
+            ["openapi", "v3"] => Some(registry.openapi_v3_index()),
+            ["openapi", "v3", rest @ ..] => {
+                let document = registry.openapi_v3(&rest.join("/")).ok_or_else(ApiError::no_such_path)?;
+                return Ok(Outcome::Raw("application/json", document));
             }
             [] => Some(json!({ "paths": paths(&registry) })),
             _ => None,
         };
         found.map(|value| Outcome::Json(200, value)).ok_or_else(ApiError::no_such_path)
     }
+}
+
+/// `/version` is indented, whoever asks.
+fn indented(value: &Value) -> Outcome {
+    Outcome::Raw("application/json", serde_json::to_vec_pretty(value).unwrap_or_default().into())
 }
 
 /// Everything that `/` lists.

@@ -154,6 +154,7 @@ fn write(
 ) -> Result<http::Response<ResponseBody>, ApiError> {
     let (code, value) = match (outcome, target) {
         (Outcome::Typed(content_type, value), _) => return Ok(full(200, content_type, value.to_string())),
+        (Outcome::Raw(content_type, bytes), _) => return Ok(full(200, content_type, bytes)),
         (Outcome::Text(text), _) => return Ok(full(200, "text/plain", text)),
         (Outcome::Json(code, value), _) => match Form::of(&request.accept) {
             Some(Form::Yaml) => (code, Encoded::Yaml(value)),
@@ -166,7 +167,11 @@ fn write(
                 Form::Table if table::has_table(&object) => {
                     let answer =
                         ListAnswer { items: vec![object.clone()], revision: 0, continue_token: None, remaining: None };
-                    let mut table = table::render(def, *version, &answer, now, include_object(request));
+                    let mut table = if table::is_scale(&object) {
+                        table::scale(&answer, now, include_object(request))
+                    } else {
+                        table::render(def, *version, &answer, now, include_object(request))
+                    };
                     table["metadata"] = json!({ "resourceVersion": super::meta::resource_version(&object) });
                     (code, Encoded::Json(text_of(&table)))
                 }
@@ -197,9 +202,25 @@ fn write(
         _ => return Err(ApiError::internal("an answer without a target")),
     };
     Ok(match value {
+        Encoded::Json(text) if pretty(request) => full(code, "application/json", indented(text)),
         Encoded::Json(text) => full(code, "application/json", text),
         Encoded::Yaml(value) => full(code, "application/yaml", argo_lang::yaml::to_yaml(&value)),
     })
+}
+
+/// Whether a person reads the answer: asked for, or by the program that asks.
+fn pretty(request: &RawRequest) -> bool {
+    match request.query.get("pretty") {
+        Some(_) => request.query.flag("pretty"),
+        None => matches!(request.caller.client.as_str(), "curl" | "Wget" | "Mozilla"),
+    }
+}
+
+fn indented(text: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(&text).and_then(|value| serde_json::to_vec_pretty(&value)) {
+        Ok(indented) => indented,
+        Err(_) => text,
+    }
 }
 
 enum Encoded {

@@ -6,6 +6,7 @@
 //!                                      └── watch streams ◄── wake-ups ◄───┘
 //! ```
 
+mod accounts;
 mod admission;
 mod allocate;
 mod authorization;
@@ -47,6 +48,7 @@ pub(crate) use encode::respond;
 pub(crate) use ids::Ids;
 pub(crate) use meta::timestamp_text;
 pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
+pub(crate) use openapi::Documents;
 pub(crate) use read::ListAnswer;
 pub use request::{Caller, Verb};
 pub(crate) use request::{Path, Query, RawRequest};
@@ -104,6 +106,8 @@ pub(crate) enum Outcome {
     Json(u16, Value),
     /// JSON under a content type of its own.
     Typed(&'static str, Value),
+    /// Bytes under a content type.
+    Raw(&'static str, Bytes),
     /// Plain text.
     Text(String),
     /// The log of a container, to be followed.
@@ -217,6 +221,7 @@ impl Server {
     fn perform(&self, request: &RawRequest, path: &Path, verb: Verb, verdict: &Verdict) -> Performed {
         let mut state = self.state.lock();
         state.warnings.clear();
+        state.warnings.extend(deprecation(path));
         let before = state.store.revision();
         let result = self.resolve(&state, request, path, verb).and_then(|call| {
             let target = (call.def.clone(), call.version);
@@ -322,6 +327,16 @@ impl Server {
         self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed));
         result.map(|(_, outcome)| outcome)
     }
+}
+
+/// What clients are told of resources that are on their way out.
+fn deprecation(path: &Path) -> Option<String> {
+    let text = match (path.group.as_str(), path.version.as_str(), path.resource.as_str()) {
+        ("", "v1", "componentstatuses") => "v1 ComponentStatus is deprecated in v1.19+",
+        ("", "v1", "endpoints") => "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn code_of(result: &Result<(Target, Outcome), ApiError>) -> u16 {

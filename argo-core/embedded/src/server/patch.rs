@@ -201,6 +201,46 @@ pub(super) fn json_patch_error(error: argo_merge::json_patch::JsonPatchError) ->
     }
 }
 
+pub(super) fn is_strategic(call: &Call<'_>) -> bool {
+    call.request.content_type.split(';').next().unwrap_or_default().trim() == STRATEGIC_PATCH
+}
+
+/// The answer to a strategic patch that leads to a value of the wrong type: unlike other patches it is not decoded from text, and the words
+/// are those of the conversion of maps to structs. `why` are the decoder's.
+pub(super) fn not_restored(call: &Call<'_>, why: &str) -> ApiError {
+    let source = match why.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split(' ').next()) {
+        Some("array") => "slice",
+        Some("object") => "map",
+        Some("number") => "float64",
+        Some(other) => other,
+        None => return ApiError::invalid("", "", "", &[Cause::invalid("patch", &shown_patch(call), why)]),
+    };
+    let why = match why.rsplit_once(" of type ").map_or("", |(_, wanted)| wanted) {
+        wanted if wanted.starts_with("[]") => format!("cannot restore slice from {source}"),
+        wanted if wanted.starts_with("map[") => format!("cannot restore map from {source}"),
+        wanted @ ("bool" | "string" | "int32" | "int64" | "float64") => format!("unrecognized type: {wanted}"),
+        _ => format!("cannot restore struct from: {source}"),
+    };
+    ApiError::invalid("", "", "", &[Cause::invalid("patch", &shown_patch(call), &why)])
+}
+
+/// A patch as Go prints maps.
+fn shown_patch(call: &Call<'_>) -> Value {
+    fn go(value: &Value) -> String {
+        match value {
+            Value::Null => "<nil>".to_owned(),
+            Value::String(text) => text.clone(),
+            Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
+            Value::Object(fields) => {
+                let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}:{}", go(value))).collect();
+                format!("map[{}]", fields.join(" "))
+            }
+            other => other.to_string(),
+        }
+    }
+    Value::from(patch_body(call).map_or_else(|_| String::new(), |patch| go(&patch)))
+}
+
 fn not_unmarshaled(body: &Value, wanted: &str) -> ApiError {
     let actual = match body {
         Value::Null => "null",

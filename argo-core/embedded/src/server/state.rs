@@ -28,6 +28,10 @@ pub(crate) struct State {
     pub(crate) admission: Vec<Arc<dyn super::Admission>>,
     /// Whether RBAC decides who may do what.
     pub(crate) rbac: bool,
+    /// Whether namespaces have accounts, and pods need theirs.
+    pub(crate) service_accounts: bool,
+    /// The certificate of the authority behind the HTTPS face, in PEM; empty before one serves.
+    pub(crate) certificate: String,
     /// Warnings for the client of the request at hand.
     pub(crate) warnings: Vec<String>,
     wakers: BTreeMap<GroupResource, watch::Sender<u64>>,
@@ -55,6 +59,8 @@ impl State {
             tokens: BTreeMap::new(),
             admission: Vec::new(),
             rbac: false,
+            service_accounts: false,
+            certificate: String::new(),
             warnings: Vec::new(),
             wakers: BTreeMap::new(),
             any: watch::Sender::new(0),
@@ -130,6 +136,7 @@ impl State {
         if crate::crd::is_definition(&event.resource) {
             self.definition_changed(event);
         }
+        self.keep_accounts(event);
         if event.kind == EventKind::Deleted {
             self.object_gone(event);
             if event.resource.group.is_empty() && event.resource.resource.as_ref() == "pods" {

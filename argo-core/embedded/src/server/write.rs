@@ -74,6 +74,7 @@ impl State {
         if call.def.builtin {
             allocate::apply(self, call, &mut object, None);
         }
+        self.check_account(call, &object)?;
         self.admit(call, &mut object, None)?;
         self.validate(call, &object, None)?;
 
@@ -210,6 +211,9 @@ impl State {
             Part::Status => {
                 let mut next = (*live).clone();
                 carry("status", &object, &mut next);
+                if call.def.builtin {
+                    carry_notes(&call.def.kind, &object, &mut next);
+                }
                 if let Some(fields) = given_fields {
                     set_metadata(&mut next, "managedFields", Some(fields));
                 }
@@ -232,7 +236,7 @@ impl State {
         self.admit(call, &mut object, Some(&live))?;
         self.validate(call, &object, Some(&live))?;
         self.check_finalizers(call, &live, &object)?;
-        if (call.def.generation || !call.def.builtin) && spec_changed(call, &live, &object) {
+        if (call.def.generation || !call.def.builtin) && spec_changed(call, part, &live, &object) {
             set_metadata(&mut object, "generation", Some(Value::from(meta::generation(&live) + 1)));
         }
         if same_but_for_times(&live, &object) {
@@ -249,6 +253,12 @@ impl State {
         }
         let stored = convert::to_storage(&call.def, call.version, object);
         let event = self.commit(&call.def.stored, Op::Update { key, object: stored, expected: None }, call.dry_run)?;
+        if call.dry_run {
+            // Nothing was written: the revision is that of what is there.
+            let mut shown = (*event.object).clone();
+            set_metadata(&mut shown, "resourceVersion", Some(Value::from(meta::resource_version(&live))));
+            return Ok(convert::from_storage(&call.def, call.version, &Arc::new(shown)));
+        }
         if super::namespaces::is_namespace(&call.def) {
             self.finish_namespace(name);
         }
@@ -317,7 +327,16 @@ fn complete(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
 }
 
 /// Whether a change counts as a new generation: anything but metadata, and status where it is a subresource.
-fn spec_changed(call: &Call<'_>, live: &Value, object: &Value) -> bool {
+fn spec_changed(call: &Call<'_>, part: Part, live: &Value, object: &Value) -> bool {
+    // Those of a Deployment say what its rollout shall be.
+    let annotations = |object: &Value| object.pointer("/metadata/annotations").cloned();
+    if part != Part::Status
+        && call.def.builtin
+        && call.def.kind == "Deployment"
+        && annotations(live) != annotations(object)
+    {
+        return true;
+    }
     let counted = |field: &str| match field {
         "metadata" | "apiVersion" | "kind" => false,
         "status" => !call.version_def().status && !call.def.builtin,
@@ -332,6 +351,15 @@ fn spec_changed(call: &Call<'_>, live: &Value, object: &Value) -> bool {
         })
     };
     fields(live) != fields(object)
+}
+
+/// A status update of a built-in kind carries annotations and labels along (a Deployment keeps its labels).
+fn carry_notes(kind: &str, from: &Value, to: &mut Value) {
+    for field in ["annotations", "labels"] {
+        if field == "annotations" || kind != "Deployment" {
+            set_metadata(to, field, from.pointer(&format!("/metadata/{field}")).cloned());
+        }
+    }
 }
 
 /// Whether a write changes nothing: then it is not written, as kube-apiserver does.

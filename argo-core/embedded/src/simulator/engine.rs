@@ -82,6 +82,22 @@ impl Role {
             _ => "kube-controller-manager",
         }
     }
+
+    /// The part of that client that its Events name.
+    pub(super) fn component(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet",
+            Self::Scheduler => "default-scheduler",
+            Self::Deployment => "deployment-controller",
+            Self::ReplicaSet => "replicaset-controller",
+            Self::StatefulSet => "statefulset-controller",
+            Self::DaemonSet => "daemonset-controller",
+            Self::Job => "job-controller",
+            Self::CronJob => "cronjob-controller",
+            Self::Autoscaler => "horizontal-pod-autoscaler",
+            _ => "kube-controller-manager",
+        }
+    }
 }
 
 impl Engine {

@@ -332,7 +332,7 @@ impl Shell {
         for note in notes {
             let space = if namespace(&object).is_empty() { "default" } else { namespace(&object) };
             let path = format!("/api/v1/namespaces/{space}/events");
-            let told = match self.recorder.record(&object, client, note, now) {
+            let told = match self.recorder.record(&object, task.role.component(), note, now) {
                 Record::New(event) => self.call(http::Method::POST, &path, event, "", client),
                 Record::Again(name, more) => self.call(
                     http::Method::PATCH,

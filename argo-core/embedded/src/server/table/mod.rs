@@ -56,12 +56,52 @@ pub(super) fn render(
             (columns::columns(def.group(), def.resource()), Box::new(move |object| cells(object, now)))
         }
     };
+    let pods = def.group().is_empty() && def.resource() == "pods";
+    table(answer, columns, &cells, include, |object| if pods { completed(object) } else { None })
+}
+
+/// Whether this is what a scale subresource answers.
+pub(super) fn is_scale(object: &Value) -> bool {
+    meta::text(object, "/kind") == "Scale" && meta::text(object, "/apiVersion").starts_with("autoscaling/")
+}
+
+/// Renders what a scale subresource answers.
+pub(super) fn scale(answer: &ListAnswer, now: Timestamp, include: Include) -> Value {
+    let named = columns::columns("", "");
+    let mut definitions = vec![named.first().cloned().unwrap_or_default()];
+    definitions.push(column("Desired", "integer", "", "desired number of instances for the scaled object.", 0));
+    definitions.push(column(
+        "Available",
+        "integer",
+        "",
+        "actual number of observed instances of the scaled object.",
+        0,
+    ));
+    definitions.extend(named.get(1).cloned());
+    let row = |object: &Value| {
+        vec![
+            cells::name(object),
+            cells::number(object, "/spec/replicas").into(),
+            cells::number(object, "/status/replicas").into(),
+            cells::age(object, now),
+        ]
+    };
+    table(answer, definitions, &row, include, |_| None)
+}
+
+fn table(
+    answer: &ListAnswer,
+    columns: Vec<Value>,
+    cells: &dyn Fn(&Value) -> Vec<Value>,
+    include: Include,
+    condition: impl Fn(&Value) -> Option<Value>,
+) -> Value {
     let rows: Vec<Value> = answer
         .items
         .iter()
         .map(|object: &Arc<Value>| {
             let mut row = json!({ "cells": cells(object) });
-            if let Some(condition) = completed(def, object) {
+            if let Some(condition) = condition(object) {
                 row["conditions"] = json!([condition]);
             }
             match include {
@@ -85,10 +125,7 @@ pub(super) fn render(
 }
 
 /// Rows of pods that have ended say so, for clients that grey them out.
-fn completed(def: &ResourceDef, object: &Value) -> Option<Value> {
-    if !def.group().is_empty() || def.resource() != "pods" {
-        return None;
-    }
+fn completed(object: &Value) -> Option<Value> {
     let (reason, message) = match meta::text(object, "/status/phase") {
         "Succeeded" => ("Succeeded", "The pod has completed successfully."),
         "Failed" => ("Failed", "The pod failed."),

@@ -42,13 +42,9 @@ impl Rollout<'_> {
     /// Writes the status and the revision annotation, if they changed.
     pub(super) fn status(&mut self) {
         let deployment = self.deployment;
-        if let Some(revision) = self.revision.take()
-            && annotation(deployment, REVISION) != Some(revision.as_str())
-        {
-            let mut object = deployment.clone();
-            set_meta(&mut object, "annotations", REVISION, &revision);
-            self.pass.write(Write::Update { kind: &DEPLOYMENTS, object });
-        }
+        // Written along with the status: an update of the Deployment itself would be a new generation.
+        let revision =
+            self.revision.take().filter(|revision| annotation(deployment, REVISION) != Some(revision.as_str()));
         let numbers = self.numbers();
         let mut status = json!({"observedGeneration": generation(deployment)});
         let unavailable = (numbers.total - numbers.available).max(0);
@@ -70,7 +66,15 @@ impl Rollout<'_> {
         if !conditions.is_empty() {
             status["conditions"] = Value::Array(conditions);
         }
-        self.pass.status(&DEPLOYMENTS, deployment, status);
+        match revision {
+            None => self.pass.status(&DEPLOYMENTS, deployment, status),
+            Some(revision) => {
+                let mut object = deployment.clone();
+                set_meta(&mut object, "annotations", REVISION, &revision);
+                object["status"] = status;
+                self.pass.write(Write::Status { kind: &DEPLOYMENTS, object });
+            }
+        }
     }
 
     fn conditions(&mut self, numbers: &Numbers) -> Vec<Value> {

@@ -1,29 +1,82 @@
 //! OpenAPI documents: built-in kinds out of the table of types, custom ones out of their definitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod protobuf;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::resources::{Registry, ResourceDef};
-use crate::schema::{Field, ListType, Shape, type_name, types};
+use crate::schema::{Field, ListType, Shape, described, type_name, types};
 
-/// `/openapi/v3`: where the documents of each group version are.
-pub(super) fn v3_index(registry: &Registry) -> Value {
-    let mut paths = Map::new();
-    for (group, versions) in registry.groups() {
-        for version in versions {
-            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
-            let hash = hex::encode(&Sha256::digest(v3(registry, &group, &version).to_string().as_bytes())[..16]);
-            paths.insert(path.clone(), json!({ "serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}") }));
-        }
+const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
+const RAW: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
+const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+
+/// Documents of a registry, made when they are first asked for. A changed registry makes its own.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    v2: OnceLock<Bytes>,
+    v2_protobuf: OnceLock<Bytes>,
+    v3: OnceLock<BTreeMap<String, Bytes>>,
+}
+
+// === impl Documents ===
+
+impl Clone for Documents {
+    fn clone(&self) -> Self {
+        Self::default()
     }
-    json!({ "paths": paths })
+}
+
+impl Registry {
+    /// `/openapi/v2` in JSON.
+    pub(super) fn openapi_v2(&self) -> Bytes {
+        self.documents.v2.get_or_init(|| v2(self).to_string().into()).clone()
+    }
+
+    /// `/openapi/v2` in protobuf.
+    pub(super) fn openapi_v2_protobuf(&self) -> Bytes {
+        self.documents.v2_protobuf.get_or_init(|| protobuf::document(&v2(self)).into()).clone()
+    }
+
+    /// The document of a group version, by the path it has below `/openapi/v3/`.
+    pub(super) fn openapi_v3(&self, path: &str) -> Option<Bytes> {
+        self.v3_documents().get(path).cloned()
+    }
+
+    /// `/openapi/v3`: where the documents of each group version are.
+    pub(super) fn openapi_v3_index(&self) -> Value {
+        let mut paths = Map::new();
+        for (path, document) in self.v3_documents() {
+            let hash = hex::encode_upper(Sha256::digest(document));
+            let url = format!("/openapi/v3/{path}?hash={hash}");
+            paths.insert(path.clone(), json!({ "serverRelativeURL": url }));
+        }
+        json!({ "paths": paths })
+    }
+
+    fn v3_documents(&self) -> &BTreeMap<String, Bytes> {
+        self.documents.v3.get_or_init(|| {
+            let mut documents = BTreeMap::new();
+            for (group, versions) in self.groups() {
+                for version in versions {
+                    let path =
+                        if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+                    documents.insert(path, Bytes::from(v3(self, &group, &version).to_string()));
+                }
+            }
+            documents
+        })
+    }
 }
 
 /// The document of one group version.
-pub(super) fn v3(registry: &Registry, group: &str, version: &str) -> Value {
-    let document = Document { prefix: "#/components/schemas/" };
+fn v3(registry: &Registry, group: &str, version: &str) -> Value {
+    let document = Document { prefix: "#/components/schemas/", v3: true };
     let (schemas, paths) = document.of(registry, |def, name| def.group() == group && name == version);
     json!({
         "openapi": "3.0.0",
@@ -33,15 +86,16 @@ pub(super) fn v3(registry: &Registry, group: &str, version: &str) -> Value {
     })
 }
 
-/// `/openapi/v2` in JSON.
-pub(super) fn v2(registry: &Registry) -> Value {
-    let document = Document { prefix: "#/definitions/" };
+fn v2(registry: &Registry) -> Value {
+    let document = Document { prefix: "#/definitions/", v3: false };
     let (definitions, paths) = document.of(registry, |_, _| true);
     json!({ "swagger": "2.0", "info": { "title": "Kubernetes", "version": super::discovery::VERSION.2 }, "paths": paths, "definitions": definitions })
 }
 
 struct Document {
     prefix: &'static str,
+    /// Version 3 cannot say anything beside a reference, and wraps it.
+    v3: bool,
 }
 
 // === impl Document ===
@@ -65,9 +119,16 @@ impl Document {
                         let mut schema = custom.schema.clone();
                         if let Some(root) = schema.as_object_mut() {
                             let properties = root.entry("properties").or_insert_with(|| json!({}));
-                            properties["apiVersion"] = json!({ "type": "string" });
-                            properties["kind"] = json!({ "type": "string" });
+                            for field in ["apiVersion", "kind"] {
+                                properties[field] = json!({ "type": "string" });
+                                self.explain(
+                                    "apiextensions.v1.CustomResourceDefinition",
+                                    field,
+                                    &mut properties[field],
+                                );
+                            }
                             properties["metadata"] = self.reference("meta.v1.ObjectMeta");
+                            self.explain("core.v1.ConfigMap", "metadata", &mut properties["metadata"]);
                             root.insert("x-kubernetes-group-version-kind".to_owned(), kinds.clone());
                         }
                         schemas.insert(name.clone(), schema);
@@ -111,15 +172,71 @@ impl Document {
             if def.atomic {
                 schema["x-kubernetes-map-type"] = Value::from("atomic");
             }
+            if let Some(described) = described(&name).filter(|it| !it.text.is_empty()) {
+                schema["description"] = Value::from(described.text.as_str());
+            }
             if let Some(kinds) = kinds.get(&name) {
                 schema["x-kubernetes-group-version-kind"] = kinds.clone();
             }
             for (field_name, field) in &def.fields {
-                schema["properties"][*field_name] = self.field(field, &mut needed);
+                let mut shown = match (name.as_str(), *field_name) {
+                    ("meta.v1.ManagedFieldsEntry", "fieldsV1") => self.reference("meta.v1.FieldsV1"),
+                    ("apps.v1.ControllerRevision", "data") => self.reference(RAW),
+                    _ => self.field(field, &mut needed),
+                };
+                self.explain(&name, field_name, &mut shown);
+                schema["properties"][*field_name] = shown;
             }
             schemas.insert(full_name(&name), schema);
         }
+        for (name, mut schema) in self.scalars() {
+            if let Some(described) = described(name).filter(|it| !it.text.is_empty()) {
+                schema["description"] = Value::from(described.text.as_str());
+            }
+            schemas.insert(full_name(name), schema);
+        }
         (schemas, paths)
+    }
+
+    /// The types that are not structs of their own: strings, numbers, anything.
+    fn scalars(&self) -> [(&'static str, Value); 6] {
+        let either = if self.v3 {
+            json!({ "format": "int-or-string", "oneOf": [{ "type": "integer" }, { "type": "string" }] })
+        } else {
+            json!({ "type": "string", "format": "int-or-string" })
+        };
+        let quantity = if self.v3 {
+            json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] })
+        } else {
+            json!({ "type": "string" })
+        };
+        let any = json!({ "type": "object" });
+        let moment = json!({ "type": "string", "format": "date-time" });
+        [
+            (INT_OR_STRING, either),
+            (QUANTITY, quantity),
+            ("meta.v1.Time", moment.clone()),
+            ("meta.v1.MicroTime", moment),
+            ("meta.v1.FieldsV1", any.clone()),
+            (RAW, any),
+        ]
+    }
+
+    /// Adds what a field means, and the values that it takes.
+    fn explain(&self, type_name: &str, field: &str, shown: &mut Value) {
+        let Some(meaning) = described(type_name).and_then(|described| described.fields.get(field)) else { return };
+        if self.v3
+            && let Some(reference) = shown.as_object_mut().and_then(|fields| fields.remove("$ref"))
+        {
+            shown["allOf"] = json!([{ "$ref": reference }]);
+        }
+        if !meaning.text.is_empty() {
+            shown["description"] = Value::from(meaning.text.as_str());
+        }
+        if !meaning.values.is_empty() {
+            let place = if shown.get("items").is_some() { &mut shown["items"] } else { shown };
+            place["enum"] = json!(meaning.values);
+        }
     }
 
     fn reference(&self, type_name: &str) -> Value {
@@ -158,14 +275,16 @@ impl Document {
 
     fn shape(&self, shape: &Shape, needed: &mut BTreeSet<String>) -> Value {
         match shape {
-            Shape::String | Shape::Quantity => json!({ "type": "string" }),
+            Shape::String => json!({ "type": "string" }),
+            Shape::Quantity => self.reference(QUANTITY),
             Shape::Bytes => json!({ "type": "string", "format": "byte" }),
-            Shape::Time | Shape::MicroTime => json!({ "type": "string", "format": "date-time" }),
+            Shape::Time => self.reference("meta.v1.Time"),
+            Shape::MicroTime => self.reference("meta.v1.MicroTime"),
             Shape::Int32 => json!({ "type": "integer", "format": "int32" }),
             Shape::Int64 => json!({ "type": "integer", "format": "int64" }),
             Shape::Number => json!({ "type": "number", "format": "double" }),
             Shape::Bool => json!({ "type": "boolean" }),
-            Shape::IntOrString => json!({ "type": "string", "format": "int-or-string" }),
+            Shape::IntOrString => self.reference(INT_OR_STRING),
             Shape::Any => json!({ "type": "object" }),
             Shape::List(inner) => json!({ "type": "array", "items": self.shape(inner, needed) }),
             Shape::Map(inner) => json!({ "type": "object", "additionalProperties": self.shape(inner, needed) }),
@@ -235,6 +354,7 @@ fn custom_name(def: &ResourceDef, version: &str) -> String {
 /// The name under which a type of the table stands in documents.
 fn full_name(name: &str) -> String {
     match name.split('.').next() {
+        Some("io") => name.to_owned(),
         Some("meta") => format!("io.k8s.apimachinery.pkg.apis.{name}"),
         Some("apiextensions") => format!("io.k8s.apiextensions-apiserver.pkg.apis.{name}"),
         Some("apiregistration") => format!("io.k8s.kube-aggregator.pkg.apis.{name}"),

@@ -1,0 +1,3 @@
+module descriptions
+
+go 1.24
