@@ -249,7 +249,7 @@ async fn tools_are_found_first() {
 #[tokio::test]
 async fn images_bring_programs_and_entrypoints() {
     let root = tempfile::tempdir().unwrap();
-    let image = Image { path: vec![], entrypoint: vec!["sh".into(), "-c".into()] };
+    let image = Image { entrypoint: vec!["sh".into(), "-c".into()], ..Image::default() };
     let executor = Config::new(root.path().join("state")).image("tools:1", image).separate_workspaces().open().unwrap();
     let it = step("a", json!({"container": {"image": "tools:1", "args": ["pwd"], "workingDir": "/src"}}));
     let text = run(&executor, &it).await.result.unwrap();

@@ -222,7 +222,13 @@ async fn artifact(
     drivers: &Drivers,
 ) -> Result<Option<Artifact>, String> {
     let mut artifact = artifact.clone();
-    let path = artifact.path.clone().unwrap_or_default();
+    // As Go's filepath.Clean: what is reported has no slash at its end.
+    let path = match artifact.path.as_deref().unwrap_or_default() {
+        "/" => "/",
+        other => other.trim_end_matches('/'),
+    }
+    .to_owned();
+    artifact.path = artifact.path.map(|_| path.clone());
     let staged = stage(template, &artifact, &path, layout);
     let (name, file) = match staged {
         Ok(it) => it,

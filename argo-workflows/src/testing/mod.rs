@@ -25,6 +25,7 @@
 //! assert_eq!(run.phase("ci.test"), "Omitted");
 //! ```
 
+pub mod conformance;
 mod print;
 
 use std::{

@@ -82,21 +82,28 @@ pub(super) async fn prepare(
     let binds = mounts.iter().map(|it| shared.volumes.bind(field, it)).collect::<Result<Vec<_>, _>>()?;
     let config = shared.config;
     let image_name = container.get("image").and_then(Value::as_str).unwrap_or_default();
-    let image = config.images.get(image_name).cloned().unwrap_or_default();
+    let known = config.images.get(image_name);
+    let image = known.cloned().unwrap_or_default();
     let mut env = environment(shared, name);
     let mut path: Vec<String> = image.path.iter().map(|it| it.display().to_string()).collect();
     path.push(config.path.clone());
     env.insert("PATH".into(), path.join(":"));
     own_environment(shared, field, container, &mut env).await?;
     let mut argv = strings(container, "command")?;
+    let mut args = strings(container, "args")?;
     if argv.is_empty() {
         argv = image.entrypoint;
-    }
-    if argv.is_empty() {
-        return Err(format!("{field}.command is required: nothing is known of the entrypoint of image '{image_name}'"));
+        if container.get("args").is_none_or(Value::is_null) {
+            args = image.cmd;
+        }
+        if argv.is_empty() && (known.is_none() || args.is_empty()) {
+            return Err(format!(
+                "{field}.command is required: nothing is known of the entrypoint of image '{image_name}'"
+            ));
+        }
     }
     argv.extend(script.map(|it| it.display().to_string()));
-    argv.extend(strings(container, "args")?);
+    argv.extend(args);
     for it in &mut argv {
         *it = expand(it, &env);
     }

@@ -48,8 +48,10 @@ pub struct Config {
 pub struct Image {
     /// Directories that come first in `PATH`.
     pub path: Vec<PathBuf>,
-    /// Command where the container names none.
+    /// Command where the container names none; with neither, the arguments are the command.
     pub entrypoint: Vec<String>,
+    /// Arguments where the container names neither command nor arguments.
+    pub cmd: Vec<String>,
 }
 
 /// Where output artifacts go that do not say it themselves.

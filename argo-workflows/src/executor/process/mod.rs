@@ -33,6 +33,8 @@ use std::{
 use argo_core::{Category, Timestamp};
 use tokio::process::Command;
 
+#[cfg(feature = "controller")]
+pub use self::lookup::ClusterLookup;
 pub use self::{
     config::{Config, Image, Repository},
     isolation::Isolation,

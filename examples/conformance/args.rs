@@ -1,0 +1,84 @@
+//! Command line of the conformance runs.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Runs workflows that were recorded with upstream's controller, and compares what becomes of them.
+
+cargo run --example workflow-conformance -- DIR [OPTIONS]
+  DIR                   holds manifests/<name>.yaml, expected/<name>.yaml.json and images/<program>
+  --executor process    steps are processes of this machine, on the embedded Kubernetes (default)
+  --only TEXT           only manifests with this in their name; may be repeated
+  --jobs N              workflows at once (default 8)
+  --timeout SECONDS     longest run of one workflow (default 120)
+  --verbose             what the controller logs, on standard error
+
+Prints where a run differs from its recording, and `N of M equal` last; exits with 1 where any does.
+";
+
+/// Who carries out the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Processes of this machine.
+    Process,
+}
+
+/// The options.
+#[derive(Debug, Clone)]
+pub(crate) struct Args {
+    pub(crate) dir: PathBuf,
+    pub(crate) executor: Kind,
+    pub(crate) only: Vec<String>,
+    pub(crate) jobs: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) verbose: bool,
+}
+
+impl Args {
+    /// Reads the arguments; `None` when help was asked for.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Option<Self>> {
+        let mut dir = None;
+        let mut args = Self {
+            dir: PathBuf::new(),
+            executor: Kind::Process,
+            only: Vec::new(),
+            jobs: 8,
+            timeout: Duration::from_secs(120),
+            verbose: false,
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let (name, inline) = match argument.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+                _ => (argument, None),
+            };
+            let mut value =
+                || inline.clone().or_else(|| arguments.next()).with_context(|| format!("{name} needs a value"));
+            match name.as_str() {
+                "--executor" => {
+                    args.executor = match value()?.as_str() {
+                        "process" => Kind::Process,
+                        other => bail!("--executor is `process`, not `{other}`"),
+                    };
+                }
+                "--only" => args.only.push(value()?),
+                "--jobs" => args.jobs = value()?.parse().context("--jobs takes a whole number")?,
+                "--timeout" => {
+                    args.timeout = Duration::from_secs(value()?.parse().context("--timeout takes seconds")?);
+                }
+                "--verbose" => args.verbose = true,
+                "--help" | "-h" => return Ok(None),
+                other if other.starts_with('-') => bail!("unknown option {other}; see --help"),
+                other if dir.is_none() => dir = Some(PathBuf::from(other)),
+                other => bail!("one directory is enough: {other}"),
+            }
+        }
+        let Some(dir) = dir else { bail!("which directory? see --help") };
+        args.dir = dir;
+        args.jobs = args.jobs.max(1);
+        Ok(Some(args))
+    }
+}
