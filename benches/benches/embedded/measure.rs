@@ -174,7 +174,7 @@ async fn fan_out(target: &Target) -> Result<Duration> {
         }));
     }
     let mut times = Vec::new();
-    for round in 0..21 {
+    for round in 1..=21 {
         let patch = Patch::Merge(json!({ "data": { "text": round.to_string() } }));
         let began = Instant::now();
         maps.patch("fan-out", &PatchParams::default(), &patch).await?;

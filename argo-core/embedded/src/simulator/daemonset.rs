@@ -10,11 +10,16 @@ use super::kinds::{DAEMON_SETS, NODES, PODS};
 use super::pass::{Pass, Write};
 use super::pods;
 use super::read::{
-    availability, count, generation, is_deleting, is_ready, label, list, name, owner_reference, phase, portion, text,
+    annotation, availability, count, generation, is_deleting, is_ready, label, list, name, owner_reference, phase,
+    portion, text,
 };
 use super::replicaset::pod_of;
 use super::revision::{History, REVISION_HASH};
 use super::world::World;
+
+/// Counts the templates: on the DaemonSet as the server keeps it, and on its pods.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
 
 /// The taints that DaemonSets do not mind.
 const TOLERATED: [&str; 6] = [
@@ -36,73 +41,82 @@ pub(super) fn pass(world: &World, set: &Value, now: Timestamp) -> Pass {
         per_node.entry(target_node(&pod).to_owned()).or_default().push(pod);
     }
     let min_ready = count(set, "/spec/minReadySeconds");
-    let template = pod_of(set, "/spec/template", &owner);
+    let mut template = pod_of(set, "/spec/template", &owner);
+    if let Some(generation) = annotation(set, TEMPLATE_GENERATION) {
+        template["metadata"]["labels"][POD_TEMPLATE_GENERATION] = json!(generation);
+    }
     let probe = for_node(template.clone(), "", &hash);
     let nodes: Vec<&Arc<Value>> = world.all(&NODES).filter(|node| !is_deleting(node)).collect();
     let wanted: Vec<&str> = nodes.iter().filter(|node| pods::admits(&probe, node)).map(|node| name(node)).collect();
+    let desired = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
     let active = !is_deleting(set);
+    let mut rolling = Rolling::of(set, desired);
     let (mut current, mut ready, mut available, mut updated) = (0_i64, 0_i64, 0_i64, 0_i64);
-    let mut old = Vec::new();
+    let create = |node: &str| Write::Create { kind: &PODS, object: for_node(template.clone(), node, &hash) };
     for node in &wanted {
         let mut there: Vec<Arc<Value>> = per_node.remove(*node).unwrap_or_default();
         there.sort_by_key(|pod| (text(pod, "/metadata/creationTimestamp").to_owned(), name(pod).to_owned()));
-        let ended = there
-            .iter()
-            .filter(|pod| matches!(phase(pod), "Failed" | "Succeeded") && !is_deleting(pod))
-            .cloned()
-            .collect::<Vec<_>>();
-        let mut alive = there.iter().filter(|pod| !matches!(phase(pod), "Failed" | "Succeeded"));
-        let Some(pod) = alive.next() else {
+        let (ended, alive): (Vec<_>, Vec<_>) =
+            there.iter().cloned().partition(|pod| matches!(phase(pod), "Failed" | "Succeeded"));
+        let Some(pod) = alive.first() else {
             if active {
-                pass.writes.extend(ended.iter().map(|pod| Write::delete(&PODS, pod)));
+                pass.writes.extend(ended.iter().filter(|pod| !is_deleting(pod)).map(|pod| Write::delete(&PODS, pod)));
                 if there.is_empty() {
-                    pass.write(Write::Create { kind: &PODS, object: for_node(template.clone(), node, &hash) });
+                    pass.write(create(node));
                 }
             }
+            rolling.lacking += 1;
             continue;
         };
-        if active {
-            pass.writes.extend(alive.filter(|pod| !is_deleting(pod)).map(|pod| Write::delete(&PODS, pod)));
-        }
+        let state = |pod: &Arc<Value>, pass: &mut Pass| match availability(pod, min_ready, now) {
+            Ok(()) => !is_deleting(pod),
+            Err(at) => {
+                at.into_iter().for_each(|at| pass.wake_at(at));
+                false
+            }
+        };
         current += 1;
         ready += i64::from(is_ready(pod));
-        match availability(pod, min_ready, now) {
-            Ok(()) => available += i64::from(!is_deleting(pod)),
-            Err(Some(at)) => pass.wake_at(at),
-            Err(None) => {}
+        available += i64::from(state(pod, &mut pass));
+        updated += i64::from(label(pod, REVISION_HASH) == Some(hash.as_str()));
+        // At most one pod of each revision stays, and with no surge at most one at all.
+        let staying = alive.iter().filter(|pod| !is_deleting(pod));
+        let (new, old): (Vec<_>, Vec<_>) =
+            staying.cloned().partition(|pod| label(pod, REVISION_HASH) == Some(hash.as_str()));
+        let mut excess: Vec<Arc<Value>> = new.iter().skip(1).chain(old.iter().skip(1)).cloned().collect();
+        match (new.first(), old.first()) {
+            (Some(new), Some(old)) if rolling.surge > 0 => {
+                if state(new, &mut pass) || !is_ready(old) {
+                    excess.push(old.clone());
+                } else {
+                    rolling.surged += 1;
+                }
+            }
+            (Some(_), Some(_)) => excess.extend(alive.iter().skip(1).filter(|pod| !is_deleting(pod)).cloned()),
+            (None, Some(old)) if rolling.surge > 0 => {
+                let serves = state(old, &mut pass);
+                rolling.candidates.push((serves, (*node).to_owned(), old.clone()));
+            }
+            (None, Some(old)) => {
+                let serves = state(old, &mut pass);
+                rolling.lacking += i64::from(!serves);
+                rolling.candidates.push((serves, (*node).to_owned(), old.clone()));
+            }
+            (Some(new), None) => rolling.lacking += i64::from(!state(new, &mut pass)),
+            (None, None) => rolling.lacking += 1,
         }
-        if label(pod, REVISION_HASH) == Some(hash.as_str()) {
-            updated += 1;
-        } else if !is_deleting(pod) {
-            old.push(pod.clone());
+        if active {
+            excess.dedup_by(|a, b| name(a) == name(b));
+            pass.writes.extend(excess.iter().map(|pod| Write::delete(&PODS, pod)));
         }
     }
     // Pods on nodes that no longer take them.
     let misscheduled = per_node.values().map(Vec::len).sum::<usize>();
-    let desired = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
     if active {
         for pod in per_node.values().flatten().filter(|pod| !is_deleting(pod)) {
             pass.write(Write::delete(&PODS, pod));
         }
-        if text(set, "/spec/updateStrategy/type") != "OnDelete" {
-            let one = json!(1);
-            let may =
-                portion(set.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable").or(Some(&one)), desired, true)
-                    .unwrap_or(1)
-                    .max(1);
-            let mut room = may - (desired - available);
-            // Those that do not serve anyway go first and take no room.
-            old.sort_by_key(|pod| (is_ready(pod), name(pod).to_owned()));
-            for pod in old {
-                if availability(&pod, min_ready, now).is_ok() {
-                    if room <= 0 {
-                        break;
-                    }
-                    room -= 1;
-                }
-                pass.write(Write::delete(&PODS, &pod));
-            }
-        }
+        rolling.roll(create, &mut pass);
         history.trim(set, &|_| false, &mut pass);
     }
     let mut status = json!({
@@ -123,6 +137,52 @@ pub(super) fn pass(world: &World, set: &Value, now: Timestamp) -> Pass {
     }
     pass.status(&DAEMON_SETS, set, status);
     pass
+}
+
+/// How far an update may go now.
+#[derive(Debug, Default)]
+struct Rolling {
+    /// Nothing is replaced but what is deleted by hand.
+    on_delete: bool,
+    /// How many nodes may do without, and how many may have two.
+    unavailable: i64,
+    surge: i64,
+    /// Nodes that do without already, and that have two.
+    lacking: i64,
+    surged: i64,
+    /// Whether it serves, its node, and a pod of an old revision.
+    candidates: Vec<(bool, String, Arc<Value>)>,
+}
+
+impl Rolling {
+    fn of(set: &Value, desired: i64) -> Self {
+        let bound = |field: &str| {
+            portion(set.pointer(&format!("/spec/updateStrategy/rollingUpdate/{field}")), desired, true).unwrap_or(0)
+        };
+        let on_delete = text(set, "/spec/updateStrategy/type") == "OnDelete";
+        let (unavailable, surge) = (bound("maxUnavailable"), bound("maxSurge"));
+        // One of them must let the update go on.
+        let unavailable = if unavailable == 0 && surge == 0 { 1 } else { unavailable };
+        Self { on_delete, unavailable, surge, ..Self::default() }
+    }
+
+    /// Replaces old pods: with surge by a second pod on the node, else by deletion. Those that do not serve are free.
+    fn roll(mut self, create: impl Fn(&str) -> Write, pass: &mut Pass) {
+        if self.on_delete {
+            return;
+        }
+        self.candidates.sort_by_key(|(serves, _, pod)| (*serves, name(pod).to_owned()));
+        let mut room = if self.surge > 0 { self.surge - self.surged } else { self.unavailable - self.lacking };
+        for (serves, node, pod) in &self.candidates {
+            if *serves {
+                if room <= 0 {
+                    break;
+                }
+                room -= 1;
+            }
+            pass.write(if self.surge > 0 { create(node) } else { Write::delete(&PODS, pod) });
+        }
+    }
 }
 
 /// The node a pod of a DaemonSet is for, also before it is there.

@@ -10,7 +10,7 @@ use super::kinds::{CLAIMS, PODS, STATEFUL_SETS};
 use super::pass::{Pass, Write};
 use super::read::{
     adopted, availability, controller_uid, count, generation, int, is_deleting, is_ready, label, labels, list, name,
-    namespace, owner_reference, phase, selects, text, uid,
+    namespace, owner_reference, phase, portion, selects, text, uid,
 };
 use super::revision::{History, REVISION_HASH};
 use super::world::World;
@@ -93,6 +93,9 @@ impl Set<'_> {
     /// Up from the first, down from the last, then updates from the last.
     fn act(&self, owner: &Value, pass: &mut Pass) {
         let end = self.start + self.replicas;
+        for (ordinal, pod) in &self.pods {
+            self.own_claims(*ordinal, pod, pass);
+        }
         for ordinal in self.start..end {
             match self.pods.get(&ordinal) {
                 None => {
@@ -136,9 +139,63 @@ impl Set<'_> {
         int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0)
     }
 
-    /// Deletes the last pod of an old revision, when all after it are healthy; `broken` only such as are not healthy themselves.
+    /// Gives the claims of a pod to whom `persistentVolumeClaimRetentionPolicy` says they go with: the set, a pod that is one too many, or
+    /// nobody.
+    fn own_claims(&self, ordinal: i64, pod: &Value, pass: &mut Pass) {
+        let policy =
+            |when: &str| text(self.set, &format!("/spec/persistentVolumeClaimRetentionPolicy/{when}")) == "Delete";
+        let excess = !(self.start..self.start + self.replicas).contains(&ordinal);
+        let owner = if excess && policy("whenScaled") {
+            Some(owner_reference(pod, PODS.api_version, PODS.kind))
+        } else if policy("whenDeleted") {
+            Some(owner_reference(self.set, STATEFUL_SETS.api_version, STATEFUL_SETS.kind))
+        } else {
+            None
+        };
+        for template in list(self.set, "/spec/volumeClaimTemplates") {
+            let claim_name = format!("{}-{}", name(template), name(pod));
+            let Some(claim) = self.world.find(&CLAIMS, namespace(self.set), &claim_name) else { continue };
+            let owners = list(claim, "/metadata/ownerReferences");
+            let ours = |other: &Value| {
+                text(other, "/uid") == uid(self.set)
+                    || (text(other, "/kind") == PODS.kind && text(other, "/name") == name(pod))
+            };
+            let next: Vec<Value> = owners.iter().filter(|other| !ours(other)).cloned().chain(owner.clone()).collect();
+            if next != owners && !is_deleting(claim) {
+                let mut object = (**claim).clone();
+                object["metadata"]["ownerReferences"] = json!(next);
+                pass.write(Write::Update { kind: &CLAIMS, object });
+            }
+        }
+    }
+
+    /// Deletes the last pods of an old revision, as long as no more than `maxUnavailable` of those from the partition on are not healthy.
+    /// `broken`: a pod holds the others up.
     fn update(&self, pass: &mut Pass, broken: bool) {
         if text(self.set, "/spec/updateStrategy/type") == "OnDelete" {
+            return;
+        }
+        let most = self.set.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable");
+        if let Some(most) = portion(most, self.replicas, true).map(|most| most.max(1)).filter(|_| !broken) {
+            let range = self.start + self.partition()..self.start + self.replicas;
+            let down: Vec<i64> = (self.start..self.start + self.replicas)
+                .filter(|ordinal| {
+                    self.pods.get(ordinal).is_none_or(|pod| !is_healthy(pod) || !self.is_available(pod, pass))
+                })
+                .collect();
+            let mut room = most - i64::try_from(down.len()).unwrap_or(i64::MAX);
+            for (ordinal, pod) in self.pods.range(range).rev() {
+                if self.revision(pod) == self.history.update || is_deleting(pod) {
+                    continue;
+                }
+                if !down.contains(ordinal) {
+                    if room <= 0 {
+                        break;
+                    }
+                    room -= 1;
+                }
+                pass.write(Write::delete(&PODS, pod));
+            }
             return;
         }
         for (_, pod) in self.pods.range(self.start + self.partition()..self.start + self.replicas).rev() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use argo_embedded::simulator::{Behaviour, PodRule, PodScript, SimulatedNode, SimulatorConfig};
 use serde_json::{Value, json};
 
-use super::{World, world};
+use super::{World, condition, world};
 
 fn stateful(replicas: i64, image: &str) -> Value {
     json!({
@@ -134,4 +134,78 @@ async fn a_daemon_is_updated_node_by_node() {
     world.wait(60).await;
     assert_eq!(images(&world), ["agent:2", "agent:2", "agent:2"]);
     assert_eq!(world.get("daemonsets.apps", "agent")["status"]["updatedNumberScheduled"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_go_with_whom_the_policy_says() {
+    let world = world(SimulatorConfig::default());
+    let mut set = stateful(3, "db:1");
+    let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    set["spec"]["volumeClaimTemplates"] = json!([claim]);
+    set["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Retain", "whenScaled": "Delete"});
+    world.apply(set).await;
+    assert_eq!(world.names("persistentvolumeclaims"), ["data-db-0", "data-db-1", "data-db-2"]);
+    world.patch("statefulsets.apps", "db", json!({"spec": {"replicas": 1}})).await;
+    assert_eq!(world.names("persistentvolumeclaims"), ["data-db-0"], "the others went with their pods");
+    world
+        .patch(
+            "statefulsets.apps",
+            "db",
+            json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}}),
+        )
+        .await;
+    let claim = world.get("persistentvolumeclaims", "data-db-0");
+    assert_eq!(claim["metadata"]["ownerReferences"][0]["kind"], "StatefulSet");
+    world.delete("statefulsets.apps", "db", "Background").await;
+    assert!(world.names("persistentvolumeclaims").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_stateful_pods_may_be_down_at_a_time() {
+    let world =
+        world(SimulatorConfig::default().default_behaviour(Behaviour::running().ready_after(Duration::from_secs(5))));
+    let mut set = stateful(4, "db:1");
+    set["spec"]["podManagementPolicy"] = json!("Parallel");
+    set["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}});
+    world.apply(set.clone()).await;
+    world.wait(10).await;
+    set["spec"]["template"]["spec"]["containers"][0]["image"] = json!("db:2");
+    world.apply(set).await;
+    let ready =
+        |world: &super::World| world.get("statefulsets.apps", "db")["status"]["readyReplicas"].as_i64().unwrap_or(0);
+    assert_eq!(ready(&world), 2, "two of four are replaced at a time");
+    world.wait(6).await;
+    assert_eq!(ready(&world), 2, "then the other two");
+    world.wait(6).await;
+    let status = world.get("statefulsets.apps", "db")["status"].clone();
+    assert_eq!((&status["readyReplicas"], &status["updatedReplicas"]), (&json!(4), &json!(4)));
+    assert_eq!(status["currentRevision"], status["updateRevision"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_is_replaced_beside_the_old_one_with_surge() {
+    let world =
+        world(SimulatorConfig::default().default_behaviour(Behaviour::running().ready_after(Duration::from_secs(5))));
+    let mut set = daemon("agent:1");
+    set["spec"]["updateStrategy"] =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    world.apply(set.clone()).await;
+    world.wait(10).await;
+    let generation = |world: &super::World, generation: &str| {
+        world.list("pods", &format!("pod-template-generation={generation}")).len()
+    };
+    assert_eq!(generation(&world, "1"), 3);
+    set["spec"]["template"]["spec"]["containers"][0]["image"] = json!("agent:2");
+    world.apply(set).await;
+    let mut most = 0;
+    for _ in 0..40 {
+        let pods = world.list("pods", "");
+        let ready = pods.iter().filter(|pod| condition(pod, "Ready")["status"] == "True").count();
+        assert!(ready >= 3, "every node is served all the time");
+        most = most.max(pods.len());
+        world.wait(1).await;
+    }
+    assert_eq!((most, generation(&world, "1"), generation(&world, "2")), (4, 0, 3), "one more than nodes at a time");
+    let status = world.get("daemonsets.apps", "agent")["status"].clone();
+    assert_eq!((&status["updatedNumberScheduled"], &status["numberAvailable"]), (&json!(3), &json!(3)));
 }
