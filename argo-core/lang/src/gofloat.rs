@@ -11,6 +11,21 @@ fn shortest(value: f64) -> (Vec<u8>, i32) {
     if value == 0.0 { (Vec::new(), 0) } else { (digits, exponent + 1) }
 }
 
+/// Digits after which the exact decimal form of every float64 has ended: further ones are zeros.
+const EXACT: usize = 1100;
+
+/// `{value:.precision$e}` for any precision.
+fn exponent_form(value: f64, precision: usize) -> String {
+    let some = precision.min(EXACT);
+    let text = format!("{value:.some$e}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) if precision > some => {
+            format!("{mantissa}{}e{exponent}", "0".repeat(precision - some))
+        }
+        _ => text,
+    }
+}
+
 fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {
         Some("NaN")
@@ -34,7 +49,7 @@ pub fn format_e(value: f64, precision: Option<usize>) -> String {
         return text.to_owned();
     }
     let text = match precision {
-        Some(precision) => format!("{value:.precision$e}"),
+        Some(precision) => exponent_form(value, precision),
         None => format!("{value:e}"),
     };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -50,7 +65,12 @@ pub fn format_f(value: f64, precision: Option<usize>) -> String {
         return text.to_owned();
     }
     match precision {
-        Some(precision) => format!("{value:.precision$}"),
+        Some(precision) => {
+            let some = precision.min(EXACT);
+            let mut text = format!("{value:.some$}");
+            text.extend(std::iter::repeat_n('0', precision - some));
+            text
+        }
         None => format!("{value}"),
     }
 }
@@ -70,7 +90,7 @@ pub fn format_g(value: f64, precision: Option<usize>) -> String {
         }
         Some(precision) => {
             let precision = precision.max(1);
-            let text = format!("{:.*e}", precision - 1, value.abs());
+            let text = exponent_form(value.abs(), (precision - 1).min(EXACT));
             let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
             let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
             while digits.last() == Some(&b'0') {

@@ -25,7 +25,12 @@ pub fn sprintf_values(format: &str, values: &[Value]) -> String {
     sprintf(format, &values.iter().map(Arg::from).collect::<Vec<_>>())
 }
 
+/// Bytes of output after which widths are no longer padded to and precisions are small: 16 MiB.
+const MAX_OUTPUT: usize = 16 << 20;
+const MAX_OUTPUT_PRECISION: usize = 64;
+
 /// `fmt.Sprintf`: all verbs that apply to these values, flags, width, precision, `*`, `[n]`, and Go's inline error texts.
+/// Once the output is longer than 16 MiB, widths are ignored.
 #[must_use]
 pub fn sprintf(format: &str, args: &[Arg]) -> String {
     let mut out = String::new();
@@ -127,6 +132,11 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
             break;
         };
         at += 1;
+        if out.len() > MAX_OUTPUT {
+            // a format of many wide verbs would fill the memory
+            spec.width = None;
+            spec.precision = spec.precision.map(|it| it.min(MAX_OUTPUT_PRECISION));
+        }
         if verb == '%' {
             out.push('%');
         } else if !good_index {

@@ -82,7 +82,7 @@ fn describe(case: &Case, got: &Outcome) -> String {
     for (place, value) in case.args.0.iter().enumerate() {
         let name = case.op.fields.get(place).map_or("…", |it| it.name);
         let default = case.op.fields.get(place).and_then(|it| it.default);
-        if default.is_none_or(|it| it != value.to_string()) {
+        if serde_json::from_str(default.unwrap_or_default()).ok() != Some(value.clone()) {
             let _ = write!(out, "\n    {name}: {}", shown(value));
         }
     }
