@@ -487,11 +487,11 @@ fn specs_that_can_not_run_say_why() {
         refused(
             "  - name: main\n    dag: {tasks: [{name: a, template: run, dependencies: [b]}, {name: b, template: run, dependencies: [a]}]}"
         ),
-        "invalid spec: templates.main.tasks dependency cycle detected: a->b->a"
+        "invalid spec: templates.main sorting failed: graph with cycle"
     );
     assert_eq!(
         refused("  - {name: main, dag: {tasks: [{name: a, template: run, dependencies: [x]}]}}"),
-        "invalid spec: templates.main dependency 'x' not defined"
+        "invalid spec: templates.main sorting failed: invalid dependency x"
     );
     assert_eq!(
         refused(

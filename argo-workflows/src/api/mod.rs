@@ -2,10 +2,13 @@
 //! JSON; unknown fields are kept in `extra`.
 
 mod cron_workflow;
+mod event_binding;
 mod node;
 mod params;
 mod scalar;
+pub mod schema;
 mod synchronization;
+mod tasks;
 mod template;
 mod workflow;
 mod workflow_template;
@@ -15,12 +18,17 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, StopStrategy};
+pub use event_binding::{EventSelector, Submit, WorkflowEventBinding, WorkflowEventBindingSpec};
 pub use node::{MemoizationStatus, NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
 pub use scalar::{AnyString, IntOrString};
 pub use synchronization::{
     DatabaseKey, Mutex, MutexHolding, MutexStatus, NodeSynchronizationStatus, SemaphoreHolding, SemaphoreRef,
     SemaphoreStatus, Synchronization, SynchronizationStatus,
+};
+pub use tasks::{
+    ArtifactGcSpec, ArtifactGcStatus, ArtifactNodeSpec, ArtifactResult, ArtifactResultNodeStatus, NodeResult,
+    WorkflowArtifactGCTask, WorkflowTaskResult, WorkflowTaskSet, WorkflowTaskSetSpec, WorkflowTaskSetStatus,
 };
 pub use template::{
     Backoff, ContinueOn, DagTask, DagTemplate, LifecycleHook, Memoize, RetryStrategy, Sequence, SuspendTemplate,
@@ -75,7 +83,16 @@ pub const SHUTDOWN_TERMINATE: &str = "Terminate";
 /// The CustomResourceDefinitions of the kinds here.
 #[must_use]
 pub fn crds() -> Vec<Value> {
-    vec![Workflow::crd(), WorkflowTemplate::crd(), ClusterWorkflowTemplate::crd(), CronWorkflow::crd()]
+    vec![
+        Workflow::crd(),
+        WorkflowTemplate::crd(),
+        ClusterWorkflowTemplate::crd(),
+        CronWorkflow::crd(),
+        WorkflowTaskSet::crd(),
+        WorkflowTaskResult::crd(),
+        WorkflowArtifactGCTask::crd(),
+        WorkflowEventBinding::crd(),
+    ]
 }
 
 /// Reads `null` as the default: upstream writes nulls for empty lists and maps.

@@ -177,7 +177,7 @@ impl Compiled {
 }
 
 /// The workflow's spec over its template's; lists of named things merge by name.
-fn merge_specs(own: &WorkflowSpec, template: &WorkflowSpec) -> Result<WorkflowSpec, serde_json::Error> {
+pub(super) fn merge_specs(own: &WorkflowSpec, template: &WorkflowSpec) -> Result<WorkflowSpec, serde_json::Error> {
     let mut base = serde_json::to_value(template)?;
     merge_named(&mut base, &serde_json::to_value(own)?);
     serde_json::from_value(base)
@@ -345,7 +345,7 @@ fn compile_steps(groups: &[Vec<WorkflowStep>], json: &Value) -> Vec<Vec<Compiled
 }
 
 impl DagPlan {
-    fn new(tasks: &[DagTask], json: &Value) -> Result<Self, DependsError> {
+    pub(super) fn new(tasks: &[DagTask], json: &Value) -> Result<Self, DependsError> {
         let index: BTreeMap<String, usize> =
             tasks.iter().enumerate().map(|(i, it)| (it.step.name.clone(), i)).collect();
         let depends = tasks

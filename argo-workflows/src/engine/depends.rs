@@ -121,6 +121,16 @@ impl Depends {
         }
     }
 
+    /// The tasks of which it asks how their expansions ended.
+    pub(crate) fn group_results(&self) -> Vec<usize> {
+        match self {
+            Self::Result(task, TaskResult::AnySucceeded | TaskResult::AllFailed) => vec![*task],
+            Self::Not(inner) => inner.group_results(),
+            Self::All(list) | Self::Any(list) => list.iter().flat_map(Self::group_results).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it holds, once every task it speaks of is fulfilled.
     pub(crate) fn eval<'n>(
         &self,

@@ -50,5 +50,6 @@ pub use memoize::CacheData;
 pub use names::{display_name, node_id, pod_name};
 pub use step::{ContainerResult, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
 pub use synchronization::{LockKind, LockName, Locks};
+pub use validate::{LintError, LintMode, hints, lint_manifest};
 pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, refuse, refuse_as};
 pub use world::{StatusChange, World};

@@ -70,7 +70,9 @@ pub fn refuse_as(world: &World<'_>, phase: WorkflowPhase, message: &str, now: Ti
 /// The first thing that is wrong, in upstream's words.
 pub fn lint(workflow: &Workflow, references: &dyn References) -> Result<(), String> {
     let compiled = Compiled::new(workflow, references).map_err(|it| it.to_string())?;
-    validate::workflow(&compiled, references, validate::Values::Later)
+    let subject = validate::Subject { spec: &compiled.spec, metadata: &workflow.metadata, references };
+    let options = validate::Options { values: false, is_template: false, lint: true, strict: false };
+    validate::workflow(&subject, options)
 }
 
 /// One pass: takes in what the executor reports, walks the templates from the entrypoint, and says
@@ -89,7 +91,10 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     let mut pass = Pass::new(*world, compiled, now);
     let is_first = pass.is_first();
     if is_first {
-        if let Err(message) = validate::workflow(compiled, world.references, validate::Values::Now) {
+        let subject =
+            validate::Subject { spec: &compiled.spec, metadata: &workflow.metadata, references: world.references };
+        let options = validate::Options { values: true, is_template: false, lint: false, strict: false };
+        if let Err(message) = validate::workflow(&subject, options) {
             return refuse_as(world, WorkflowPhase::Failed, &format!("invalid spec: {message}"), now);
         }
         if !world.admitted && pass.shutdown() != Some(SHUTDOWN_TERMINATE) {
