@@ -262,7 +262,6 @@ impl Writer {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::store::{GroupResource, ObjectKey, Op};
 
     /// A store on disk with a short log, and a resource in it.

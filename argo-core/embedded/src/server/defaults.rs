@@ -65,7 +65,7 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
             put(object, &["spec", "failedJobsHistoryLimit"], json!(1));
             template(object, &["spec", "jobTemplate", "spec", "template"], "");
         }
-        ("autoscaling", "horizontalpodautoscalers") => put(object, &["spec", "minReplicas"], json!(1)),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
                 let group = matches!(meta::text(subject, "/kind"), "User" | "Group");
@@ -217,6 +217,17 @@ fn secret(object: &mut Value) {
         let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
         set_path(object, &["data".to_owned(), key.clone()], Value::from(encoded));
     }
+}
+
+fn autoscaler(object: &mut Value) {
+    put(object, &["spec", "minReplicas"], json!(1));
+    let Some(behavior) = object.pointer_mut("/spec/behavior").filter(|it| it.is_object()) else { return };
+    let policy = |kind: &str, value: i64| json!({ "type": kind, "value": value, "periodSeconds": 15 });
+    put(behavior, &["scaleUp", "stabilizationWindowSeconds"], json!(0));
+    put(behavior, &["scaleUp", "selectPolicy"], json!("Max"));
+    put(behavior, &["scaleUp", "policies"], json!([policy("Pods", 4), policy("Percent", 100)]));
+    put(behavior, &["scaleDown", "selectPolicy"], json!("Max"));
+    put(behavior, &["scaleDown", "policies"], json!([policy("Percent", 100)]));
 }
 
 fn job(object: &mut Value) {

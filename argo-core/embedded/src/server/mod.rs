@@ -23,6 +23,7 @@ mod names;
 mod namespaces;
 mod openapi;
 mod patch;
+mod priority;
 mod read;
 mod request;
 mod selector;

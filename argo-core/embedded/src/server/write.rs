@@ -72,6 +72,7 @@ impl State {
         let uid = self.ids.uid();
         set_metadata(&mut object, "uid", Some(Value::from(uid)));
         if call.def.builtin {
+            super::priority::resolve(self, call, &mut object)?;
             allocate::apply(self, call, &mut object, None);
         }
         self.check_account(call, &object)?;

@@ -69,6 +69,15 @@ pub(super) fn of(role: Role, write: &Write, before: Option<&Value>, created: &st
         {
             vec![note(false, "SuccessfulDelete", format!("Deleted pod: {}", place.key.name))]
         }
+        (Role::Autoscaler, Write::Scale { replicas, why, .. }) => {
+            vec![note(false, "SuccessfulRescale", format!("New size: {replicas}; reason: {why}"))]
+        }
+        (Role::CronJob, Write::Create { object, .. }) => {
+            vec![note(false, "SuccessfulCreate", format!("Created job {}", name(object)))]
+        }
+        (Role::CronJob, Write::Delete { place, .. }) => {
+            vec![note(false, "SuccessfulDelete", format!("Deleted job {}", place.key.name))]
+        }
         (Role::Job, Write::Status { object, .. }) => before.map_or_else(Vec::new, |before| finished(before, object)),
         _ => Vec::new(),
     }

@@ -23,8 +23,8 @@ pub(super) enum Write {
     Delete { place: Place, api_version: String, uid: String, propagation: Option<&'static str>, grace: Option<i64> },
     /// Puts a pod on a node.
     Bind { pod: Place, node: String },
-    /// Sets the replicas of anything that has them, through its scale subresource.
-    Scale { place: Place, api_version: String, replicas: i64 },
+    /// Sets the replicas of anything that has them, through its scale subresource; why, as Events tell it.
+    Scale { place: Place, api_version: String, replicas: i64, why: String },
     /// Starts a container as a process.
     Start { pod: Place, uid: String, container: String, attempt: u32, launch: Box<Launch> },
     /// Tells a container's process to stop, or kills it.

@@ -386,7 +386,7 @@ impl Shell {
                 });
                 self.call(http::Method::POST, &format!("{}/binding", path(&pod, "v1")), body, "", client)?;
             }
-            Write::Scale { place, api_version, replicas } => {
+            Write::Scale { place, api_version, replicas, .. } => {
                 let path = format!("{}/scale", path(&place, &api_version));
                 let patch = json!({"spec": {"replicas": replicas}});
                 self.call(http::Method::PATCH, &path, patch, "application/merge-patch+json", client)?;

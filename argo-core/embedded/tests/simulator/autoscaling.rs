@@ -80,3 +80,57 @@ async fn an_autoscaler_without_target_says_so() {
     let hpa = world.get("horizontalpodautoscalers.autoscaling", "web");
     assert_eq!(condition(&hpa, "AbleToScale")["reason"], "FailedGetScale");
 }
+
+#[tokio::test(start_paused = true)]
+async fn policies_set_the_pace_of_scaling() {
+    let world = world(SimulatorConfig::default());
+    world.apply(deployment("web", 2, "web:1")).await;
+    let mut hpa = scaler(cpu(50));
+    hpa["spec"]["behavior"] = json!({
+        "scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]},
+        "scaleDown": {
+            "stabilizationWindowSeconds": 0, "selectPolicy": "Min",
+            "policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}, {"type": "Pods", "value": 1, "periodSeconds": 60}],
+        },
+    });
+    world.apply(hpa).await;
+    world.simulator.metric("default", "web", "cpu", MetricValue::Total(300.0));
+    world.wait(50).await;
+    assert_eq!(replicas(&world), 3, "one more in the first minute");
+    let hpa = world.get("horizontalpodautoscalers.autoscaling", "web");
+    assert_eq!(condition(&hpa, "ScalingLimited")["reason"], "ScaleUpLimit");
+    world.wait(60).await;
+    assert_eq!(replicas(&world), 4, "one more in the next");
+    world.wait(300).await;
+    assert_eq!(replicas(&world), 6);
+    world.simulator.metric("default", "web", "cpu", MetricValue::Total(100.0));
+    world.wait(50).await;
+    assert_eq!(replicas(&world), 5, "the least that a policy allows");
+    world
+        .patch(
+            "horizontalpodautoscalers.autoscaling",
+            "web",
+            json!({"spec": {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}}),
+        )
+        .await;
+    world.wait(600).await;
+    assert_eq!(replicas(&world), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_policies_it_doubles_at_most() {
+    let world = world(SimulatorConfig::default());
+    world.apply(deployment("web", 3, "web:1")).await;
+    world.apply(scaler(cpu(50))).await;
+    world.simulator.metric("default", "web", "cpu", MetricValue::PerPod(500.0));
+    world.wait(16).await;
+    assert_eq!(replicas(&world), 6);
+    let hpa = world.get("horizontalpodautoscalers.autoscaling", "web");
+    assert_eq!(condition(&hpa, "AbleToScale")["reason"], "SucceededRescale");
+    assert_eq!(
+        condition(&hpa, "ScalingActive")["message"],
+        "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)"
+    );
+    world.wait(20).await;
+    assert_eq!(replicas(&world), 10);
+}

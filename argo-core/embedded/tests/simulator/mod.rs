@@ -9,6 +9,7 @@ mod pods;
 mod processes;
 mod real;
 mod rollouts;
+mod scheduling;
 mod services;
 mod sets;
 

@@ -169,7 +169,7 @@ async fn pods_are_put_where_they_may_be() {
     assert_eq!(condition(&two, "PodScheduled")["reason"], "Unschedulable");
     assert_eq!(
         condition(&two, "PodScheduled")["message"],
-        "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint {gpu: yes}."
+        "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint {gpu: yes}. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     );
 }
 
@@ -181,7 +181,7 @@ async fn a_full_node_takes_no_more_until_there_is_room() {
     world.apply(pod("two", asks)).await;
     assert_eq!(
         condition(&world.get("pods", "two"), "PodScheduled")["message"],
-        "0/1 nodes are available: 1 Insufficient cpu."
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
     );
     world.delete("pods", "one", "Background").await;
     assert_eq!(world.get("pods", "two")["status"]["phase"], "Running");

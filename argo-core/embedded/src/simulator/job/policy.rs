@@ -99,7 +99,7 @@ pub(super) fn success(job: &Value, succeeded: &BTreeSet<i64>, completions: i64) 
             wanted => {
                 let wanted = indexes::read(wanted, completions);
                 let there = super::count_of(wanted.intersection(succeeded).count());
-                !wanted.is_empty() && there >= enough.unwrap_or(super::count_of(wanted.len()))
+                !wanted.is_empty() && there >= enough.unwrap_or_else(|| super::count_of(wanted.len()))
             }
         }
     })?;

@@ -14,6 +14,10 @@ pub(super) fn of(pod: &Value, sandbox: &Sandbox, plays: &impl Fn(&Value) -> Beha
     let stamp = rfc3339(now);
     let phase = phase(pod, sandbox);
     let mut status = pod.get("status").cloned().filter(Value::is_object).unwrap_or_else(|| json!({}));
+    // Promises are kept by now.
+    if let Some(members) = status.as_object_mut() {
+        members.remove("nominatedNodeName");
+    }
     status["phase"] = json!(phase);
     status["startTime"] = json!(rfc3339(sandbox.started));
     if generation(pod) > 0 {
