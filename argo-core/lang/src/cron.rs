@@ -145,18 +145,18 @@ impl Schedule {
         }
         const HOUR: i64 = 3600;
         for window in [HOUR, 24 * HOUR, 32 * 24 * HOUR, 367 * 24 * HOUR, 5 * 366 * 24 * HOUR] {
-            let mut at = until.checked_sub(SignedDuration::from_secs(window)).ok()?;
-            let mut last = None;
-            while let Some(next) = self.next(at, zone) {
-                if next > until {
-                    break;
+            let start = until.checked_sub(SignedDuration::from_secs(window)).ok()?;
+            let Some(first) = self.next(start, zone).filter(|it| *it <= until) else { continue };
+            // the last one lies at or after a time that is known to come, and the middle decides on which side
+            let (mut low, mut high) = (first.as_second(), until.as_second());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                match self.next(Timestamp::from_second(middle).ok()?, zone).filter(|it| *it <= until) {
+                    Some(next) => low = next.as_second(),
+                    None => high = middle,
                 }
-                last = Some(next);
-                at = next;
             }
-            if last.is_some() {
-                return last;
-            }
+            return Timestamp::from_second(low).ok();
         }
         None
     }

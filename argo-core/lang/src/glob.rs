@@ -31,6 +31,13 @@ pub struct Glob {
     source: String,
 }
 
+/// The pattern.
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
 impl Glob {
     /// Compiles a pattern.
     ///

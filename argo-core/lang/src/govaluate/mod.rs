@@ -5,6 +5,7 @@
 
 mod eval;
 mod plan;
+mod print;
 mod token;
 mod value;
 

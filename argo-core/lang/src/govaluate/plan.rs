@@ -66,6 +66,11 @@ pub(super) enum Operator {
 }
 
 impl Operator {
+    /// Its place among [`LEVELS`].
+    pub(super) fn level(self) -> usize {
+        LEVELS.iter().position(|it| it.iter().any(|it| it.1 == self)).unwrap_or(0)
+    }
+
     pub(super) fn text(self) -> &'static str {
         LEVELS.iter().flat_map(|it| it.iter()).find(|it| it.1 == self).map_or("", |it| it.0)
     }

@@ -8,6 +8,9 @@ use crate::gojson;
 /// Most values one evaluation may touch.
 const MAX_VALUES: usize = 1_000_000;
 
+/// Longest text that a template may give.
+const MAX_OUTPUT: usize = 16 << 20;
+
 type Outcome<T> = Result<T, JsonPathError>;
 
 struct Machine<'a> {
@@ -23,6 +26,7 @@ pub(super) fn find(path: &JsonPath, value: &Value) -> Outcome<Vec<Vec<Value>>> {
         if let Piece::Values(values) = it {
             out.push(values.into_iter().map(|it| it.into_owned()).collect());
         }
+        Ok(())
     })?;
     Ok(out)
 }
@@ -30,20 +34,32 @@ pub(super) fn find(path: &JsonPath, value: &Value) -> Outcome<Vec<Vec<Value>>> {
 pub(super) fn render(path: &JsonPath, value: &Value) -> Outcome<String> {
     let mut machine = Machine { root: value, allow_missing: path.allow_missing, left: MAX_VALUES };
     let mut out = String::new();
-    machine.template(&path.nodes, value, &mut |it| match it {
-        Piece::Text(text) => out.push_str(text),
-        Piece::Values(values) => {
-            out.push_str(&values.iter().map(|it| text_of(it.as_ref())).collect::<Vec<_>>().join(" "))
+    machine.template(&path.nodes, value, &mut |it| {
+        match it {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Values(values) => {
+                for (place, value) in values.iter().enumerate() {
+                    if place > 0 {
+                        out.push(' ');
+                    }
+                    push_text(&mut out, value.as_ref());
+                    if out.len() > MAX_OUTPUT {
+                        break;
+                    }
+                }
+            }
         }
+        if out.len() > MAX_OUTPUT { Err(JsonPathError::Limit("output is too long")) } else { Ok(()) }
     })?;
     Ok(out)
 }
 
-fn text_of(value: &Value) -> String {
+fn push_text(out: &mut String, value: &Value) {
     match value {
-        Value::Array(_) | Value::Object(_) => gojson::to_string(value),
-        Value::Null => "null".to_owned(),
-        other => crate::fmt::display(other),
+        Value::String(text) => out.push_str(text),
+        Value::Array(_) | Value::Object(_) => out.push_str(&gojson::to_string(value)),
+        Value::Null => out.push_str("null"),
+        other => out.push_str(&crate::fmt::display(other)),
     }
 }
 
@@ -60,12 +76,12 @@ impl<'a> Machine<'a> {
         &mut self,
         nodes: &'n [Node],
         current: &'a Value,
-        emit: &mut dyn FnMut(Piece<'a, 'n>),
+        emit: &mut dyn FnMut(Piece<'a, 'n>) -> Outcome<()>,
     ) -> Outcome<()> {
         let mut at = 0;
         while at < nodes.len() {
             match &nodes[at] {
-                Node::Text(text) => emit(Piece::Text(text)),
+                Node::Text(text) => emit(Piece::Text(text))?,
                 Node::Range => {
                     let (body, end) = range_body(nodes, at)?;
                     let Some(Node::List(path)) = nodes.get(at + 1) else {
@@ -82,7 +98,7 @@ impl<'a> Machine<'a> {
                 Node::End => return Err(JsonPathError::Evaluate("not in range, nothing to end".to_owned())),
                 Node::List(path) => {
                     let values = self.path(path, vec![Cow::Borrowed(current)], current)?;
-                    emit(Piece::Values(values));
+                    emit(Piece::Values(values))?;
                 }
                 _ => {}
             }
@@ -102,7 +118,7 @@ impl<'a> Machine<'a> {
                 }
                 self.left = self.left.saturating_sub(1);
                 if self.left <= next.len() {
-                    return Err(JsonPathError::Evaluate("too many values".to_owned()));
+                    return Err(JsonPathError::Limit("too many values"));
                 }
             }
             if let Node::Field(name) = node

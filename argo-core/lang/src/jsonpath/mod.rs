@@ -4,6 +4,7 @@
 
 mod eval;
 mod parse;
+mod print;
 
 use serde_json::Value;
 
@@ -20,6 +21,9 @@ pub enum JsonPathError {
     /// An operation does not fit the value.
     #[error("{0}")]
     Evaluate(String),
+    /// More than 1,000,000 values were visited, or the text is longer than 16 MiB.
+    #[error("{0}")]
+    Limit(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -14,21 +14,19 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, JsonPathError> {
         return fail("template is too long");
     }
     let mut nodes = Vec::new();
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        if open > 0 {
-            nodes.push(Node::Text(rest[..open].to_owned()));
+    let mut parser = Parser { chars: text.chars().collect(), at: 0, depth: 0 };
+    loop {
+        let plain: String = parser.chars[parser.at..].iter().take_while(|it| **it != '{').collect();
+        parser.at += plain.chars().count();
+        if !plain.is_empty() {
+            nodes.push(Node::Text(plain));
         }
-        let inside = &rest[open + 1..];
-        let mut parser = Parser { chars: inside.chars().collect(), at: 0, depth: 0 };
+        if parser.next().is_none() {
+            return Ok(nodes);
+        }
+        parser.depth = 0;
         nodes.extend(parser.action()?);
-        let used: usize = parser.chars[..parser.at].iter().map(|it| it.len_utf8()).sum();
-        rest = &inside[used..];
     }
-    if !rest.is_empty() {
-        nodes.push(Node::Text(rest.to_owned()));
-    }
-    Ok(nodes)
 }
 
 struct Parser {

@@ -1,6 +1,7 @@
 //! Constraints.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -44,6 +45,8 @@ enum Operator {
 
 #[derive(Debug, Clone)]
 struct Comparator {
+    /// Operator and version as written.
+    text: String,
     operator: Operator,
     version: Version,
     dirty: bool,
@@ -56,6 +59,20 @@ struct Comparator {
 pub struct Constraint {
     groups: Vec<(Vec<Comparator>, bool)>,
     include_prerelease: bool,
+}
+
+/// As upstream prints it: one space between comparators, ` || ` between groups, ranges with a hyphen as two comparators.
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (comparators, _)) in self.groups.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" || ")?;
+            }
+            let texts: Vec<&str> = comparators.iter().map(|it| it.text.as_str()).collect();
+            f.write_str(&texts.join(" "))?;
+        }
+        Ok(())
+    }
 }
 
 impl Constraint {
@@ -135,6 +152,7 @@ fn comparator(patterns: &Patterns, text: &str) -> Result<Comparator, SemverError
         _ => Operator::Tilde,
     };
     Ok(Comparator {
+        text: format!("{}{}", part(1), part(2)),
         operator,
         version: Version::parse(&source).map_err(|_| SemverError::Constraint(text.to_owned()))?,
         dirty,

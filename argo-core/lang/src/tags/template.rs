@@ -94,6 +94,29 @@ impl Template {
     }
 }
 
+impl std::fmt::Display for Template {
+    /// The text it was parsed from, except for spaces before the `=` of an expression.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn write(segments: &[Segment], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            for segment in segments {
+                let (mark, inside) = match segment {
+                    Segment::Text(text) => {
+                        f.write_str(text)?;
+                        continue;
+                    }
+                    Segment::Tag(inside) => ("{{", inside),
+                    Segment::Expression(inside) => ("{{=", inside),
+                };
+                f.write_str(mark)?;
+                write(inside, f)?;
+                f.write_str("}}")?;
+            }
+            Ok(())
+        }
+        write(&self.segments, f)
+    }
+}
+
 fn push_text(segments: &mut Vec<Segment>, text: &str) {
     if !text.is_empty() {
         segments.push(Segment::Text(text.to_owned()));

@@ -19,6 +19,7 @@ mod helm;
 mod lex;
 mod number;
 mod parse;
+mod print;
 mod signature;
 pub(crate) mod sprig;
 mod value;

@@ -35,8 +35,9 @@ fn run(target: fn(&str), text: &str) {
     let start = Instant::now();
     target(text);
     let spent = start.elapsed();
-    if seconds().is_some() && spent > Duration::from_secs(1) {
-        eprintln!("{spent:?} for {text:?}");
+    if seconds().is_some() && spent > Duration::from_millis(300) {
+        let head: String = text.chars().take(300).collect();
+        eprintln!("{spent:?} for {} bytes: {head:?}", text.len());
     }
     assert!(spent < PATIENCE, "it took {spent:?}");
     drop(shown);
@@ -56,6 +57,10 @@ macro_rules! targets {
             let target: fn(&str) = targets::$name;
             if let Some(seconds) = seconds() {
                 let seed = std::collections::hash_map::RandomState::new();
+                // what is linear for some kilobytes and not for many shows here
+                for unit in mutate::units(&seeds) {
+                    run(target, &unit.repeat((64 << 10) / unit.len().max(1)));
+                }
                 let start = Instant::now();
                 let mut count = 0_u64;
                 while start.elapsed() < Duration::from_secs(seconds) {

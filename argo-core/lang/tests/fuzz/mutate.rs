@@ -325,6 +325,19 @@ const PIECES: &[&str] = &[
     "obj.",
 ];
 
+/// What may be repeated to a long text: every piece alone and before another, and some seeds.
+pub(super) fn units(seeds: &Seeds) -> Vec<String> {
+    let mut source = Source::seeded(7);
+    let mut out: Vec<String> = PIECES.iter().map(|it| (*it).to_owned()).collect();
+    for piece in PIECES {
+        for _ in 0..3 {
+            out.push(format!("{piece}{}", source.pick(PIECES).copied().unwrap_or_default()));
+        }
+    }
+    out.extend((0..300).filter_map(|_| source.pick(&seeds.0).cloned()).filter(|it| !it.is_empty()));
+    out
+}
+
 /// A text: some seeds, changed some times.
 pub(super) fn text(source: &mut Source<'_>, seeds: &Seeds) -> String {
     let mut text: Vec<char> = source.pick(&seeds.0).map(|it| it.chars().collect()).unwrap_or_default();

@@ -62,6 +62,12 @@ pub(super) fn template(text: &str) {
     let Ok(template) = Template::parse("t", text, &functions) else { return };
     let execute = || template.execute_with("t", &Val::from_json(&DATA), &run);
     assert_eq!(execute(), execute());
+    let printed = template.to_string();
+    let again = Template::parse("t", &printed, &functions).unwrap_or_else(|error| panic!("{printed:?}: {error}"));
+    assert_eq!(again.to_string(), printed);
+    if let (Ok(one), Ok(other)) = (execute(), again.execute_with("t", &Val::from_json(&DATA), &run)) {
+        assert_eq!(one, other, "{printed:?}");
+    }
 }
 
 pub(super) fn tags(text: &str) {
@@ -77,6 +83,7 @@ pub(super) fn tags(text: &str) {
     .collect();
     for how in [tagged::Render::default(), tagged::Render::strict()] {
         let template = tagged::Template::parse(text);
+        assert_eq!(tagged::Template::parse(&template.to_string()), template);
         assert_eq!(template.render(&scope, &how), template.render(&scope, &how));
         let _ = tagged::substitute_json_text(text, &scope, &how);
         if let Ok(value) = serde_json::from_str(text) {
@@ -105,6 +112,9 @@ pub(super) fn govaluate(text: &str) {
     assert_eq!(govaluates::when(text), govaluates::when(text));
     if let Ok(expression) = govaluates::Expression::parse(text) {
         assert_eq!(expression.eval(&DATA), expression.eval(&DATA));
+        let printed = expression.to_string();
+        let again = govaluates::Expression::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
+        assert_eq!((again.to_string(), again.eval(&DATA)), (printed, expression.eval(&DATA)));
     }
 }
 
@@ -112,6 +122,7 @@ pub(super) fn jsonpath(text: &str) {
     let _ = paths::eval(text, &DATA);
     if let Ok(path) = paths::JsonPath::parse(text) {
         assert_eq!(path.render(&DATA), path.render(&DATA));
+        assert_eq!(paths::JsonPath::parse(&path.to_string()).as_ref(), Ok(&path), "{path}");
         let _ = path.allow_missing().find(&DATA);
     }
 }
@@ -189,9 +200,12 @@ pub(super) fn semver(text: &str) {
 pub(super) fn semver_constraint(text: &str) {
     let (range, version) = parts(text, "1.2.3");
     if let Ok(constraint) = versions::Constraint::parse(range) {
+        let printed = constraint.to_string();
+        let again = versions::Constraint::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
+        assert_eq!(again.to_string(), printed);
         for version in [version, "0.0.0", "2.0.0-rc.1+x", "1.2"] {
             if let Ok(version) = versions::Version::parse(version) {
-                let _ = constraint.matches(&version);
+                assert_eq!(constraint.matches(&version), again.matches(&version), "{printed}");
             }
         }
     }
@@ -200,6 +214,7 @@ pub(super) fn semver_constraint(text: &str) {
 pub(super) fn cron(text: &str) {
     for schedule in [argo_lang::cron::Schedule::parse(text), argo_lang::cron::Schedule::parse_with_seconds(text)] {
         let Ok(schedule) = schedule else { continue };
+        assert_eq!(schedule.to_string(), text);
         for start in [0, 1_700_000_000, 253_402_207_199, -377_705_023_201] {
             let Ok(start) = Timestamp::from_second(start) else { continue };
             if let Some(next) = schedule.next(start, &TimeZone::UTC) {
@@ -217,7 +232,8 @@ pub(super) fn glob(text: &str) {
     let (pattern, text) = parts(text, "a/b.c");
     for mode in [globs::Mode::Gobwas, globs::Mode::GobwasPath, globs::Mode::Doublestar, globs::Mode::FilePath] {
         if let Ok(glob) = globs::Glob::new(pattern, mode) {
-            let _ = (glob.is_match(text), glob.is_match(pattern), glob.is_match(&"a".repeat(4096)));
+            assert_eq!(globs::Glob::new(&glob.to_string(), mode).map(|it| it.is_match(text)), Ok(glob.is_match(text)));
+            let _ = (glob.is_match(pattern), glob.is_match(&"a".repeat(4096)));
         }
     }
 }
