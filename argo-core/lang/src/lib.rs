@@ -5,6 +5,7 @@
 //!
 //! Features: `lua` (off by default) adds the `lua` module and needs a C compiler.
 
+mod codecs;
 pub mod cron;
 pub mod duration;
 pub mod expr;

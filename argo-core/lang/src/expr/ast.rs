@@ -10,11 +10,15 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     pub(super) at: usize,
     pub(super) height: u16,
+    /// How many operators nest to the left below it.
+    pub(super) spine: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unary {
     Not,
+    /// `not`.
+    NotWord,
     Minus,
     Plus,
 }
@@ -22,7 +26,11 @@ pub(super) enum Unary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Binary {
     Or,
+    /// `or`.
+    OrWord,
     And,
+    /// `and`.
+    AndWord,
     Equal,
     NotEqual,
     Less,
@@ -41,14 +49,35 @@ pub(super) enum Binary {
     Divide,
     Modulo,
     Power,
+    /// `^`.
+    PowerCaret,
     Coalesce,
 }
 
+impl Unary {
+    /// As it was written.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Not => "!",
+            Self::NotWord => "not",
+            Self::Minus => "-",
+            Self::Plus => "+",
+        }
+    }
+}
+
 impl Binary {
+    pub(super) fn is_comparison(self) -> bool {
+        matches!(self, Self::Less | Self::Greater | Self::LessEqual | Self::GreaterEqual)
+    }
+
+    /// As it was written.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Or => "||",
+            Self::OrWord => "or",
             Self::And => "&&",
+            Self::AndWord => "and",
             Self::Equal => "==",
             Self::NotEqual => "!=",
             Self::Less => "<",
@@ -67,6 +96,7 @@ impl Binary {
             Self::Divide => "/",
             Self::Modulo => "%",
             Self::Power => "**",
+            Self::PowerCaret => "^",
             Self::Coalesce => "??",
         }
     }
@@ -75,20 +105,20 @@ impl Binary {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     Constant(Value),
+    Bytes(Vec<u8>),
     Name(String),
     /// `#`, `#acc`, `#index` inside a predicate.
     Pointer(String),
     Unary(Unary, Box<Node>),
     Binary(Binary, Box<Node>, Box<Node>),
     /// `a < b < c`: every neighbour compared.
-    Comparison(Box<Node>, Vec<(Binary, Node)>),
+    Comparison(Box<Node>, Vec<(Binary, usize, Node)>),
     /// Without a second part the condition is the value: `a ?: b`.
     Conditional(Box<Node>, Option<Box<Node>>, Box<Node>),
     Member {
         of: Box<Node>,
         key: Box<Node>,
         optional: bool,
-        is_field: bool,
     },
     Slice {
         of: Box<Node>,
@@ -97,10 +127,11 @@ pub(super) enum Kind {
     },
     /// The end of an optional chain: nil inside makes the whole nil.
     Chain(Box<Node>),
-    /// A call of a builtin or custom function by name.
+    /// A call by name: of a builtin, of a custom function, or of what is no function.
     Call {
         name: String,
         args: Vec<Node>,
+        builtin: bool,
     },
     /// A call of a member: `a.b(c)`.
     Method {
@@ -109,6 +140,8 @@ pub(super) enum Kind {
         args: Vec<Node>,
         optional: bool,
     },
+    /// The body of a predicate.
+    Closure(Box<Node>),
     /// A builtin with a predicate.
     Predicate {
         name: &'static str,
@@ -129,7 +162,12 @@ impl Node {
     pub(super) fn new(kind: Kind, at: usize) -> Self {
         let mut height = 0;
         children(&kind, &mut |child| height = height.max(child.height));
-        Self { kind, at, height: height.saturating_add(1) }
+        // operators that nest to the left are walked without recursion
+        if let Kind::Binary(_, left, right) = &kind {
+            let height = left.height.max(right.height.saturating_add(1));
+            return Self { height, at, spine: left.spine.saturating_add(1), kind };
+        }
+        Self { kind, at, height: height.saturating_add(1), spine: 0 }
     }
 
     /// The dotted name of a chain of plain members, `a.b['c']`.
@@ -144,6 +182,38 @@ impl Node {
             _ => None,
         }
     }
+}
+
+/// What a program asks of its environment: the names it reads, the builtins it calls by name, and whether it reads the
+/// environment as a whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Needs {
+    pub(super) names: BTreeSet<String>,
+    pub(super) builtins: BTreeSet<String>,
+    pub(super) whole: bool,
+}
+
+pub(super) fn needs(node: &Node, out: &mut Needs) {
+    match &node.kind {
+        Kind::Name(name) if name == "$env" => out.whole = true,
+        Kind::Name(name) => {
+            out.names.insert(name.clone());
+        }
+        Kind::Call { name, builtin, .. } => {
+            out.names.insert(name.clone());
+            if *builtin {
+                out.builtins.insert(name.clone());
+            }
+        }
+        Kind::Predicate { name, .. } => {
+            out.builtins.insert((*name).to_owned());
+        }
+        Kind::Let { name, .. } => {
+            out.names.insert(name.clone());
+        }
+        _ => {}
+    }
+    children(&node.kind, &mut |child| needs(child, out));
 }
 
 pub(super) fn collect_names(node: &Node, names: &mut BTreeSet<String>) {
@@ -170,15 +240,15 @@ fn walk(node: &Node, declared: &mut Vec<String>, names: &mut BTreeSet<String>) {
 
 pub(super) fn children<'a>(kind: &'a Kind, visit: &mut dyn FnMut(&'a Node)) {
     match kind {
-        Kind::Constant(_) | Kind::Name(_) | Kind::Pointer(_) => {}
-        Kind::Unary(_, it) | Kind::Chain(it) => visit(it),
+        Kind::Constant(_) | Kind::Bytes(_) | Kind::Name(_) | Kind::Pointer(_) => {}
+        Kind::Unary(_, it) | Kind::Chain(it) | Kind::Closure(it) => visit(it),
         Kind::Binary(_, a, b) => {
             visit(a);
             visit(b);
         }
         Kind::Comparison(first, rest) => {
             visit(first);
-            rest.iter().for_each(|it| visit(&it.1));
+            rest.iter().for_each(|it| visit(&it.2));
         }
         Kind::Conditional(a, b, c) => {
             visit(a);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ast::{Binary, Kind, Node, Unary};
 use super::patterns::Patterns;
-use super::value::Val;
+use super::value::{Table, Val};
 use super::{ErrorKind, ExprError, Limits, Options, Program, Undefined};
 use super::{builtins, operators};
 
@@ -29,9 +29,24 @@ pub(super) fn function<T>(message: impl Into<String>) -> Result<T, Failure> {
 pub(super) struct Budget {
     steps: usize,
     memory: usize,
+    elements: usize,
 }
 
+/// Most elements of lists and maps that one evaluation creates.
+const MAX_ELEMENTS: usize = 1_000_000;
+
 impl Budget {
+    /// Takes room for so many elements.
+    pub(super) fn grow(&mut self, amount: usize) -> Result<(), Failure> {
+        match self.elements.checked_sub(amount) {
+            Some(left) if left > 0 => {
+                self.elements = left;
+                self.charge(amount)
+            }
+            _ => Err((ErrorKind::Limit, "memory budget exceeded".to_owned())),
+        }
+    }
+
     /// Takes memory for so many bytes or elements.
     pub(super) fn charge(&mut self, amount: usize) -> Result<(), Failure> {
         match self.memory.checked_sub(amount) {
@@ -73,7 +88,7 @@ pub(super) fn run(program: &Program, env: &Value, now: Option<Timestamp>) -> Res
         options: &program.options,
         patterns: &program.patterns,
         now,
-        budget: Budget { steps, memory },
+        budget: Budget { steps, memory, elements: MAX_ELEMENTS },
         locals: Vec::new(),
         scopes: Vec::new(),
     };
@@ -89,6 +104,11 @@ impl<'a> Machine<'a> {
         Box::new(ExprError::at(kind, message, self.source, node.at))
     }
 
+    #[cold]
+    fn fail_at(&self, at: usize, (kind, message): Failure) -> Error {
+        Box::new(ExprError::at(kind, message, self.source, at))
+    }
+
     fn eval(&mut self, node: &'a Node) -> Outcome<'a> {
         match self.budget.steps.checked_sub(1) {
             Some(left) => self.budget.steps = left,
@@ -98,18 +118,21 @@ impl<'a> Machine<'a> {
         }
         match &node.kind {
             Kind::Constant(value) => Ok(Val::of(value)),
+            Kind::Bytes(bytes) => Ok(Val::Bytes(bytes.as_slice().into())),
+            Kind::Closure(inner) => self.eval(inner),
             Kind::Name(name) => self.name(node, name),
             Kind::Pointer(name) => self.pointer(node, name),
             Kind::Unary(op, inner) => {
                 let value = self.eval(inner)?;
                 unary(*op, value).map_err(|it| self.fail(node, it))
             }
-            Kind::Binary(op, a, b) => self.binary(node, *op, a, b),
+            Kind::Binary(..) => self.spine(node),
             Kind::Comparison(first, rest) => {
                 let mut left = self.eval(first)?;
-                for (op, right) in rest {
+                for (op, at, right) in rest {
                     let right = self.eval(right)?;
-                    match operators::binary(*op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))? {
+                    let result = operators::binary(*op, &left, &right, &mut self.budget);
+                    match result.map_err(|it| self.fail_at(*at, it))? {
                         Val::Bool(true) => left = right,
                         other => return Ok(other),
                     }
@@ -122,18 +145,14 @@ impl<'a> Machine<'a> {
                     None => Ok(Val::Bool(true)),
                 },
                 Val::Bool(false) => self.eval(no),
-                other => {
-                    let message = format!("non-bool expression (type {}) used as condition", other.go_type());
-                    Err(self.fail(condition, (ErrorKind::Operation, message)))
-                }
+                other => Err(self.fail(node, conversion(&other, "bool"))),
             },
-            Kind::Member { of, key, optional, is_field } => {
+            Kind::Member { of, key, optional } => {
                 let from = self.eval(of)?;
                 if *optional && matches!(from, Val::Nil) {
                     return Err(self.nil_chain());
                 }
                 let key = self.eval(key)?;
-                let _ = is_field;
                 operators::fetch(&from, &key).map_err(|it| self.fail(node, it))
             }
             Kind::Slice { of, from, to } => {
@@ -146,15 +165,15 @@ impl<'a> Machine<'a> {
                 Err(error) if is_nil_chain(&error) => Ok(Val::Nil),
                 other => other,
             },
-            Kind::Call { name, args } => match args.as_slice() {
+            Kind::Call { name, args, builtin } => match args.as_slice() {
                 // most functions take one argument: no list is made for it
                 [only] => {
                     let only = [self.eval(only)?];
-                    self.call(node, name, &only)
+                    self.call(node, name, &only, *builtin)
                 }
                 args => {
                     let args = self.all(args)?;
-                    self.call(node, name, &args)
+                    self.call(node, name, &args, *builtin)
                 }
             },
             Kind::Method { of, name, args, optional } => self.method(node, of, name, args, *optional),
@@ -175,7 +194,7 @@ impl<'a> Machine<'a> {
             }
             Kind::Array(nodes) => {
                 let items = self.all(nodes)?;
-                self.budget.charge(items.len()).map_err(|it| self.fail(node, it))?;
+                self.budget.grow(items.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(items))
             }
             Kind::Map(pairs) => {
@@ -183,13 +202,12 @@ impl<'a> Machine<'a> {
                 for (key, value) in pairs {
                     let key_value = self.eval(key)?;
                     let Some(text) = key_value.as_str() else {
-                        let message = format!("map keys must be strings, got {}", key_value.go_type());
-                        return Err(self.fail(key, (ErrorKind::Operation, message)));
+                        return Err(self.fail(node, conversion(&key_value, "string")));
                     };
                     let text = text.to_owned();
                     map.insert(text, self.eval(value)?);
                 }
-                self.budget.charge(map.len()).map_err(|it| self.fail(node, it))?;
+                self.budget.grow(map.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::Map(Rc::new(map)))
             }
         }
@@ -219,7 +237,7 @@ impl<'a> Machine<'a> {
         }
         match self.env.get(name) {
             Some(value) => Ok(Val::of(value)),
-            None if self.options.undefined == Undefined::Nil => Ok(Val::Nil),
+            None if self.options.undefined == Undefined::Nil || builtins::is_any_builtin(name) => Ok(Val::Nil),
             None => Err(self.fail(node, (ErrorKind::UnknownName, format!("unknown name {name}")))),
         }
     }
@@ -238,32 +256,34 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn binary(&mut self, node: &'a Node, op: Binary, a: &'a Node, b: &'a Node) -> Outcome<'a> {
-        let wrong = |value: &Val<'_>| {
-            (
-                ErrorKind::Operation,
-                format!("invalid operation: {} (operator not defined on {})", op.text(), value.go_type()),
-            )
-        };
+    /// Operators that nest to the left, without recursion.
+    fn spine(&mut self, node: &'a Node) -> Outcome<'a> {
+        let mut nodes = Vec::new();
+        let mut at = node;
+        while let Kind::Binary(op, left, right) = &at.kind {
+            nodes.push((at, *op, &**right));
+            at = left;
+        }
+        let mut left = self.eval(at)?;
+        for (node, op, right) in nodes.into_iter().rev() {
+            left = self.binary(node, op, left, right)?;
+        }
+        Ok(left)
+    }
+
+    fn binary(&mut self, node: &'a Node, op: Binary, left: Val<'a>, right: &'a Node) -> Outcome<'a> {
         match op {
-            Binary::And | Binary::Or => {
-                let left = match self.eval(a)? {
-                    Val::Bool(it) => it,
-                    other => return Err(self.fail(node, wrong(&other))),
-                };
-                if left == (op == Binary::Or) {
-                    return Ok(Val::Bool(left));
-                }
-                match self.eval(b)? {
-                    it @ Val::Bool(_) => Ok(it),
-                    other => Err(self.fail(node, wrong(&other))),
-                }
-            }
-            Binary::Coalesce => match self.eval(a)? {
-                Val::Nil => self.eval(b),
+            Binary::And | Binary::AndWord | Binary::Or | Binary::OrWord => match left {
+                Val::Bool(it) if it == matches!(op, Binary::Or | Binary::OrWord) => Ok(left),
+                // what the right side gives is the result, whatever it is
+                Val::Bool(_) => self.eval(right),
+                other => Err(self.fail(node, conversion(&other, "bool"))),
+            },
+            Binary::Coalesce => match left {
+                Val::Nil => self.eval(right),
                 other => Ok(other),
             },
-            Binary::Matches if let Kind::Constant(Value::String(pattern)) = &b.kind => match self.eval(a)? {
+            Binary::Matches if let Kind::Constant(Value::String(pattern)) = &right.kind => match left {
                 Val::Str(text) => {
                     self.budget.charge(text.len() + pattern.len()).map_err(|it| self.fail(node, it))?;
                     let found = self.patterns.is_match(pattern, &text);
@@ -274,9 +294,19 @@ impl<'a> Machine<'a> {
                     operators::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
                 }
             },
+            Binary::In if !matches!(left, Val::Str(_)) && is_text_set(right) => {
+                // upstream makes a set of the texts, which only texts can be looked up in
+                match left {
+                    Val::Nil => {
+                        let right = self.eval(right)?;
+                        let empty = Val::text("");
+                        operators::binary(op, &empty, &right, &mut self.budget).map_err(|it| self.fail(node, it))
+                    }
+                    other => Err(self.fail(node, operators::not_assignable(&other))),
+                }
+            }
             _ => {
-                let left = self.eval(a)?;
-                let right = self.eval(b)?;
+                let right = self.eval(right)?;
                 operators::binary(op, &left, &right, &mut self.budget).map_err(|it| self.fail(node, it))
             }
         }
@@ -291,21 +321,15 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn call(&mut self, node: &Node, name: &str, args: &[Val<'a>]) -> Outcome<'a> {
+    fn call(&mut self, node: &Node, name: &str, args: &[Val<'a>], builtin: bool) -> Outcome<'a> {
+        if builtin {
+            return builtins::call(name, args, self.now, &mut self.budget).map_err(|it| self.fail(node, it));
+        }
         if let Some(result) = self.custom(node, name, args) {
             return result;
         }
-        match builtins::call(name, args, self.now, &mut self.budget) {
-            Some(result) => result.map_err(|it| self.fail(node, it)),
-            None => {
-                let message = if self.env.get(name).is_some() {
-                    format!("{name} is not callable")
-                } else {
-                    format!("unknown name {name}")
-                };
-                Err(self.fail(node, (ErrorKind::UnknownName, message)))
-            }
-        }
+        let value = self.name(node, name)?;
+        Err(self.fail(node, not_callable(&value)))
     }
 
     fn method(&mut self, node: &'a Node, of: &'a Node, name: &str, args: &'a [Node], optional: bool) -> Outcome<'a> {
@@ -313,7 +337,7 @@ impl<'a> Machine<'a> {
             let full = format!("{prefix}.{name}");
             if self.options.functions.get(&full).is_some() {
                 let args = self.all(args)?;
-                return self.call(node, &full, &args);
+                return self.call(node, &full, &args, false);
             }
         }
         let value = self.eval(of)?;
@@ -321,16 +345,17 @@ impl<'a> Machine<'a> {
             return Err(self.nil_chain());
         }
         let args = self.all(args)?;
-        builtins::method(&value, name, &args).map_err(|it| self.fail(node, it))
+        if matches!(value, Val::Time(_) | Val::Duration(_) | Val::Zone(_) | Val::Named(..)) {
+            return builtins::method(&value, name, &args).map_err(|it| self.fail(node, it));
+        }
+        let field = operators::fetch(&value, &Val::text(name)).map_err(|it| self.fail(node, it))?;
+        Err(self.fail(node, not_callable(&field)))
     }
 
-    fn test(&mut self, body: &'a Node, item: Val<'a>, index: usize) -> Result<bool, Error> {
+    fn test(&mut self, node: &Node, body: &'a Node, item: Val<'a>, index: usize) -> Result<bool, Error> {
         match self.with_item(body, item, index, None)? {
             Val::Bool(it) => Ok(it),
-            other => {
-                let message = format!("predicate should return boolean (got {})", other.go_type());
-                Err(self.fail(body, (ErrorKind::Operation, message)))
-            }
+            other => Err(self.fail(node, conversion(&other, "bool"))),
         }
     }
 
@@ -356,22 +381,29 @@ impl<'a> Machine<'a> {
             Some(items) => items.into_owned(),
             None => {
                 let message = format!("builtin {name} takes only array (got {})", collection.go_type());
-                return Err(self.fail(node, (ErrorKind::Function, message)));
+                return Err(self.fail(first, (ErrorKind::Function, message)));
             }
         };
         self.budget.charge(items.len()).map_err(|it| self.fail(node, it))?;
         let Some(body) = body else {
-            return match name {
-                "count" => Ok(Val::Int(items.iter().filter(|it| matches!(it, Val::Bool(true))).count() as i64)),
-                _ => builtins::sum(&items).map_err(|it| self.fail(node, it)),
-            };
+            if name != "count" {
+                return operators::sum(&items, &mut self.budget).map_err(|it| self.fail(node, it));
+            }
+            let mut count = 0;
+            for item in &items {
+                match item {
+                    Val::Bool(it) => count += i64::from(*it),
+                    other => return Err(self.fail(node, conversion(other, "bool"))),
+                }
+            }
+            return Ok(Val::Int(count));
         };
         match name {
             "all" | "none" | "any" | "one" | "count" => {
                 let mut count = 0;
                 let total = items.len();
                 for (index, item) in items.into_iter().enumerate() {
-                    let hit = self.test(body, item, index)?;
+                    let hit = self.test(node, body, item, index)?;
                     count += usize::from(hit);
                     match name {
                         "all" if !hit => return Ok(Val::Bool(false)),
@@ -388,18 +420,22 @@ impl<'a> Machine<'a> {
                     _ => Val::Int(count as i64),
                 })
             }
-            "filter" | "partition" => {
-                let (mut yes, mut no) = (Vec::new(), Vec::new());
+            "filter" => {
+                let mut kept = Vec::new();
                 for (index, item) in items.into_iter().enumerate() {
-                    if self.test(body, item.clone(), index)? { yes.push(item) } else { no.push(item) }
+                    if self.test(node, body, item.clone(), index)? {
+                        kept.push(item);
+                    }
                 }
-                Ok(if name == "filter" { Val::list(yes) } else { Val::list(vec![Val::list(yes), Val::list(no)]) })
+                self.budget.grow(kept.len()).map_err(|it| self.fail(node, it))?;
+                Ok(Val::list(kept))
             }
             "map" => {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
                     out.push(self.with_item(body, item, index, None)?);
                 }
+                self.budget.grow(out.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(out))
             }
             "sum" => {
@@ -407,7 +443,7 @@ impl<'a> Machine<'a> {
                 for (index, item) in items.into_iter().enumerate() {
                     out.push(self.with_item(body, item, index, None)?);
                 }
-                builtins::sum(&out).map_err(|it| self.fail(node, it))
+                operators::sum(&out, &mut self.budget).map_err(|it| self.fail(node, it))
             }
             "find" | "findIndex" | "findLast" | "findLastIndex" => {
                 let wants_index = name.ends_with("Index");
@@ -417,19 +453,27 @@ impl<'a> Machine<'a> {
                     (0..items.len()).collect()
                 };
                 for index in order {
-                    if self.test(body, items[index].clone(), index)? {
+                    if self.test(node, body, items[index].clone(), index)? {
                         return Ok(if wants_index { Val::Int(index as i64) } else { items[index].clone() });
                     }
                 }
                 Ok(Val::Nil)
             }
             "groupBy" => {
-                let mut groups: BTreeMap<String, Vec<Val<'a>>> = BTreeMap::new();
+                let mut groups: Vec<(Val<'a>, Vec<Val<'a>>)> = Vec::new();
                 for (index, item) in items.into_iter().enumerate() {
                     let key = self.with_item(body, item.clone(), index, None)?;
-                    groups.entry(key.display()).or_default().push(item);
+                    if key.items().is_some() || key.is_map() {
+                        let message = format!("runtime error: hash of unhashable type {}", key.go_type());
+                        return Err(self.fail(node, (ErrorKind::Operation, message)));
+                    }
+                    match groups.iter_mut().find(|it| it.0.go_type() == key.go_type() && it.0.equals(&key)) {
+                        Some(group) => group.1.push(item),
+                        None => groups.push((key, vec![item])),
+                    }
                 }
-                Ok(Val::Map(Rc::new(groups.into_iter().map(|(key, items)| (key, Val::list(items))).collect())))
+                let groups = groups.into_iter().map(|(key, items)| (key, Val::list(items))).collect();
+                Ok(Val::Table(Rc::new(groups), Table::Groups))
             }
             "sortBy" => {
                 let mut keyed = Vec::with_capacity(items.len());
@@ -437,8 +481,20 @@ impl<'a> Machine<'a> {
                     keyed.push((self.with_item(body, item.clone(), index, None)?, item));
                 }
                 let order = args.get(1).map(|it| self.eval(it)).transpose()?;
-                let descending = builtins::descending(order.as_ref()).map_err(|it| self.fail(node, it))?;
-                builtins::sort_keyed(&mut keyed, descending).map_err(|it| self.fail(node, it))?;
+                let descending = match order.as_ref().map(|it| (it, it.as_str())) {
+                    None | Some((_, Some("asc"))) => false,
+                    Some((_, Some("desc"))) => true,
+                    Some((_, Some(_))) => {
+                        let message = "unknown order, use asc or desc".to_owned();
+                        return Err(self.fail(node, (ErrorKind::Function, message)));
+                    }
+                    Some((_, None)) => {
+                        let message = "sortBy order argument must be a string".to_owned();
+                        return Err(self.fail(node, (ErrorKind::Function, message)));
+                    }
+                };
+                operators::sort_keyed(&mut keyed, descending).map_err(|it| self.fail(node, it))?;
+                self.budget.grow(keyed.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(keyed.into_iter().map(|it| it.1).collect()))
             }
             _ => {
@@ -479,21 +535,38 @@ fn is_nil_chain(error: &ExprError) -> bool {
     error.message == NIL_CHAIN
 }
 
+/// Whether a node is a list of constant texts.
+fn is_text_set(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Array(items) => {
+            !items.is_empty() && items.iter().all(|it| matches!(&it.kind, Kind::Constant(Value::String(_))))
+        }
+        _ => false,
+    }
+}
+
+/// Go's panic where an interface does not hold the wanted type.
+pub(super) fn conversion(value: &Val<'_>, wanted: &str) -> Failure {
+    let got = if matches!(value, Val::Nil) { "nil" } else { value.go_type() };
+    (ErrorKind::Operation, format!("interface conversion: interface {{}} is {got}, not {wanted}"))
+}
+
+fn not_callable(value: &Val<'_>) -> Failure {
+    let message = match value {
+        Val::Nil => "invalid operation: cannot call nil".to_owned(),
+        other => format!("invalid operation: cannot call non-function of type {}", other.go_type()),
+    };
+    (ErrorKind::Operation, message)
+}
+
 fn unary(op: Unary, value: Val<'_>) -> Result<Val<'_>, Failure> {
     match (op, value) {
-        (Unary::Not, Val::Bool(it)) => Ok(Val::Bool(!it)),
+        (Unary::Not | Unary::NotWord, Val::Bool(it)) => Ok(Val::Bool(!it)),
+        (Unary::Not | Unary::NotWord, other) => Err(conversion(&other, "bool")),
         (Unary::Minus, Val::Int(it)) => Ok(Val::Int(it.wrapping_neg())),
         (Unary::Minus, Val::Float(it)) => Ok(Val::Float(-it)),
-        (Unary::Minus, Val::Duration(it)) => Ok(Val::Duration(-it)),
-        (Unary::Plus, it @ (Val::Int(_) | Val::Float(_))) => Ok(it),
-        (op, value) => {
-            let sign = match op {
-                Unary::Not => "!",
-                Unary::Minus => "-",
-                Unary::Plus => "+",
-            };
-            operation(format!("invalid operation: {sign} (mismatched type {})", value.go_type()))
-        }
+        (Unary::Minus, other) => operation(format!("invalid operation: - {}", other.go_type())),
+        (Unary::Plus, it) => Ok(it),
     }
 }
 

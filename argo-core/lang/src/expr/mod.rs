@@ -10,6 +10,7 @@
 pub mod argo;
 mod ast;
 mod builtins;
+mod check;
 pub mod env;
 mod eval;
 mod lex;
@@ -21,7 +22,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -71,6 +72,14 @@ impl Functions {
         self.0.get(name)
     }
 
+    /// Whether there are functions whose names start with this and a dot.
+    fn has_prefix(&self, name: &str) -> bool {
+        self.0
+            .range(format!("{name}.")..)
+            .next()
+            .is_some_and(|it| it.0.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -102,7 +111,7 @@ pub struct Limits {
     pub depth: usize,
     /// Most evaluated nodes. Default 1,000,000.
     pub steps: usize,
-    /// Most bytes and elements created. Default 10,000,000.
+    /// Most bytes created. Default 10,000,000. Of elements of lists and maps at most 1,000,000 are created, as upstream.
     pub memory: usize,
 }
 
@@ -157,7 +166,7 @@ pub enum ErrorKind {
 }
 
 /// An error with its place in the source, printed as upstream prints it:
-/// `message (line:column)`, then the line and a mark under the place.
+/// `message (line:column)`, then the line and a mark under the place; the message alone where that line is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExprError {
     /// What kind.
@@ -172,15 +181,18 @@ pub struct ExprError {
     pub snippet: String,
 }
 
+/// Longest part of the source in a message, in characters.
+const MAX_SNIPPET: usize = 1_000;
+
 impl std::error::Error for ExprError {}
 
 impl fmt::Display for ExprError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}:{})", self.message, self.line, self.column + 1)?;
-        if !self.snippet.is_empty() {
-            write!(f, "\n | {}\n | {}^", self.snippet, ".".repeat(self.column))?;
+        if self.snippet.is_empty() {
+            return f.write_str(&self.message);
         }
-        Ok(())
+        write!(f, "{} ({}:{})", self.message, self.line, self.column + 1)?;
+        write!(f, "\n | {}\n | {}^", self.snippet, ".".repeat(self.column))
     }
 }
 
@@ -189,13 +201,13 @@ impl ExprError {
         let offset = (0..=offset.min(source.len())).rev().find(|it| source.is_char_boundary(*it)).unwrap_or(0);
         let before = &source[..offset];
         let line_start = before.rfind('\n').map_or(0, |it| it + 1);
-        let snippet = source[line_start..].lines().next().unwrap_or_default();
+        let snippet = source[line_start..].split('\n').next().unwrap_or_default();
         Self {
             kind,
             message: message.into(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count(),
-            snippet: snippet.chars().take(400).collect(),
+            snippet: snippet.chars().take(MAX_SNIPPET).map(|it| if it == '\t' { ' ' } else { it }).collect(),
         }
     }
 }
@@ -207,6 +219,9 @@ pub struct Program {
     root: Arc<ast::Node>,
     patterns: Arc<patterns::Patterns>,
     options: Options,
+    needs: Arc<ast::Needs>,
+    /// The types of the variables it was last found right for.
+    checked: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Program {
@@ -215,9 +230,22 @@ impl Program {
     /// # Errors
     /// The source is not an expression or exceeds a bound.
     pub fn compile(source: &str, options: &Options) -> Result<Self, ExprError> {
-        let root = parse::parse(source, options)?;
+        Self::with_overrides(source, options, &[])
+    }
+
+    fn with_overrides(source: &str, options: &Options, overridden: &[String]) -> Result<Self, ExprError> {
+        let root = parse::parse(source, options, overridden)?;
         let patterns = Arc::new(patterns::Patterns::of(&root));
-        Ok(Self { source: source.into(), root: Arc::new(root), patterns, options: options.clone() })
+        let mut needs = ast::Needs::default();
+        ast::needs(&root, &mut needs);
+        Ok(Self {
+            source: source.into(),
+            root: Arc::new(root),
+            patterns,
+            options: options.clone(),
+            needs: Arc::new(needs),
+            checked: Arc::default(),
+        })
     }
 
     /// The source it was compiled from.
@@ -268,7 +296,44 @@ impl Program {
     }
 
     fn run(&self, env: &Value, now: Option<Timestamp>) -> Result<Value, ExprError> {
+        // a variable hides the builtin of its name
+        let overridden: Vec<String> =
+            self.needs.builtins.iter().filter(|it| env.get(it.as_str()).is_some()).cloned().collect();
+        if !overridden.is_empty() {
+            let program = Self::with_overrides(&self.source, &self.options, &overridden)?;
+            program.check(env)?;
+            return eval::run(&program, env, now);
+        }
+        self.check(env)?;
         eval::run(self, env, now)
+    }
+
+    /// Checks the types, unless it was found right for variables of the same types before.
+    fn check(&self, env: &Value) -> Result<(), ExprError> {
+        if self.needs.whole {
+            return check::check(&self.root, &self.source, env, &self.options);
+        }
+        let types: Vec<u8> = self
+            .needs
+            .names
+            .iter()
+            .map(|name| match env.get(name) {
+                None => b'-',
+                Some(Value::Null) => b'n',
+                Some(Value::Bool(_)) => b'b',
+                Some(Value::Number(it)) if it.as_i64().is_some() => b'i',
+                Some(Value::Number(_)) => b'f',
+                Some(Value::String(_)) => b's',
+                Some(Value::Array(_)) => b'a',
+                Some(Value::Object(_)) => b'o',
+            })
+            .collect();
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked.as_ref() != Some(&types) {
+            check::check(&self.root, &self.source, env, &self.options)?;
+            *checked = Some(types);
+        }
+        Ok(())
     }
 }
 

@@ -5,15 +5,14 @@ use serde_json::Value;
 
 use super::ErrorKind;
 use super::ast::Binary;
-use super::eval::{Budget, Failure, operation};
-use super::value::Val;
+use super::eval::{Budget, Failure, conversion, operation};
+use super::value::{Elements, Val};
 
 type Outcome<'a> = Result<Val<'a>, Failure>;
 
 pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budget) -> Outcome<'a> {
-    let mismatch = || {
-        operation(format!("invalid operation: {} (mismatched types {} and {})", op.text(), a.go_type(), b.go_type()))
-    };
+    let sign = if op == Binary::PowerCaret { "**" } else { op.text() };
+    let mismatch = || operation(format!("invalid operation: {} {sign} {}", a.go_type(), b.go_type()));
     let either_nil = matches!(a, Val::Nil) || matches!(b, Val::Nil);
     Ok(match op {
         Binary::Equal => Val::Bool(a.equals(b)),
@@ -50,8 +49,17 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
             if either_nil {
                 return Ok(Val::Bool(false));
             }
-            let (Some(x), Some(y)) = (a.as_str(), b.as_str()) else {
-                return mismatch();
+            if let (Binary::Matches, Val::Bytes(bytes), Val::Str(pattern)) = (op, a, b) {
+                let text = String::from_utf8_lossy(bytes);
+                let regex = crate::regexp::compile(pattern).or_else(|error| operation(error.to_string()))?;
+                return Ok(Val::Bool(regex.is_match(&text)));
+            }
+            let wrong = |value: &Val<'_>, wanted: &str| Err(conversion(value, wanted));
+            let (x, y) = match (a.as_str(), b.as_str()) {
+                (Some(x), Some(y)) => (x, y),
+                (None, _) if op == Binary::Matches => return wrong(a, "[]uint8"),
+                (None, _) => return wrong(a, "string"),
+                (_, None) => return wrong(b, "string"),
             };
             Val::Bool(match op {
                 Binary::Contains => x.contains(y),
@@ -66,14 +74,12 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
                 }
             })
         }
-        Binary::Range => match (a, b) {
-            (Val::Int(from), Val::Int(to)) => {
-                let size = to.checked_sub(*from).and_then(|it| it.checked_add(1)).unwrap_or(i64::MAX).max(0);
-                budget.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
-                Val::list((*from..=*to).map(Val::Int).collect())
-            }
-            _ => return mismatch(),
-        },
+        Binary::Range => {
+            let (from, to) = (to_int(a)?, to_int(b)?);
+            let size = to.checked_sub(from).and_then(|it| it.checked_add(1)).unwrap_or(i64::MAX).max(0);
+            budget.grow(usize::try_from(size).unwrap_or(usize::MAX))?;
+            Val::typed((from..=to).map(Val::Int).collect(), Elements::Ints)
+        }
         Binary::Add => match (a, b) {
             (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_add(*y)),
             (Val::Str(x), Val::Str(y)) => {
@@ -99,6 +105,9 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
         },
         Binary::Multiply => match (a, b) {
             (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_mul(*y)),
+            (Val::Duration(x), Val::Duration(y)) => {
+                Val::Duration(SignedDuration::from_nanos((x.as_nanos() as i64).wrapping_mul(y.as_nanos() as i64)))
+            }
             (Val::Duration(d), Val::Int(n)) | (Val::Int(n), Val::Duration(d)) => {
                 Val::Duration(nanos(d.as_nanos().saturating_mul(i128::from(*n))))
             }
@@ -115,15 +124,17 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
             _ => return mismatch(),
         },
         Binary::Modulo => match (a, b) {
-            (Val::Int(_), Val::Int(0)) => return operation("integer divide by zero"),
+            (Val::Int(_), Val::Int(0)) => return operation("runtime error: integer divide by zero"),
             (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_rem(*y)),
             _ => return mismatch(),
         },
-        Binary::Power => match (a.as_float(), b.as_float()) {
-            (Some(x), Some(y)) => Val::Float(x.powf(y)),
-            _ => return mismatch(),
-        },
-        Binary::And | Binary::Or | Binary::Coalesce => {
+        Binary::Power | Binary::PowerCaret => {
+            let float = |it: &Val<'_>| {
+                it.as_float().map_or_else(|| operation(format!("invalid operation: float({})", it.go_type())), Ok)
+            };
+            Val::Float(float(a)?.powf(float(b)?))
+        }
+        Binary::And | Binary::AndWord | Binary::Or | Binary::OrWord | Binary::Coalesce => {
             return operation("operator is not evaluated here");
         }
     })
@@ -137,6 +148,34 @@ pub(super) fn shift(time: &Zoned, by: SignedDuration) -> Result<Zoned, Failure> 
     time.checked_add(by).map_err(|error| (ErrorKind::Operation, error.to_string()))
 }
 
+/// What Go says where a key is looked up in a map that cannot have it.
+pub(super) fn not_assignable(key: &Val<'_>) -> Failure {
+    let message = format!("reflect.Value.MapIndex: value of type {} is not assignable to type string", key.go_type());
+    (ErrorKind::Operation, message)
+}
+
+/// `runtime.ToInt`: floats are cut.
+pub(super) fn to_int(value: &Val<'_>) -> Result<i64, Failure> {
+    match value {
+        Val::Int(it) => Ok(*it),
+        Val::Float(it) => Ok(*it as i64),
+        other => operation(format!("invalid operation: int({})", other.go_type())),
+    }
+}
+
+/// The value of a key, where the map has it.
+fn lookup<'a>(map: &Val<'a>, key: &Val<'a>) -> Result<Option<Val<'a>>, Failure> {
+    if let Val::Table(entries, _) = map {
+        let found = entries.iter().find(|it| it.0.go_type() == key.go_type() && it.0.equals(key));
+        return Ok(found.map(|it| it.1.clone()));
+    }
+    match key {
+        Val::Str(name) => Ok(map.entry(name)),
+        Val::Nil => Ok(map.entry("")),
+        other => Err(not_assignable(other)),
+    }
+}
+
 fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
     if matches!(hay, Val::Nil) {
         return Ok(Val::Bool(false));
@@ -144,42 +183,33 @@ fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
     if let Some(items) = hay.items() {
         return Ok(Val::Bool(items.iter().any(|it| it.equals(needle))));
     }
-    match (hay.entries(), needle) {
-        (Some(_), Val::Nil) => Ok(Val::Bool(false)),
-        (Some(entries), Val::Str(key)) => Ok(Val::Bool(entries.iter().any(|it| it.0 == *key))),
-        (Some(_), _) => operation(format!("cannot use {} as type string to look up key in map", needle.go_type())),
+    if hay.is_map() {
+        return Ok(Val::Bool(lookup(hay, needle)?.is_some()));
+    }
+    match hay {
+        Val::Time(_) => Ok(Val::Bool(false)),
         _ => operation(format!("operator \"in\" not defined on {}", hay.go_type())),
     }
 }
 
+/// A member by key or index.
 pub(super) fn fetch<'a>(from: &Val<'a>, key: &Val<'a>) -> Outcome<'a> {
-    if matches!(from, Val::Nil) {
-        return operation(format!("cannot fetch {} from <nil>", key.display()));
-    }
     if from.is_map() {
-        return match key {
-            Val::Str(name) => Ok(from.field(name).unwrap_or(Val::Nil)),
-            // groups have the keys they were grouped by
-            Val::Int(number) if matches!(from, Val::Map(_)) => Ok(from.field(&number.to_string()).unwrap_or(Val::Nil)),
-            _ => operation(format!("cannot use {} to get an element from {}", key.go_type(), from.go_type())),
-        };
+        return Ok(lookup(from, key)?.unwrap_or(Val::Nil));
     }
     let index = |len: usize| -> Result<usize, Failure> {
-        let number = match key {
-            Val::Int(it) => *it,
-            _ => {
-                return operation(format!("cannot fetch {} from {}", key.display(), from.go_type()));
-            }
-        };
-        let place = if number < 0 { number + len as i64 } else { number };
+        let number = to_int(key)?;
+        let place = if number < 0 { number.saturating_add(len as i64) } else { number };
         usize::try_from(place)
             .ok()
             .filter(|it| *it < len)
-            .map_or_else(|| operation(format!("index out of range: {number} (array length is {len})")), Ok)
+            .map_or_else(|| operation(format!("index out of range: {place} (array length is {len})")), Ok)
     };
     match from {
         Val::Json(Value::Array(items)) => Ok(Val::of(&items[index(items.len())?])),
-        Val::List(items) => Ok(items[index(items.len())?].clone()),
+        Val::List(items, _) => Ok(items[index(items.len())?].clone()),
+        Val::Bytes(bytes) => Ok(Val::Int(i64::from(bytes[index(bytes.len())?]))),
+        Val::Str(text) => Ok(Val::Int(i64::from(text.as_bytes()[index(text.len())?]))),
         _ => operation(format!("cannot fetch {} from {}", key.display(), from.go_type())),
     }
 }
@@ -193,11 +223,11 @@ pub(super) fn slice<'a>(
     let bound = |it: Option<&Val<'a>>, len: usize, default: usize| -> Result<usize, Failure> {
         match it {
             None => Ok(default),
-            Some(Val::Int(it)) => {
-                let place = if *it < 0 { it + len as i64 } else { *it };
+            Some(value) => {
+                let it = to_int(value)?;
+                let place = if it < 0 { it.saturating_add(len as i64) } else { it };
                 Ok(usize::try_from(place.max(0)).unwrap_or(0).min(len))
             }
-            Some(other) => operation(format!("non-integer slice index {}", other.go_type())),
         }
     };
     if let Val::Str(text) = of {
@@ -207,9 +237,40 @@ pub(super) fn slice<'a>(
         return Ok(Val::text(String::from_utf8_lossy(bytes)));
     }
     let Some(items) = of.items() else {
-        return operation(format!("cannot slice {}", of.go_type()));
+        if to.is_none() {
+            return operation(format!("invalid argument for len (type {})", of.go_type()));
+        }
+        let from = from.map_or_else(|| "0".to_owned(), Val::display);
+        return operation(format!("cannot slice {from}"));
     };
     let (start, end) = (bound(from, items.len(), 0)?, bound(to, items.len(), items.len())?);
     budget.charge(end.saturating_sub(start))?;
-    Ok(Val::list(items.get(start.min(end)..end).unwrap_or_default().to_vec()))
+    let kept = items.get(start.min(end)..end).unwrap_or_default();
+    Ok(match of {
+        Val::Bytes(_) => Val::Bytes(kept.iter().filter_map(|it| u8::try_from(to_int(it).ok()?).ok()).collect()),
+        Val::List(_, elements) => Val::typed(kept.to_vec(), *elements),
+        _ => Val::list(kept.to_vec()),
+    })
+}
+
+/// The sum of a list: as `+` adds each to what is there.
+pub(super) fn sum<'a>(items: &[Val<'a>], budget: &mut Budget) -> Outcome<'a> {
+    let mut total = Val::Int(0);
+    for item in items {
+        total = binary(Binary::Add, item, &total, budget)?;
+    }
+    Ok(total)
+}
+
+/// Sorts by keys, which must be comparable.
+pub(super) fn sort_keyed<'a>(keyed: &mut [(Val<'a>, Val<'a>)], descending: bool) -> Result<(), Failure> {
+    if let Some(pair) = keyed.windows(2).find(|it| it[0].0.order(&it[1].0).is_none()) {
+        let (a, b) = if descending { (&pair[0].0, &pair[1].0) } else { (&pair[1].0, &pair[0].0) };
+        return operation(format!("invalid operation: {} < {}", a.go_type(), b.go_type()));
+    }
+    keyed.sort_by(|a, b| {
+        let order = a.0.order(&b.0).unwrap_or(std::cmp::Ordering::Equal);
+        if descending { order.reverse() } else { order }
+    });
+    Ok(())
 }

@@ -1,40 +1,69 @@
 //! Dates, and the methods of times and durations.
 
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
 
-use super::Outcome;
-use crate::expr::ErrorKind;
-use crate::expr::eval::{function, operation, text_of};
+use super::{Args, Outcome};
+use crate::expr::eval::{Failure, function, operation, text_of};
 use crate::expr::operators::shift;
-use crate::expr::value::Val;
-use crate::time;
+use crate::expr::value::{Named, Val};
+use crate::{duration, time};
 
-pub(super) fn date<'a>(args: &[Val<'a>]) -> Outcome<'a> {
-    let (zone, args) = match args {
-        [Val::Zone(zone), rest @ ..] => (zone.clone(), rest),
-        _ => (TimeZone::UTC, args),
+pub(super) fn call<'a>(args: &Args<'_, 'a>, now: Option<Timestamp>) -> Option<Outcome<'a>> {
+    Some(match args.name {
+        "duration" => match args.text(0).map(duration::parse) {
+            Ok(Ok(it)) => Ok(Val::Duration(it)),
+            Ok(Err(error)) => function(error.to_string()),
+            Err(failure) => Err(failure),
+        },
+        "timezone" => args.text(0).and_then(|it| zone(it)).map(Val::Zone),
+        "now" => match (now, args.values) {
+            (None, _) => function("now() is not available here"),
+            (Some(now), []) => Ok(Val::Time(Box::new(now.to_zoned(TimeZone::UTC)))),
+            (Some(now), [Val::Zone(zone)]) => Ok(Val::Time(Box::new(now.to_zoned(zone.clone())))),
+            _ => args.count(0).map(|()| Val::Nil),
+        },
+        "date" => date(args),
+        _ => return None,
+    })
+}
+
+fn zone(name: &str) -> Result<TimeZone, Failure> {
+    match name {
+        "" | "UTC" | "Local" => Ok(TimeZone::UTC),
+        name => TimeZone::get(name).or_else(|_| function(format!("unknown time zone {name}"))),
+    }
+}
+
+fn date<'a>(args: &Args<'_, 'a>) -> Outcome<'a> {
+    let (given, rest) = match args.values {
+        [Val::Zone(zone), rest @ ..] => (Some(zone.clone()), rest),
+        rest => (None, rest),
     };
-    let (Some(text), layout) = (args.first().and_then(Val::as_str), args.get(1).and_then(Val::as_str)) else {
-        return function("invalid argument for date");
+    let rest = Args { name: args.name, values: rest };
+    let text = rest.text(0)?;
+    let fallback = given.unwrap_or(TimeZone::UTC);
+    let by_layout = |layout: &str, zone: &TimeZone| match time::parse_layout(text, layout, zone) {
+        Some(zoned) => Ok(Val::Time(Box::new(zoned))),
+        None => {
+            function(format!("parsing time {} as {}: cannot parse", crate::fmt::quote(text), crate::fmt::quote(layout)))
+        }
     };
-    let zone = match args.get(2).and_then(Val::as_str) {
-        Some(name) => TimeZone::get(name).map_err(|_| (ErrorKind::Function, format!("unknown time zone {name}")))?,
-        None => zone,
-    };
-    let parsed = match layout {
-        Some(layout) => time::parse_layout(text, layout, &zone),
-        None => [
-            "2006-01-02",
-            "15:04:05",
-            "2006-01-02 15:04:05",
-            "2006-01-02T15:04:05Z07:00",
-            "02 Jan 06 15:04 MST",
-            "Mon, 02 Jan 2006 15:04:05 MST",
-        ]
-        .iter()
-        .find_map(|layout| time::parse_layout(text, layout, &zone)),
-    };
-    match parsed {
+    match rest.values.len() {
+        2 => return by_layout(rest.text(1)?, &fallback),
+        3 => return by_layout(rest.text(1)?, &zone(rest.text(2)?)?),
+        _ => {}
+    }
+    const LAYOUTS: [&str; 7] = [
+        "2006-01-02",
+        "15:04:05",
+        "2006-01-02 15:04:05",
+        "2006-01-02T15:04:05Z07:00",
+        "02 Jan 06 15:04 MST",
+        "Monday, 02-Jan-06 15:04:05 MST",
+        "Mon, 02 Jan 2006 15:04:05 MST",
+    ];
+    match LAYOUTS.iter().find_map(|layout| time::parse_layout(text, layout, &fallback)) {
         Some(zoned) => Ok(Val::Time(Box::new(zoned))),
         None => function(format!("invalid date {text}")),
     }
@@ -47,14 +76,14 @@ pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>])
     match value {
         Val::Time(at) => match (name, args) {
             ("Year", []) => int(i64::from(at.year())),
-            ("Month", []) => int(i64::from(at.month())),
+            ("Month", []) => Ok(Val::Named(i64::from(at.month()), Named::Month)),
             ("Day", []) => int(i64::from(at.day())),
             ("Hour", []) => int(i64::from(at.hour())),
             ("Minute", []) => int(i64::from(at.minute())),
             ("Second", []) => int(i64::from(at.second())),
             ("Nanosecond", []) => int(i64::from(at.subsec_nanosecond())),
             ("YearDay", []) => int(i64::from(at.day_of_year())),
-            ("Weekday", []) => int(i64::from(at.weekday().to_sunday_zero_offset())),
+            ("Weekday", []) => Ok(Val::Named(i64::from(at.weekday().to_sunday_zero_offset()), Named::Weekday)),
             ("Unix", []) => int(at.timestamp().as_second()),
             ("UnixMilli", []) => int(at.timestamp().as_millisecond()),
             ("UnixNano", []) => int(i64::try_from(at.timestamp().as_nanosecond()).unwrap_or(i64::MAX)),
@@ -66,6 +95,31 @@ pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>])
             ("Sub", [Val::Time(other)]) => Ok(Val::Duration(at.timestamp().duration_since(other.timestamp()))),
             ("Before", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() < other.timestamp())),
             ("After", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() > other.timestamp())),
+            ("UnixMicro", []) => int(at.timestamp().as_microsecond()),
+            ("IsZero", []) => {
+                Ok(Val::Bool(at.year() == 1 && at.day_of_year() == 1 && at.timestamp().as_second() == -62_135_596_800))
+            }
+            ("Local", []) => Ok(Val::Time(Box::new(at.with_time_zone(TimeZone::UTC)))),
+            ("Location", []) => Ok(Val::Zone(at.time_zone().clone())),
+            ("AddDate", [Val::Int(years), Val::Int(months), Val::Int(days)]) => {
+                let span = Span::new()
+                    .try_years(*years)
+                    .and_then(|it| it.try_months(*months))
+                    .and_then(|it| it.try_days(*days));
+                match span.and_then(|it| at.checked_add(it)) {
+                    Ok(it) => Ok(Val::Time(Box::new(it))),
+                    Err(error) => function(error.to_string()),
+                }
+            }
+            ("Truncate", [Val::Duration(by)]) => {
+                let by = by.as_nanos();
+                // counted from the year one, which is a whole number of days before the epoch
+                let since = at.timestamp().as_nanosecond() + 62_135_596_800_000_000_000;
+                let cut = if by <= 0 { 0 } else { since.rem_euclid(by) };
+                let cut = SignedDuration::from_nanos(i64::try_from(cut).unwrap_or(0));
+                Ok(Val::Time(Box::new(shift(at, -cut)?)))
+            }
+            ("Compare", [Val::Time(other)]) => int(at.timestamp().cmp(&other.timestamp()) as i64),
             ("Equal", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() == other.timestamp())),
             _ => none(),
         },
@@ -77,14 +131,15 @@ pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>])
             ("Microseconds", []) => int(i64::try_from(it.as_micros()).unwrap_or(i64::MAX)),
             ("Nanoseconds", []) => int(i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)),
             ("String", []) => Ok(Val::text(value.display())),
+            ("Abs", []) => Ok(Val::Duration(it.abs())),
+            ("Truncate", [Val::Duration(by)]) if by.as_nanos() > 0 => {
+                let rest = it.as_nanos() % by.as_nanos();
+                Ok(Val::Duration(SignedDuration::from_nanos(i64::try_from(it.as_nanos() - rest).unwrap_or(i64::MAX))))
+            }
             _ => none(),
         },
+        Val::Named(..) if name == "String" => Ok(Val::text(value.display())),
         Val::Zone(_) if name == "String" => Ok(Val::text(value.to_json().as_str().unwrap_or_default())),
-        Val::Nil => operation(format!("cannot fetch {name} from <nil>")),
-        _ if value.is_map() && args.is_empty() => match value.field(name) {
-            Some(Val::Nil) | None => none(),
-            Some(field) => Ok(field),
-        },
         _ => none(),
     }
 }

@@ -1,64 +1,72 @@
-//! Tokens to a tree: precedence climbing, as upstream's parser.
+//! Tokens to a tree: precedence climbing, as upstream's parser, with its words where it refuses.
 
 mod terms;
 
 use super::ast::{Binary, Kind, Node, Unary};
-use super::lex::{Token, lex};
+use super::lex::{Class, Token, lex};
 use super::{ErrorKind, ExprError, Options};
 
-/// Builtins that take a predicate, with the number of arguments before it, whether it may be left out,
-/// and how many plain arguments may follow.
-const PREDICATES: [(&str, bool, usize); 16] = [
-    ("all", false, 0),
-    ("none", false, 0),
-    ("any", false, 0),
-    ("one", false, 0),
-    ("filter", false, 0),
-    ("map", false, 0),
-    ("count", true, 0),
-    ("sum", true, 0),
-    ("find", false, 0),
-    ("findIndex", false, 0),
-    ("findLast", false, 0),
-    ("findLastIndex", false, 0),
-    ("groupBy", false, 0),
-    ("sortBy", false, 1),
-    ("reduce", false, 1),
-    ("partition", false, 0),
-];
+/// Most nodes of one expression, as upstream.
+const MAX_NODES: usize = 10_000;
+/// Longest run of operators that nest to the left.
+const MAX_SPINE: u16 = 1_000;
 
-pub(in crate::expr) fn parse(source: &str, options: &Options) -> Result<Node, ExprError> {
+/// What a builtin with a predicate takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arg {
+    Expression,
+    Predicate,
+    OptionalExpression,
+    OptionalPredicate,
+}
+
+const WITH_PREDICATE: [Arg; 2] = [Arg::Expression, Arg::Predicate];
+const WITH_OPTIONAL: [Arg; 2] = [Arg::Expression, Arg::OptionalPredicate];
+const WITH_MORE: [Arg; 3] = [Arg::Expression, Arg::Predicate, Arg::OptionalExpression];
+
+/// The builtins that take a predicate.
+fn predicate(name: &str) -> Option<(&'static str, &'static [Arg])> {
+    const TABLE: [(&str, &[Arg]); 15] = [
+        ("all", &WITH_PREDICATE),
+        ("none", &WITH_PREDICATE),
+        ("any", &WITH_PREDICATE),
+        ("one", &WITH_PREDICATE),
+        ("filter", &WITH_PREDICATE),
+        ("map", &WITH_PREDICATE),
+        ("count", &WITH_OPTIONAL),
+        ("sum", &WITH_OPTIONAL),
+        ("find", &WITH_PREDICATE),
+        ("findIndex", &WITH_PREDICATE),
+        ("findLast", &WITH_PREDICATE),
+        ("findLastIndex", &WITH_PREDICATE),
+        ("groupBy", &WITH_PREDICATE),
+        ("sortBy", &WITH_MORE),
+        ("reduce", &WITH_MORE),
+    ];
+    TABLE.iter().find(|it| it.0 == name).copied()
+}
+
+/// Parses a source. The names in `overridden` are variables, so calls of them are no calls of builtins.
+pub(super) fn parse(source: &str, options: &Options, overridden: &[String]) -> Result<Node, ExprError> {
     if source.len() > options.limits.source {
         return Err(ExprError::at(ErrorKind::Limit, "expression is too long", "", 0));
     }
-    let mut parser = Parser { source, tokens: lex(source)?, place: 0, options, depth: 0, predicates: 0 };
+    let (tokens, error) = lex(source);
+    let mut parser = Parser { source, tokens, error, place: 0, options, overridden, depth: 0, predicates: 0, nodes: 0 };
+    parser.readable()?;
     let node = parser.sequence()?;
-    match parser.peek() {
-        Token::End => Ok(node),
-        other => {
-            let message = format!("unexpected token {}", describe(other));
-            Err(parser.fail(message))
-        }
-    }
-}
-
-fn describe(token: &Token) -> String {
-    match token {
-        Token::Name(name) => format!("Identifier({name:?})"),
-        Token::Int(it) => format!("Number(\"{it}\")"),
-        Token::Float(it) => format!("Number(\"{it}\")"),
-        Token::Str(it) => format!("String({it:?})"),
-        Token::Op(it @ ("(" | ")" | "[" | "]" | "{" | "}")) => format!("Bracket({it:?})"),
-        Token::Op(it) => format!("Operator({it:?})"),
-        Token::End => "EOF".to_owned(),
-    }
+    if parser.current().class == Class::End { Ok(node) } else { parser.unexpected() }
 }
 
 fn binary(token: &Token) -> Option<(Binary, u16, bool)> {
-    let Token::Op(op) = token else { return None };
-    Some(match *op {
-        "||" | "or" => (Binary::Or, 10, false),
-        "&&" | "and" => (Binary::And, 15, false),
+    if token.class != Class::Operator {
+        return None;
+    }
+    Some(match token.text.as_str() {
+        "||" => (Binary::Or, 10, false),
+        "or" => (Binary::OrWord, 10, false),
+        "&&" => (Binary::And, 15, false),
+        "and" => (Binary::AndWord, 15, false),
         "==" => (Binary::Equal, 20, false),
         "!=" => (Binary::NotEqual, 20, false),
         "<" => (Binary::Less, 20, false),
@@ -76,7 +84,8 @@ fn binary(token: &Token) -> Option<(Binary, u16, bool)> {
         "*" => (Binary::Multiply, 60, false),
         "/" => (Binary::Divide, 60, false),
         "%" => (Binary::Modulo, 60, false),
-        "**" | "^" => (Binary::Power, 100, true),
+        "**" => (Binary::Power, 100, true),
+        "^" => (Binary::PowerCaret, 100, true),
         "??" => (Binary::Coalesce, 500, false),
         _ => return None,
     })
@@ -84,134 +93,163 @@ fn binary(token: &Token) -> Option<(Binary, u16, bool)> {
 
 struct Parser<'a> {
     source: &'a str,
-    tokens: Vec<(Token, usize)>,
+    tokens: Vec<Token>,
+    /// What the lexer could not read, after the last token.
+    error: Option<ExprError>,
     place: usize,
     options: &'a Options,
+    overridden: &'a [String],
     depth: usize,
     predicates: usize,
+    nodes: usize,
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.place).map_or(&Token::End, |it| &it.0)
+    /// The current token: there always is one, else reading it has failed.
+    fn current(&self) -> &Token {
+        &self.tokens[self.place.min(self.tokens.len() - 1)]
     }
 
-    fn at(&self) -> usize {
-        self.tokens.get(self.place).map_or(self.source.len(), |it| it.1)
+    /// Whether there is a token to look at.
+    fn readable(&self) -> Result<(), ExprError> {
+        match (&self.error, self.tokens.get(self.place)) {
+            (_, Some(_)) => Ok(()),
+            (Some(error), None) => Err(error.clone()),
+            (None, None) => self.fail("unexpected end of expression"),
+        }
     }
 
-    fn next(&mut self) -> Token {
-        let token = self.peek().clone();
+    fn next(&mut self) -> Result<Token, ExprError> {
+        let token = self.current().clone();
         self.place += 1;
-        token
+        self.readable()?;
+        Ok(token)
     }
 
-    fn fail(&self, message: impl Into<String>) -> ExprError {
-        ExprError::at(ErrorKind::Syntax, message, self.source, self.at())
+    fn fail_at<T>(&self, at: usize, message: impl Into<String>) -> Result<T, ExprError> {
+        Err(ExprError::at(ErrorKind::Syntax, message, self.source, at))
     }
 
-    fn is(&self, op: &str) -> bool {
-        matches!(self.peek(), Token::Op(it) if *it == op)
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T, ExprError> {
+        self.fail_at(self.current().at, message)
     }
 
-    fn take(&mut self, op: &str) -> bool {
-        let found = self.is(op);
-        if found {
-            self.place += 1;
+    fn unexpected<T>(&self) -> Result<T, ExprError> {
+        self.fail(format!("unexpected token {}", self.current().shown()))
+    }
+
+    fn is(&self, class: Class, text: &str) -> bool {
+        self.current().is(class, text)
+    }
+
+    fn is_operator(&self, text: &str) -> bool {
+        self.is(Class::Operator, text)
+    }
+
+    fn expect(&mut self, class: Class, text: &str) -> Result<(), ExprError> {
+        if self.is(class, text) { self.next().map(|_| ()) } else { self.unexpected() }
+    }
+
+    fn identifier(&mut self) -> Result<Token, ExprError> {
+        if self.current().class == Class::Identifier { self.next() } else { self.unexpected() }
+    }
+
+    fn node(&mut self, kind: Kind, at: usize) -> Result<Node, ExprError> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return self.fail("compilation failed: expression exceeds maximum allowed nodes");
         }
-        found
-    }
-
-    fn expect(&mut self, op: &str) -> Result<(), ExprError> {
-        if self.take(op) {
-            Ok(())
-        } else {
-            Err(self.fail(format!("unexpected token {}, expected {op:?}", describe(self.peek()))))
+        let node = Node::new(kind, at);
+        if usize::from(node.height) > self.options.limits.depth.saturating_mul(3) || node.spine > MAX_SPINE {
+            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, at));
         }
+        Ok(node)
     }
 
     fn sequence(&mut self) -> Result<Node, ExprError> {
-        let at = self.at();
         let first = self.expression(0)?;
-        if !self.is(";") {
+        if !self.is_operator(";") {
             return Ok(first);
         }
+        let at = first.at;
         let mut nodes = vec![first];
-        while self.take(";") {
-            if matches!(self.peek(), Token::End | Token::Op(")" | "}")) {
+        while self.is_operator(";") {
+            self.next()?;
+            if self.current().class == Class::End {
                 break;
             }
             nodes.push(self.expression(0)?);
         }
-        Ok(Node::new(Kind::Sequence(nodes), at))
+        if nodes.len() == 1 {
+            return Ok(nodes.remove(0));
+        }
+        self.node(Kind::Sequence(nodes), at)
     }
 
     fn expression(&mut self, precedence: u16) -> Result<Node, ExprError> {
         self.depth += 1;
         if self.depth > self.options.limits.depth {
-            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, self.at()));
+            let at = self.current().at;
+            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, at));
         }
         let node = self.expression_inner(precedence);
         self.depth -= 1;
-        let node = node?;
-        self.check(&node)?;
-        Ok(node)
+        node
     }
 
     fn expression_inner(&mut self, precedence: u16) -> Result<Node, ExprError> {
-        if precedence == 0 && self.is("let") {
+        if precedence == 0 && self.is_operator("let") {
             return self.declaration();
         }
-        if precedence == 0 && matches!(self.peek(), Token::Name(it) if it == "if") {
+        if precedence == 0 && self.is_operator("if") {
             return self.conditional_if();
         }
         let mut left = self.primary()?;
         let mut previous_coalesce = false;
-        loop {
-            let at = self.at();
-            if self.is("|") && precedence == 0 {
-                self.place += 1;
-                let name_at = self.at();
-                let Token::Name(name) = self.next() else {
-                    self.place -= 1;
-                    return Err(self.fail(format!("unexpected token {}, expected Identifier", describe(self.peek()))));
-                };
-                left = self.call(name, name_at, Some(left))?;
-                left = self.postfix(left)?;
+        while self.current().class == Class::Operator {
+            let negate = self.is_operator("not");
+            if negate {
+                let before = self.place;
+                self.next()?;
+                let suffix =
+                    matches!(self.current().text.as_str(), "contains" | "matches" | "startsWith" | "endsWith" | "in");
+                if !suffix {
+                    return self.unexpected();
+                }
+                if binary(self.current()).is_none_or(|it| it.1 < precedence) {
+                    self.place = before;
+                    break;
+                }
+            }
+            let token = self.current().clone();
+            if token.text == "|" && precedence == 0 {
+                self.next()?;
+                let name = self.identifier()?;
+                left = self.call(name, Some(left), true)?;
                 previous_coalesce = false;
                 continue;
             }
-            let negate = self.is("not")
-                && matches!(
-                    self.tokens.get(self.place + 1),
-                    Some((Token::Op("in" | "matches" | "contains" | "startsWith" | "endsWith"), _))
-                );
-            let op_token = if negate { &self.tokens[self.place + 1].0 } else { self.peek() };
-            let Some((op, power, right_first)) = binary(op_token) else {
-                break;
-            };
-            if power < precedence {
-                break;
-            }
+            let Some((op, power, right_first)) = binary(&token).filter(|it| it.1 >= precedence) else { break };
+            self.next()?;
             if previous_coalesce && op != Binary::Coalesce {
-                return Err(self.fail(format!(
-                    "Operator ({}) and coalesce expressions (??) cannot be mixed. Wrap either by parentheses.",
-                    op.text()
-                )));
-            }
-            self.place += if negate { 2 } else { 1 };
-            let comparison = matches!(op, Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual);
-            if comparison {
-                left = self.comparison(left, op, at)?;
-            } else {
-                let right = self.expression(if right_first { power } else { power + 1 })?;
-                left = Node::new(Kind::Binary(op, Box::new(left), Box::new(right)), at);
-            }
-            if negate {
-                left = Node::new(Kind::Unary(Unary::Not, Box::new(left)), at);
+                return self.fail_at(
+                    token.at,
+                    format!(
+                        "Operator ({}) and coalesce expressions (??) cannot be mixed. Wrap either by parentheses.",
+                        token.text
+                    ),
+                );
             }
             previous_coalesce = op == Binary::Coalesce;
-            self.check(&left)?;
+            if op.is_comparison() {
+                left = self.comparison(left, op, token.at, power)?;
+                continue;
+            }
+            let right = self.expression(if right_first { power } else { power + 1 })?;
+            left = self.node(Kind::Binary(op, Box::new(left), Box::new(right)), token.at)?;
+            if negate {
+                left = self.node(Kind::Unary(Unary::NotWord, Box::new(left)), token.at)?;
+            }
         }
         if precedence == 0 {
             left = self.ternary(left)?;
@@ -220,69 +258,69 @@ impl Parser<'_> {
     }
 
     /// `a < b < c` is `a < b && b < c`.
-    fn comparison(&mut self, left: Node, op: Binary, at: usize) -> Result<Node, ExprError> {
-        let mut rest = vec![(op, self.expression(21)?)];
-        while let Some((op @ (Binary::Less | Binary::Greater | Binary::LessEqual | Binary::GreaterEqual), ..)) =
-            binary(self.peek())
-        {
-            self.place += 1;
-            rest.push((op, self.expression(21)?));
+    fn comparison(&mut self, left: Node, op: Binary, at: usize, power: u16) -> Result<Node, ExprError> {
+        let mut rest = vec![(op, at, self.expression(power + 1)?)];
+        while let Some((op, ..)) = binary(self.current()).filter(|it| it.0.is_comparison()) {
+            let at = self.current().at;
+            self.next()?;
+            rest.push((op, at, self.expression(power + 1)?));
         }
-        Ok(Node::new(Kind::Comparison(Box::new(left), rest), at))
+        self.node(Kind::Comparison(Box::new(left), rest), at)
     }
 
     fn ternary(&mut self, mut node: Node) -> Result<Node, ExprError> {
-        while self.is("?") {
-            let at = self.at();
-            self.place += 1;
-            let (yes, no) = if self.take(":") {
-                (None, self.expression(0)?)
+        while self.is_operator("?") {
+            self.next()?;
+            let yes = if self.is_operator(":") {
+                None
             } else {
                 let yes = self.expression(0)?;
-                self.expect(":")?;
-                (Some(Box::new(yes)), self.expression(0)?)
+                if !self.is_operator(":") {
+                    return self.unexpected();
+                }
+                Some(Box::new(yes))
             };
-            node = Node::new(Kind::Conditional(Box::new(node), yes, Box::new(no)), at);
+            self.next()?;
+            let no = self.expression(0)?;
+            let at = self.current().at;
+            node = self.node(Kind::Conditional(Box::new(node), yes, Box::new(no)), at)?;
         }
         Ok(node)
     }
 
     fn declaration(&mut self) -> Result<Node, ExprError> {
-        let at = self.at();
-        self.place += 1;
-        let Token::Name(name) = self.next() else {
-            self.place -= 1;
-            return Err(self.fail(format!("unexpected token {}, expected Identifier", describe(self.peek()))));
-        };
-        self.expect("=")?;
+        self.next()?;
+        let name = self.identifier()?;
+        self.expect(Class::Operator, "=")?;
         let value = self.expression(0)?;
-        self.expect(";")?;
+        self.expect(Class::Operator, ";")?;
         let body = self.sequence()?;
-        Ok(Node::new(Kind::Let { name, value: Box::new(value), body: Box::new(body) }, at))
+        self.node(Kind::Let { name: name.text, value: Box::new(value), body: Box::new(body) }, name.at)
     }
 
     fn conditional_if(&mut self) -> Result<Node, ExprError> {
-        let at = self.at();
-        self.place += 1;
+        self.next()?;
         let condition = self.expression(0)?;
-        self.expect("{")?;
+        self.expect(Class::Bracket, "{")?;
         let yes = self.sequence()?;
-        self.expect("}")?;
-        match self.next() {
-            Token::Name(word) if word == "else" => {}
-            _ => {
-                self.place -= 1;
-                return Err(self.fail(format!("unexpected token {}, expected \"else\"", describe(self.peek()))));
+        self.expect(Class::Bracket, "}")?;
+        self.expect(Class::Operator, "else")?;
+        let no = if self.is_operator("if") {
+            self.depth += 1;
+            if self.depth > self.options.limits.depth {
+                let at = self.current().at;
+                return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, at));
             }
-        }
-        let no = if matches!(self.peek(), Token::Name(it) if it == "if") {
-            self.expression(0)?
+            let no = self.conditional_if()?;
+            self.depth -= 1;
+            no
         } else {
-            self.expect("{")?;
+            self.expect(Class::Bracket, "{")?;
             let no = self.sequence()?;
-            self.expect("}")?;
+            self.expect(Class::Bracket, "}")?;
             no
         };
-        Ok(Node::new(Kind::Conditional(Box::new(condition), Some(Box::new(yes)), Box::new(no)), at))
+        // upstream gives it no place
+        self.node(Kind::Conditional(Box::new(condition), Some(Box::new(yes)), Box::new(no)), 0)
     }
 }

@@ -2,264 +2,322 @@
 
 use serde_json::Value;
 
-use super::{PREDICATES, Parser, describe};
+use super::{Arg, Parser, predicate};
+use crate::expr::ExprError;
 use crate::expr::ast::{Kind, Node, Unary};
-use crate::expr::lex::Token;
-use crate::expr::{ErrorKind, ExprError};
+use crate::expr::builtins;
+use crate::expr::lex::{Class, Token};
+use crate::gofloat;
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Result<Node, ExprError> {
-        let at = self.at();
-        let unary = match self.peek() {
-            Token::Op("not" | "!") => Some((Unary::Not, 50)),
-            Token::Op("-") => Some((Unary::Minus, 90)),
-            Token::Op("+") => Some((Unary::Plus, 90)),
-            _ => None,
-        };
-        if let Some((op, power)) = unary {
-            self.place += 1;
-            let inner = self.expression(power)?;
-            let node = Node::new(Kind::Unary(op, Box::new(inner)), at);
-            return self.postfix(node);
-        }
-        if self.take("(") {
-            let node = self.sequence()?;
-            self.expect(")")?;
-            return self.postfix(node);
-        }
-        if self.predicates > 0 && (self.is("#") || self.is(".")) {
-            let mut name = String::new();
-            let mut node_at = at;
-            if self.take("#") {
-                if let Token::Name(word) = self.peek()
-                    && self.at() == at + 1
-                {
-                    name.clone_from(word);
-                    self.place += 1;
-                }
-            } else {
-                node_at = at;
-            }
-            return self.postfix(Node::new(Kind::Pointer(name), node_at));
-        }
-        if self.take("::") {
-            let name_at = self.at();
-            let Token::Name(name) = self.next() else {
-                self.place -= 1;
-                return Err(self.fail("expected a builtin"));
+        let token = self.current().clone();
+        if token.class == Class::Operator {
+            let unary = match token.text.as_str() {
+                "not" => Some((Unary::NotWord, 50)),
+                "!" => Some((Unary::Not, 50)),
+                "-" => Some((Unary::Minus, 90)),
+                "+" => Some((Unary::Plus, 90)),
+                _ => None,
             };
-            let node = self.call(name, name_at, None)?;
+            if let Some((op, power)) = unary {
+                self.next()?;
+                let inner = self.expression(power)?;
+                let node = self.node(Kind::Unary(op, Box::new(inner)), token.at)?;
+                return self.postfix(node);
+            }
+        }
+        if self.is(Class::Bracket, "(") {
+            self.next()?;
+            let node = self.sequence()?;
+            self.expect(Class::Bracket, ")")?;
+            return self.postfix(node);
+        }
+        if self.predicates > 0 && (self.is_operator("#") || self.is_operator(".")) {
+            let mut name = String::new();
+            if self.is_operator("#") {
+                self.next()?;
+                if self.current().class == Class::Identifier {
+                    name = self.next()?.text;
+                }
+            }
+            let node = self.node(Kind::Pointer(name), token.at)?;
+            return self.postfix(node);
+        }
+        if self.is_operator("::") {
+            self.next()?;
+            let name = self.identifier()?;
+            let node = self.call(name, None, false)?;
             return self.postfix(node);
         }
         self.secondary()
     }
 
-    pub(super) fn secondary(&mut self) -> Result<Node, ExprError> {
-        let at = self.at();
-        let constant = |value: Value| Node::new(Kind::Constant(value), at);
-        let node = match self.next() {
-            Token::Name(name) => match name.as_str() {
-                "true" => return Ok(constant(Value::Bool(true))),
-                "false" => return Ok(constant(Value::Bool(false))),
-                "nil" => return Ok(constant(Value::Null)),
-                _ if self.is("(") => self.call(name, at, None)?,
-                _ => Node::new(Kind::Name(name), at),
-            },
-            Token::Int(it) => return Ok(constant(it.into())),
-            Token::Float(it) => {
-                return Ok(constant(serde_json::Number::from_f64(it).map_or(Value::Null, Value::Number)));
-            }
-            Token::Str(it) => constant(Value::String(it)),
-            Token::Op("[") => {
-                let mut items = Vec::new();
-                while !self.take("]") {
-                    if !items.is_empty() {
-                        self.expect(",")?;
-                        if self.take("]") {
-                            break;
-                        }
-                    }
-                    items.push(self.expression(0)?);
+    fn secondary(&mut self) -> Result<Node, ExprError> {
+        let token = self.current().clone();
+        let node = match token.class {
+            Class::Identifier => {
+                self.next()?;
+                let constant = match token.text.as_str() {
+                    "true" => Some(Value::Bool(true)),
+                    "false" => Some(Value::Bool(false)),
+                    "nil" => Some(Value::Null),
+                    _ => None,
+                };
+                if let Some(value) = constant {
+                    return self.node(Kind::Constant(value), token.at);
                 }
-                Node::new(Kind::Array(items), at)
+                if self.is(Class::Bracket, "(") {
+                    self.call(token, None, true)?
+                } else {
+                    self.node(Kind::Name(token.text), token.at)?
+                }
             }
-            Token::Op("{") => self.map(at)?,
-            other => {
-                self.place -= 1;
-                return Err(self.fail(format!("unexpected token {}", describe(&other))));
+            Class::Number => {
+                self.next()?;
+                return self.number(&token);
             }
+            Class::Str => {
+                self.next()?;
+                self.node(Kind::Constant(Value::String(token.text)), token.at)?
+            }
+            Class::Bytes => {
+                self.next()?;
+                self.node(Kind::Bytes(token.bytes), token.at)?
+            }
+            Class::Bracket if token.text == "[" => self.array()?,
+            Class::Bracket if token.text == "{" => self.map()?,
+            _ => return self.unexpected(),
         };
         self.postfix(node)
     }
 
-    pub(super) fn map(&mut self, at: usize) -> Result<Node, ExprError> {
-        let mut pairs: Vec<(Node, Node)> = Vec::new();
-        while !self.take("}") {
-            if !pairs.is_empty() {
-                self.expect(",")?;
-                if self.take("}") {
+    fn number(&mut self, token: &Token) -> Result<Node, ExprError> {
+        let text = token.text.replace('_', "");
+        let lower = text.to_ascii_lowercase();
+        let quoted = crate::fmt::quote(&text);
+        let (what, base) = match lower.get(..2) {
+            Some("0x") => ("hex", 0),
+            _ if lower.contains(['.', 'e']) => {
+                return match gofloat::parse_float(&text).filter(|it| it.is_finite()) {
+                    Some(it) => {
+                        let number = serde_json::Number::from_f64(it).map_or(Value::Null, Value::Number);
+                        self.node(Kind::Constant(number), token.at)
+                    }
+                    None => {
+                        let digits = lower.bytes().filter(u8::is_ascii_digit).count();
+                        let range = digits > 0 && !lower.ends_with(['e', '+', '-']);
+                        let why = if range { "value out of range" } else { "invalid syntax" };
+                        self.fail(format!("invalid float literal: strconv.ParseFloat: parsing {quoted}: {why}"))
+                    }
+                };
+            }
+            Some("0b") => ("binary", 0),
+            Some("0o") => ("octal", 0),
+            _ => ("integer", 10),
+        };
+        match gofloat::parse_int(&text, base) {
+            Some(it) => self.node(Kind::Constant(it.into()), token.at),
+            None => {
+                let digits = if base == 0 { text.get(2..).unwrap_or_default() } else { &text };
+                let why = if digits.is_empty() { "invalid syntax" } else { "value out of range" };
+                self.fail(format!("invalid {what} literal: strconv.ParseInt: parsing {quoted}: {why}"))
+            }
+        }
+    }
+
+    fn array(&mut self) -> Result<Node, ExprError> {
+        let at = self.next()?.at;
+        let mut items = Vec::new();
+        while !self.is(Class::Bracket, "]") {
+            if !items.is_empty() {
+                self.expect(Class::Operator, ",")?;
+                if self.is(Class::Bracket, "]") {
                     break;
                 }
             }
-            let key_at = self.at();
-            let key = match self.peek().clone() {
-                Token::Str(it) | Token::Name(it) => {
-                    self.place += 1;
-                    Node::new(Kind::Constant(Value::String(it)), key_at)
+            items.push(self.expression(0)?);
+        }
+        self.next()?;
+        self.node(Kind::Array(items), at)
+    }
+
+    fn map(&mut self) -> Result<Node, ExprError> {
+        let at = self.next()?.at;
+        let mut pairs: Vec<(Node, Node)> = Vec::new();
+        while !self.is(Class::Bracket, "}") {
+            if !pairs.is_empty() {
+                self.expect(Class::Operator, ",")?;
+                if self.is(Class::Bracket, "}") {
+                    break;
                 }
-                Token::Int(it) => {
-                    self.place += 1;
-                    Node::new(Kind::Constant(Value::String(it.to_string())), key_at)
+                if self.is_operator(",") {
+                    return self.unexpected();
                 }
-                Token::Op("(") => self.expression(0)?,
-                other => {
-                    return Err(self.fail(format!(
+            }
+            let token = self.current().clone();
+            let key = match token.class {
+                Class::Number | Class::Str | Class::Identifier => {
+                    self.next()?;
+                    self.node(Kind::Constant(Value::String(token.text)), token.at)?
+                }
+                Class::Bracket if token.text == "(" => self.expression(0)?,
+                _ => {
+                    return self.fail(format!(
                         "a map key must be a quoted string, a number, a identifier, or an expression enclosed in parentheses (unexpected token {})",
-                        describe(&other)
-                    )));
+                        token.shown()
+                    ));
                 }
             };
-            self.expect(":")?;
+            self.expect(Class::Operator, ":")?;
             let value = self.expression(0)?;
             pairs.push((key, value));
         }
-        Ok(Node::new(Kind::Map(pairs), at))
+        self.next()?;
+        self.node(Kind::Map(pairs), at)
     }
 
-    pub(super) fn arguments(&mut self) -> Result<Vec<Node>, ExprError> {
-        self.expect("(")?;
-        let mut args = Vec::new();
-        while !self.take(")") {
-            if !args.is_empty() {
-                self.expect(",")?;
-                if self.take(")") {
-                    break;
-                }
+    fn arguments(&mut self, mut args: Vec<Node>) -> Result<Vec<Node>, ExprError> {
+        let given = args.len();
+        self.expect(Class::Bracket, "(")?;
+        while !self.is(Class::Bracket, ")") {
+            if args.len() > given {
+                self.expect(Class::Operator, ",")?;
+            }
+            if self.is(Class::Bracket, ")") {
+                break;
             }
             args.push(self.expression(0)?);
         }
+        self.next()?;
         Ok(args)
     }
 
-    pub(super) fn call(&mut self, name: String, at: usize, piped: Option<Node>) -> Result<Node, ExprError> {
-        let predicate =
-            PREDICATES.iter().find(|it| it.0 == name).filter(|_| self.options.functions.get(&name).is_none());
-        let Some(&(name, optional, extra)) = predicate else {
-            let mut args: Vec<Node> = piped.into_iter().collect();
-            args.extend(self.arguments()?);
-            return Ok(Node::new(Kind::Call { name, args }, at));
+    /// A call of a name, after the name. What was piped in is the first argument.
+    pub(super) fn call(&mut self, name: Token, piped: Option<Node>, overrides: bool) -> Result<Node, ExprError> {
+        let overridden =
+            overrides && (self.options.functions.get(&name.text).is_some() || self.overridden.contains(&name.text));
+        let piped: Vec<Node> = piped.into_iter().collect();
+        let Some((builtin, params)) = predicate(&name.text).filter(|_| !overridden) else {
+            let builtin = !overridden && builtins::is_builtin(&name.text);
+            let args = self.arguments(piped)?;
+            return self.node(Kind::Call { name: name.text, args, builtin }, name.at);
         };
-        self.expect("(")?;
-        let mut args = Vec::new();
-        match piped {
-            Some(node) => args.push(node),
-            None => {
-                args.push(self.expression(0)?);
-                if !self.is(")") {
-                    self.expect(",")?;
-                }
-            }
-        }
+        self.expect(Class::Bracket, "(")?;
+        let params = &params[piped.len()..];
+        let mut args = piped;
         let mut body = None;
-        if self.is(")") {
-            if !optional {
-                return Err(self.fail(format!("not enough arguments to call {name}")));
+        for (place, param) in params.iter().enumerate() {
+            if self.is(Class::Bracket, ")") {
+                if matches!(param, Arg::OptionalExpression | Arg::OptionalPredicate) {
+                    break;
+                }
+                return self.fail(format!("expected at least {} arguments", params.len()));
             }
-        } else {
-            body = Some(Box::new(self.predicate()?));
-            for _ in 0..extra {
-                if self.take(",") && !self.is(")") {
-                    args.push(self.expression(0)?);
+            if place > 0 {
+                self.expect(Class::Operator, ",")?;
+                // a comma may end the arguments
+                if self.is(Class::Bracket, ")") && matches!(param, Arg::OptionalExpression | Arg::OptionalPredicate) {
+                    return self.unexpected();
                 }
             }
-            self.take(",");
+            match param {
+                Arg::Expression | Arg::OptionalExpression => args.push(self.expression(0)?),
+                Arg::Predicate | Arg::OptionalPredicate => body = Some(Box::new(self.predicate()?)),
+            }
         }
-        self.expect(")")?;
-        Ok(Node::new(Kind::Predicate { name, args, body }, at))
+        if self.is_operator(",") {
+            self.next()?;
+        }
+        self.expect(Class::Bracket, ")")?;
+        self.node(Kind::Predicate { name: builtin, args, body }, name.at)
     }
 
-    pub(super) fn predicate(&mut self) -> Result<Node, ExprError> {
+    fn predicate(&mut self) -> Result<Node, ExprError> {
+        let at = self.current().at;
+        let braces = self.is(Class::Bracket, "{");
+        if braces {
+            self.next()?;
+        }
         self.predicates += 1;
-        let node = if self.take("{") {
-            let node = self.sequence()?;
-            self.expect("}")?;
-            node
+        let node = if braces {
+            self.sequence()?
         } else {
-            self.expression(0)?
+            let node = self.expression(0)?;
+            if self.is_operator(";") {
+                return self.fail("wrap predicate with brackets { and }");
+            }
+            node
         };
         self.predicates -= 1;
-        Ok(node)
+        if braces {
+            self.expect(Class::Bracket, "}")?;
+        }
+        self.node(Kind::Closure(Box::new(node)), at)
     }
 
-    pub(super) fn postfix(&mut self, mut node: Node) -> Result<Node, ExprError> {
-        let mut chained = false;
-        // `.field` right after a bare pointer is its member
+    fn postfix(&mut self, mut node: Node) -> Result<Node, ExprError> {
         loop {
-            let at = self.at();
-            if self.is(".") || self.is("?.") {
-                let optional = self.is("?.");
-                self.place += 1;
-                if optional && self.is("[") {
-                    self.place += 1;
-                    chained = true;
-                    node = self.index(node, at, true)?;
+            let mut token = self.current().clone();
+            let optional = token.is(Class::Operator, "?.");
+            if optional || token.is(Class::Operator, ".") {
+                self.next()?;
+                let property = self.current().clone();
+                if !(optional && property.is(Class::Bracket, "[")) {
+                    node = self.member(node, &property, optional)?;
                     continue;
                 }
-                let name = match self.next() {
-                    Token::Name(name) => name,
-                    Token::Op(word) if word.starts_with(|it: char| it.is_ascii_alphabetic()) => word.to_owned(),
-                    _ => {
-                        self.place -= 1;
-                        return Err(self.fail("expected name"));
-                    }
-                };
-                chained |= optional;
-                if self.is("(") {
-                    let args = self.arguments()?;
-                    node = Node::new(Kind::Method { of: Box::new(node), name, args, optional }, at);
-                } else {
-                    let key = Node::new(Kind::Constant(Value::String(name)), at);
-                    node = Node::new(
-                        Kind::Member { of: Box::new(node), key: Box::new(key), optional, is_field: true },
-                        at,
-                    );
-                }
-            } else if self.take("[") {
-                node = self.index(node, at, false)?;
-            } else {
-                break;
+                token = property;
             }
-            self.check(&node)?;
+            if !token.is(Class::Bracket, "[") {
+                return Ok(node);
+            }
+            self.next()?;
+            node = self.index(node, token.at, optional)?;
         }
-        if chained {
-            let at = node.at;
-            node = Node::new(Kind::Chain(Box::new(node)), at);
-        }
-        Ok(node)
     }
 
-    /// Operators and members nest to the left without recursion here, but are walked with recursion.
-    pub(super) fn check(&self, node: &Node) -> Result<(), ExprError> {
-        if usize::from(node.height) > self.options.limits.depth.saturating_mul(3) {
-            return Err(ExprError::at(ErrorKind::Limit, "expression is nested too deeply", self.source, node.at));
+    fn member(&mut self, node: Node, property: &Token, optional: bool) -> Result<Node, ExprError> {
+        // words that are operators are names here
+        let named = property.class == Class::Identifier
+            || property.class == Class::Operator && property.text.starts_with(|it: char| it.is_ascii_alphabetic());
+        if !named {
+            // upstream reads on before it complains
+            self.next()?;
+            return self.fail("expected name");
         }
-        Ok(())
+        self.next()?;
+        let at = property.at;
+        let (inner, chained) = match node.kind {
+            Kind::Chain(inner) => (inner, true),
+            kind => (Box::new(Node { kind, ..node }), false),
+        };
+        let member = if self.is(Class::Bracket, "(") {
+            let args = self.arguments(Vec::new())?;
+            self.node(Kind::Method { of: inner, name: property.text.clone(), args, optional }, at)?
+        } else {
+            let key = self.node(Kind::Constant(Value::String(property.text.clone())), at)?;
+            self.node(Kind::Member { of: inner, key: Box::new(key), optional }, at)?
+        };
+        if chained || optional { self.node(Kind::Chain(Box::new(member)), at) } else { Ok(member) }
     }
 
-    pub(super) fn index(&mut self, of: Node, at: usize, optional: bool) -> Result<Node, ExprError> {
+    fn index(&mut self, of: Node, at: usize, optional: bool) -> Result<Node, ExprError> {
         let of = Box::new(of);
-        if self.take(":") {
-            let to = if self.is("]") { None } else { Some(Box::new(self.expression(0)?)) };
-            self.expect("]")?;
-            return Ok(Node::new(Kind::Slice { of, from: None, to }, at));
+        let from = if self.is_operator(":") { None } else { Some(Box::new(self.expression(0)?)) };
+        if self.is_operator(":") {
+            self.next()?;
+            let to = if self.is(Class::Bracket, "]") { None } else { Some(Box::new(self.expression(0)?)) };
+            let node = self.node(Kind::Slice { of, from, to }, at)?;
+            self.expect(Class::Bracket, "]")?;
+            return Ok(node);
         }
-        let first = Box::new(self.expression(0)?);
-        if self.take(":") {
-            let to = if self.is("]") { None } else { Some(Box::new(self.expression(0)?)) };
-            self.expect("]")?;
-            return Ok(Node::new(Kind::Slice { of, from: Some(first), to }, at));
+        let Some(key) = from else { return self.unexpected() };
+        let mut node = self.node(Kind::Member { of, key, optional }, at)?;
+        if optional {
+            node = self.node(Kind::Chain(Box::new(node)), at)?;
         }
-        self.expect("]")?;
-        Ok(Node::new(Kind::Member { of, key: first, optional, is_field: false }, at))
+        self.expect(Class::Bracket, "]")?;
+        Ok(node)
     }
 }

@@ -6,9 +6,9 @@ use sha1::Digest as _;
 use super::casts::is_empty;
 use super::strings::type_of;
 use super::{Args, MAX_TEXT, NIL_POINTER};
+use crate::codecs;
 use crate::gojson;
 use crate::text_template::exec::Context;
-use crate::text_template::sprig::codecs;
 use crate::text_template::value::{Object, Val};
 
 #[allow(clippy::too_many_lines)]

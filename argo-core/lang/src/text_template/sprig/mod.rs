@@ -1,7 +1,6 @@
 //! Sprig 3.3, the generic map, without what makes keys and certificates.
 
 mod casts;
-mod codecs;
 mod convert;
 mod dates;
 mod dicts;

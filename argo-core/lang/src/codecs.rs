@@ -4,7 +4,7 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// `base32.StdEncoding.EncodeToString`.
-pub(super) fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.chunks(5) {
         let mut block = [0_u8; 8];
@@ -20,7 +20,7 @@ pub(super) fn base32(bytes: &[u8]) -> String {
 }
 
 /// `base32.StdEncoding.DecodeString`; the error is the place of the first wrong byte.
-pub(super) fn base32_decode(text: &str) -> Result<Vec<u8>, usize> {
+pub(crate) fn base32_decode(text: &str) -> Result<Vec<u8>, usize> {
     let bytes: Vec<u8> = text.bytes().filter(|it| !matches!(it, b'\r' | b'\n')).collect();
     let mut out = Vec::new();
     let mut at = 0;
@@ -63,7 +63,7 @@ pub(super) fn base32_decode(text: &str) -> Result<Vec<u8>, usize> {
 }
 
 /// `base64.StdEncoding.DecodeString`; the error is the place of the first wrong byte.
-pub(super) fn base64_decode(text: &str) -> Result<Vec<u8>, usize> {
+pub(crate) fn base64_decode(text: &str) -> Result<Vec<u8>, usize> {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut at = 0;
