@@ -311,6 +311,71 @@ pub fn parse_uint(text: &str, base: u32) -> Option<u64> {
     u64::from_str_radix(digits, radix).ok()
 }
 
+/// A float as an integer, as Go converts on 64-bit machines: what does not fit is the least integer.
+#[must_use]
+pub fn to_int(value: f64) -> i64 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) { value as i64 } else { i64::MIN }
+}
+
+/// `math.Pow`: whole powers by squaring, as Go does, which differs in the last digit from other ways.
+#[must_use]
+pub fn pow(x: f64, y: f64) -> f64 {
+    let usual = !(x.is_finite() && y.is_finite()) || x == 0.0 || y == 0.0 || x == 1.0 || y == 1.0;
+    if y == -0.5 && !usual {
+        return 1.0 / x.sqrt();
+    }
+    if usual || y == 0.5 || y.abs() >= 9.2e18 || (x < 0.0 && y.fract() != 0.0) {
+        return x.powf(y);
+    }
+    let (mut whole, mut part) = (y.abs().trunc(), y.abs().fract());
+    let mut result = 1.0;
+    if part != 0.0 {
+        if part > 0.5 {
+            part -= 1.0;
+            whole += 1.0;
+        }
+        result = (part * x.abs().ln()).exp();
+    }
+    let (mut mantissa, mut exponent) = frexp(x);
+    let mut total = 0_i64;
+    let mut left = whole as u64;
+    while left > 0 {
+        if exponent.abs() > 1 << 12 {
+            // over or under what a float can hold
+            total += exponent;
+            break;
+        }
+        if left & 1 == 1 {
+            result *= mantissa;
+            total += exponent;
+        }
+        mantissa *= mantissa;
+        exponent *= 2;
+        if mantissa < 0.5 {
+            mantissa += mantissa;
+            exponent -= 1;
+        }
+        left >>= 1;
+    }
+    if y < 0.0 {
+        result = 1.0 / result;
+        total = -total;
+    }
+    // in two steps, so that small results are rounded once
+    let half = i32::try_from((total / 2).clamp(-2_000, 2_000)).unwrap_or(0);
+    let rest = i32::try_from((total - i64::from(half)).clamp(-2_000, 2_000)).unwrap_or(0);
+    result * 2.0_f64.powi(half) * 2.0_f64.powi(rest)
+}
+
+/// A fraction from a half to one, and the power of two it is to be multiplied with.
+fn frexp(value: f64) -> (f64, i64) {
+    let scaled = if value.abs() < f64::MIN_POSITIVE { value * 2.0_f64.powi(54) } else { value };
+    let shift = if value.abs() < f64::MIN_POSITIVE { -54 } else { 0 };
+    let bits = scaled.to_bits();
+    let exponent = ((bits >> 52) & 0x7ff) as i64 - 1022;
+    (f64::from_bits((bits & !(0x7ff << 52)) | (1022 << 52)), exponent + shift)
+}
+
 /// Reads a bool as `strconv.ParseBool`: `1 t T TRUE true True 0 f F FALSE false False`.
 #[must_use]
 pub fn parse_bool(text: &str) -> Option<bool> {

@@ -122,13 +122,18 @@ fn write_string(out: &mut String, text: &str, html: bool) {
 /// # Errors
 /// The text is not JSON, or nests more than 128 deep.
 pub fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| Scanner { text, at: 0 }.complaint().unwrap_or_else(|| error.to_string()))
+    serde_json::from_str(text).map_err(|error| {
+        let mut scanner = Scanner { text, at: 0, too_large: None };
+        scanner.complaint().or(scanner.too_large).unwrap_or_else(|| error.to_string())
+    })
 }
 
 /// Finds the first character that Go's scanner refuses.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// The first number that no float holds.
+    too_large: Option<String>,
 }
 
 type Refused = Result<(), String>;
@@ -282,6 +287,7 @@ impl Scanner<'_> {
     }
 
     fn number(&mut self) -> Refused {
+        let start = self.at;
         if self.take('-') && !self.peek().is_some_and(|it| it.is_ascii_digit()) {
             return self.refuse("in numeric literal");
         }
@@ -296,6 +302,10 @@ impl Scanner<'_> {
             if self.digits() == 0 {
                 return self.refuse("in exponent of numeric literal");
             }
+        }
+        let text = &self.text[start..self.at];
+        if self.too_large.is_none() && text.parse::<f64>().is_ok_and(f64::is_infinite) {
+            self.too_large = Some(format!("json: cannot unmarshal number {text} into Go value of type float64"));
         }
         Ok(())
     }

@@ -397,11 +397,12 @@ impl LayoutParser<'_> {
             return Some(tail);
         }
         if let Some(after) = layout.strip_prefix(['.', ',']) {
-            let digits = after.bytes().take_while(|it| matches!(it, b'0' | b'9')).count();
-            if digits > 0 {
+            let kind = after.bytes().next().unwrap_or_default();
+            let digits = after.bytes().take_while(|it| *it == kind).count();
+            if matches!(kind, b'0' | b'9') && !after[digits..].starts_with(|it: char| it.is_ascii_digit()) {
                 if self.rest.starts_with(['.', ',']) {
                     self.fraction()?;
-                } else if after.starts_with('0') {
+                } else if kind == b'0' {
                     return None;
                 }
                 return Some(&after[digits..]);

@@ -61,6 +61,8 @@ impl Budget {
 
 struct Scope<'a> {
     item: Val<'a>,
+    /// The collection is a map, which has no items.
+    broken: bool,
     index: usize,
     acc: Option<Val<'a>>,
 }
@@ -152,7 +154,13 @@ impl<'a> Machine<'a> {
                 if *optional && matches!(from, Val::Nil) {
                     return Err(self.nil_chain());
                 }
+                let filtered = matches!(of.kind, Kind::Predicate { name: "filter", .. });
                 let key = self.eval(key)?;
+                // upstream takes the first or last that fits, and has other words for none
+                if filtered && from.len() == Some(0) && matches!(key, Val::Int(0 | -1)) {
+                    let message = "reflect: slice index out of range".to_owned();
+                    return Err(self.fail(node, (ErrorKind::Operation, message)));
+                }
                 operators::fetch(&from, &key).map_err(|it| self.fail(node, it))
             }
             Kind::Slice { of, from, to } => {
@@ -205,7 +213,9 @@ impl<'a> Machine<'a> {
                         return Err(self.fail(node, conversion(&key_value, "string")));
                     };
                     let text = text.to_owned();
-                    map.insert(text, self.eval(value)?);
+                    // of equal keys upstream keeps the first
+                    let value = self.eval(value)?;
+                    map.entry(text).or_insert(value);
                 }
                 self.budget.grow(map.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::Map(Rc::new(map)))
@@ -249,6 +259,10 @@ impl<'a> Machine<'a> {
             );
         };
         match name {
+            "" if scope.broken => {
+                let message = "reflect: call of reflect.Value.Index on map Value".to_owned();
+                Err(self.fail(node, (ErrorKind::Operation, message)))
+            }
             "" => Ok(scope.item.clone()),
             "index" => Ok(Val::Int(i64::try_from(scope.index).unwrap_or(i64::MAX))),
             "acc" if scope.acc.is_some() => Ok(scope.acc.clone().unwrap_or(Val::Nil)),
@@ -260,11 +274,28 @@ impl<'a> Machine<'a> {
     fn spine(&mut self, node: &'a Node) -> Outcome<'a> {
         let mut nodes = Vec::new();
         let mut at = node;
+        let mut known = None;
         while let Kind::Binary(op, left, right) = &at.kind {
-            nodes.push((at, *op, &**right));
+            // upstream folds what a constant on the right decides, and does not look at the left then
+            match (op, &right.kind) {
+                (Binary::And | Binary::AndWord, Kind::Constant(Value::Bool(false))) => {
+                    known = Some(Val::Bool(false));
+                    break;
+                }
+                (Binary::Or | Binary::OrWord, Kind::Constant(Value::Bool(true))) => {
+                    known = Some(Val::Bool(true));
+                    break;
+                }
+                (Binary::And | Binary::AndWord, Kind::Constant(Value::Bool(true)))
+                | (Binary::Or | Binary::OrWord, Kind::Constant(Value::Bool(false))) => {}
+                _ => nodes.push((at, *op, &**right)),
+            }
             at = left;
         }
-        let mut left = self.eval(at)?;
+        let mut left = match known {
+            Some(value) => value,
+            None => self.eval(at)?,
+        };
         for (node, op, right) in nodes.into_iter().rev() {
             left = self.binary(node, op, left, right)?;
         }
@@ -352,15 +383,22 @@ impl<'a> Machine<'a> {
         Err(self.fail(node, not_callable(&field)))
     }
 
-    fn test(&mut self, node: &Node, body: &'a Node, item: Val<'a>, index: usize) -> Result<bool, Error> {
-        match self.with_item(body, item, index, None)? {
+    fn test(&mut self, node: &Node, body: &'a Node, item: Val<'a>, index: usize, broken: bool) -> Result<bool, Error> {
+        match self.with_item(body, item, index, None, broken)? {
             Val::Bool(it) => Ok(it),
             other => Err(self.fail(node, conversion(&other, "bool"))),
         }
     }
 
-    fn with_item(&mut self, body: &'a Node, item: Val<'a>, index: usize, acc: Option<Val<'a>>) -> Outcome<'a> {
-        self.scopes.push(Scope { item, index, acc });
+    fn with_item(
+        &mut self,
+        body: &'a Node,
+        item: Val<'a>,
+        index: usize,
+        acc: Option<Val<'a>>,
+        broken: bool,
+    ) -> Outcome<'a> {
+        self.scopes.push(Scope { item, broken, index, acc });
         let result = self.eval(body);
         self.scopes.pop();
         result
@@ -377,13 +415,26 @@ impl<'a> Machine<'a> {
             return Err(self.fail(node, (ErrorKind::Function, format!("not enough arguments to call {name}"))));
         };
         let collection = self.eval(first)?;
-        let items: Vec<Val<'a>> = match collection.items() {
-            Some(items) => items.into_owned(),
-            None => {
-                let message = format!("builtin {name} takes only array (got {})", collection.go_type());
-                return Err(self.fail(first, (ErrorKind::Function, message)));
+        let items: Vec<Val<'a>> = match (collection.items(), &collection) {
+            (Some(items), _) => items.into_owned(),
+            (None, Val::Str(text)) => text.bytes().map(|it| Val::Int(i64::from(it))).collect(),
+            (None, other) => {
+                let message = match other.go_kind() {
+                    "map" => String::new(),
+                    "invalid" => "reflect: call of reflect.Value.Len on zero Value".to_owned(),
+                    kind => format!("reflect: call of reflect.Value.Len on {kind} Value"),
+                };
+                if !message.is_empty() {
+                    return Err(self.fail(node, (ErrorKind::Function, message)));
+                }
+                vec![Val::Nil; other.len().unwrap_or(0)]
             }
         };
+        let broken = collection.is_map();
+        if broken && !items.is_empty() && (body.is_none() || name == "groupBy" || name == "reduce" && args.len() == 1) {
+            let message = "reflect: call of reflect.Value.Index on map Value".to_owned();
+            return Err(self.fail(node, (ErrorKind::Operation, message)));
+        }
         self.budget.charge(items.len()).map_err(|it| self.fail(node, it))?;
         let Some(body) = body else {
             if name != "count" {
@@ -403,7 +454,7 @@ impl<'a> Machine<'a> {
                 let mut count = 0;
                 let total = items.len();
                 for (index, item) in items.into_iter().enumerate() {
-                    let hit = self.test(node, body, item, index)?;
+                    let hit = self.test(node, body, item, index, broken)?;
                     count += usize::from(hit);
                     match name {
                         "all" if !hit => return Ok(Val::Bool(false)),
@@ -423,7 +474,7 @@ impl<'a> Machine<'a> {
             "filter" => {
                 let mut kept = Vec::new();
                 for (index, item) in items.into_iter().enumerate() {
-                    if self.test(node, body, item.clone(), index)? {
+                    if self.test(node, body, item.clone(), index, broken)? {
                         kept.push(item);
                     }
                 }
@@ -433,7 +484,7 @@ impl<'a> Machine<'a> {
             "map" => {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
-                    out.push(self.with_item(body, item, index, None)?);
+                    out.push(self.with_item(body, item, index, None, broken)?);
                 }
                 self.budget.grow(out.len()).map_err(|it| self.fail(node, it))?;
                 Ok(Val::list(out))
@@ -441,7 +492,7 @@ impl<'a> Machine<'a> {
             "sum" => {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
-                    out.push(self.with_item(body, item, index, None)?);
+                    out.push(self.with_item(body, item, index, None, broken)?);
                 }
                 operators::sum(&out, &mut self.budget).map_err(|it| self.fail(node, it))
             }
@@ -453,7 +504,7 @@ impl<'a> Machine<'a> {
                     (0..items.len()).collect()
                 };
                 for index in order {
-                    if self.test(node, body, items[index].clone(), index)? {
+                    if self.test(node, body, items[index].clone(), index, broken)? {
                         return Ok(if wants_index { Val::Int(index as i64) } else { items[index].clone() });
                     }
                 }
@@ -462,9 +513,9 @@ impl<'a> Machine<'a> {
             "groupBy" => {
                 let mut groups: Vec<(Val<'a>, Vec<Val<'a>>)> = Vec::new();
                 for (index, item) in items.into_iter().enumerate() {
-                    let key = self.with_item(body, item.clone(), index, None)?;
+                    let key = self.with_item(body, item.clone(), index, None, broken)?;
                     if key.items().is_some() || key.is_map() {
-                        let message = format!("runtime error: hash of unhashable type {}", key.go_type());
+                        let message = format!("hash of unhashable type: {}", key.go_type());
                         return Err(self.fail(node, (ErrorKind::Operation, message)));
                     }
                     match groups.iter_mut().find(|it| it.0.go_type() == key.go_type() && it.0.equals(&key)) {
@@ -478,7 +529,7 @@ impl<'a> Machine<'a> {
             "sortBy" => {
                 let mut keyed = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
-                    keyed.push((self.with_item(body, item.clone(), index, None)?, item));
+                    keyed.push((self.with_item(body, item.clone(), index, None, broken)?, item));
                 }
                 let order = args.get(1).map(|it| self.eval(it)).transpose()?;
                 let descending = match order.as_ref().map(|it| (it, it.as_str())) {
@@ -513,7 +564,7 @@ impl<'a> Machine<'a> {
                     },
                 };
                 for (index, item) in items {
-                    acc = self.with_item(body, item, index, Some(acc))?;
+                    acc = self.with_item(body, item, index, Some(acc), broken)?;
                 }
                 Ok(acc)
             }

@@ -64,7 +64,7 @@ pub(super) fn lex(source: &str) -> (Vec<Token>, Option<ExprError>) {
 }
 
 pub(super) fn is_word(it: char) -> bool {
-    it == '_' || it == '$' || it.is_alphabetic() || it.is_numeric() && it.to_digit(10).is_some()
+    it == '_' || it == '$' || it.is_alphanumeric()
 }
 
 struct Lexer<'a> {

@@ -109,7 +109,7 @@ pub struct Limits {
     pub source: usize,
     /// Deepest nesting of the source. Default 100.
     pub depth: usize,
-    /// Most evaluated nodes. Default 1,000,000.
+    /// Most evaluated nodes. Default 5,000,000.
     pub steps: usize,
     /// Most bytes created. Default 10,000,000. Of elements of lists and maps at most 1,000,000 are created, as upstream.
     pub memory: usize,
@@ -117,7 +117,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { source: 64 << 10, depth: 100, steps: 1_000_000, memory: 10_000_000 }
+        Self { source: 64 << 10, depth: 100, steps: 5_000_000, memory: 10_000_000 }
     }
 }
 
@@ -371,7 +371,7 @@ mod tests {
             ("'z' not in {'a': 1}", json!(true)),
             ("a.b[-1].c", json!("x")),
             ("a['s-t']", json!("dash")),
-            ("none?.x.y ?? 'd'", json!("d")),
+            ("a.zz?.x.y ?? 'd'", json!("d")),
             ("a.b[0:2]", json!([1, 2])),
             ("name[1:]", json!("ob")),
             ("n > 3 ? 'y' : 'n'", json!("y")),
@@ -386,7 +386,7 @@ mod tests {
             ("filter([{'v': 1}, {'v': 2}], .v > 1)[0].v", json!(2)),
             ("sum([1, 2.5])", json!(3.5)),
             ("toJSON({'b': 1, 'a': [1]})", json!("{\n  \"a\": [\n    1\n  ],\n  \"b\": 1\n}")),
-            (r#"fromJSON('{"x": [1]}').x[0]"#, json!(1)),
+            (r#"fromJSON('{"x": [1]}').x[0]"#, json!(1.0)),
             ("string({'a': 1})", json!("map[a:1]")),
             ("date('2024-01-02').Year()", json!(2024)),
             ("duration('1h').Minutes()", json!(60.0)),

@@ -7,6 +7,7 @@ use super::ErrorKind;
 use super::ast::Binary;
 use super::eval::{Budget, Failure, conversion, operation};
 use super::value::{Elements, Val};
+use crate::gofloat;
 
 type Outcome<'a> = Result<Val<'a>, Failure>;
 
@@ -57,6 +58,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
             let wrong = |value: &Val<'_>, wanted: &str| Err(conversion(value, wanted));
             let (x, y) = match (a.as_str(), b.as_str()) {
                 (Some(x), Some(y)) => (x, y),
+                (_, None) if op == Binary::Matches => return wrong(b, "string"),
                 (None, _) if op == Binary::Matches => return wrong(a, "[]uint8"),
                 (None, _) => return wrong(a, "string"),
                 (_, None) => return wrong(b, "string"),
@@ -132,7 +134,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
             let float = |it: &Val<'_>| {
                 it.as_float().map_or_else(|| operation(format!("invalid operation: float({})", it.go_type())), Ok)
             };
-            Val::Float(float(a)?.powf(float(b)?))
+            Val::Float(gofloat::pow(float(a)?, float(b)?))
         }
         Binary::And | Binary::AndWord | Binary::Or | Binary::OrWord | Binary::Coalesce => {
             return operation("operator is not evaluated here");
@@ -158,7 +160,7 @@ pub(super) fn not_assignable(key: &Val<'_>) -> Failure {
 pub(super) fn to_int(value: &Val<'_>) -> Result<i64, Failure> {
     match value {
         Val::Int(it) => Ok(*it),
-        Val::Float(it) => Ok(*it as i64),
+        Val::Float(it) => Ok(gofloat::to_int(*it)),
         other => operation(format!("invalid operation: int({})", other.go_type())),
     }
 }
@@ -166,6 +168,9 @@ pub(super) fn to_int(value: &Val<'_>) -> Result<i64, Failure> {
 /// The value of a key, where the map has it.
 fn lookup<'a>(map: &Val<'a>, key: &Val<'a>) -> Result<Option<Val<'a>>, Failure> {
     if let Val::Table(entries, _) = map {
+        if key.items().is_some() || key.is_map() {
+            return operation(format!("runtime error: hash of unhashable type {}", key.go_type()));
+        }
         let found = entries.iter().find(|it| it.0.go_type() == key.go_type() && it.0.equals(key));
         return Ok(found.map(|it| it.1.clone()));
     }
@@ -187,7 +192,8 @@ fn contained<'a>(needle: &Val<'a>, hay: &Val<'a>) -> Outcome<'a> {
         return Ok(Val::Bool(lookup(hay, needle)?.is_some()));
     }
     match hay {
-        Val::Time(_) => Ok(Val::Bool(false)),
+        Val::Time(_) if needle.as_str().is_some() => Ok(Val::Bool(false)),
+        Val::Time(_) => operation(format!("cannot use {} as field name of time.Time", needle.go_type())),
         _ => operation(format!("operator \"in\" not defined on {}", hay.go_type())),
     }
 }
@@ -237,7 +243,7 @@ pub(super) fn slice<'a>(
         return Ok(Val::text(String::from_utf8_lossy(bytes)));
     }
     let Some(items) = of.items() else {
-        if to.is_none() {
+        if to.is_none() && of.len().is_none() {
             return operation(format!("invalid argument for len (type {})", of.go_type()));
         }
         let from = from.map_or_else(|| "0".to_owned(), Val::display);

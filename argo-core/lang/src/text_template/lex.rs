@@ -108,7 +108,7 @@ fn right_delimiter(text: &str) -> Option<bool> {
 }
 
 fn is_word(it: char) -> bool {
-    it == '_' || it.is_alphabetic() || it.is_numeric() && it.is_alphanumeric()
+    it == '_' || it.is_alphanumeric()
 }
 
 impl Lexer<'_> {

@@ -16,7 +16,7 @@ pub(super) fn call<'a>(args: &Args<'_, 'a>, now: Option<Timestamp>) -> Option<Ou
             Ok(Err(error)) => function(error.to_string()),
             Err(failure) => Err(failure),
         },
-        "timezone" => args.text(0).and_then(|it| zone(it)).map(Val::Zone),
+        "timezone" => args.text(0).and_then(zone).map(Val::Zone),
         "now" => match (now, args.values) {
             (None, _) => function("now() is not available here"),
             (Some(now), []) => Ok(Val::Time(Box::new(now.to_zoned(TimeZone::UTC)))),

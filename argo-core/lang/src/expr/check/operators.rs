@@ -16,8 +16,17 @@ impl<'a> Checker<'a> {
             at = left;
         }
         let mut left = self.visit(at)?;
+        let is_int = |node: &Node| matches!(&node.kind, Kind::Constant(serde_json::Value::Number(it)) if it.is_i64());
+        let mut constant = is_int(at);
         for (node, op, right_node) in nodes.into_iter().rev() {
             let right = self.visit(right_node)?;
+            // what is constant is calculated when compiling
+            let zero =
+                matches!(&right_node.kind, Kind::Constant(serde_json::Value::Number(it)) if it.as_i64() == Some(0));
+            if op == Binary::Modulo && constant && zero {
+                return self.refuse(node.at, "integer divide by zero");
+            }
+            constant &= is_int(right_node) && matches!(op, Binary::Add | Binary::Subtract | Binary::Multiply);
             let pattern = match &right_node.kind {
                 Kind::Constant(serde_json::Value::String(it)) if op == Binary::Matches => Some(it.as_str()),
                 _ => None,

@@ -14,6 +14,7 @@ pub(super) enum Ty {
     Int,
     /// An integer of 64 bits by name, as the methods of times give.
     Int64,
+    Byte,
     Float,
     Str,
     Bytes,
@@ -64,7 +65,7 @@ impl Ty {
     }
 
     pub(super) fn is_integer(&self) -> bool {
-        matches!(self, Self::Int | Self::Int64)
+        matches!(self, Self::Int | Self::Int64 | Self::Byte)
     }
 
     pub(super) fn is_number(&self) -> bool {
@@ -83,7 +84,7 @@ impl Ty {
     pub(super) fn element(&self) -> Self {
         match self {
             Self::Array(_, element) => (**element).clone(),
-            Self::Bytes => Self::Int,
+            Self::Bytes => Self::Byte,
             Self::Map => Self::Any,
             Self::Table("map[interface {}][]interface {}") => Self::Any.array_of(),
             Self::Table(_) => Self::Any,
@@ -99,6 +100,7 @@ impl Ty {
             Self::Bool => "bool",
             Self::Int => "int",
             Self::Int64 => "int64",
+            Self::Byte => "uint8",
             Self::Float => "float64",
             Self::Str => "string",
             Self::Bytes => "[]uint8",

@@ -106,7 +106,10 @@ impl Parser<'_> {
                     }
                     None => {
                         let digits = lower.bytes().filter(u8::is_ascii_digit).count();
-                        let range = digits > 0 && !lower.ends_with(['e', '+', '-']);
+                        let range = digits > 0
+                            && !lower.ends_with(['e', '+', '-'])
+                            && !lower.starts_with("0b")
+                            && !lower.starts_with("0o");
                         let why = if range { "value out of range" } else { "invalid syntax" };
                         self.fail(format!("invalid float literal: strconv.ParseFloat: parsing {quoted}: {why}"))
                     }

@@ -6,7 +6,7 @@ use crate::text_template::value::Val;
 pub(super) fn to_int(value: &Val) -> i64 {
     match value {
         Val::Int(it) | Val::Sized(it, _) => *it,
-        Val::Float(it) => *it as i64,
+        Val::Float(it) => gofloat::to_int(*it),
         Val::Bool(it) => i64::from(*it),
         Val::Str(it) => {
             // a fraction of zeros is cut

@@ -20,6 +20,9 @@ var cases []Case
 // Shared is a value that many cases take as an argument, written once; its place is held by "$shared".
 var Shared any
 
+// Errors is "exact" where the texts of errors are compared too; see the field of the file.
+var Errors string
+
 // Add records one call; a panic of the library counts as an error.
 func Add(op string, f func() (any, error), args ...any) {
 	c := Case{Op: op, Args: args}
@@ -52,6 +55,9 @@ func Finish(language, library string) {
 			panic(err)
 		}
 		fmt.Fprintf(out, "\"shared\": %s,\n", b)
+	}
+	if Errors != "" {
+		fmt.Fprintf(out, "\"errors\": %q,\n", Errors)
 	}
 	fmt.Fprint(out, "\"cases\": [\n")
 	for i, c := range cases {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"time"
 
 	"github.com/expr-lang/expr"
@@ -15,6 +16,11 @@ import (
 const envText = `{"a":{"b":[1,2,{"c":"x"}],"s-t":"dash","n":null},"n":5,"f":2.5,"name":"bob","none":null,"yes":true,"no":false,"list":["b","a","c"],"nums":[3,1,2],"people":[{"name":"A","age":30,"tags":["x"]},{"name":"B","age":20,"tags":[]},{"name":"C","age":30,"tags":["x","y"]}],"m":{"k1":1,"k2":2},"empty":[],"txt":"{\"x\":[1,2]}","steps":{"my-step":{"outputs":{"result":"7"}}}}`
 
 func main() {
+	time.Local = time.UTC
+	if len(os.Args) > 1 {
+		map[string]func(){"own": ownTests, "matrix": matrix}[os.Args[1]]()
+		return
+	}
 	var env map[string]any
 	_ = json.Unmarshal([]byte(envText), &env)
 	env = ints(env).(map[string]any)
@@ -59,6 +65,20 @@ func plain(v any) any {
 			out[fmt.Sprint(k)] = plain(e)
 		}
 		return out
+	case time.Duration:
+		return int64(x)
+	case [][2]any:
+		out := []any{}
+		for _, e := range x {
+			out = append(out, []any{plain(e[0]), plain(e[1])})
+		}
+		return out
+	case map[string]any:
+		for k := range x {
+			x[k] = plain(x[k])
+		}
+	case *time.Location:
+		return x.String()
 	case map[any][]any:
 		out := map[string]any{}
 		for k, e := range x {
