@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 /// A task of a random graph.
 #[derive(Debug, Clone)]
-struct Task {
+pub(crate) struct Task {
     dependencies: Vec<usize>,
     code: i32,
     seconds: u64,
     kind: u8,
 }
 
-fn tasks() -> impl Strategy<Value = Vec<Task>> {
+pub(crate) fn tasks() -> impl Strategy<Value = Vec<Task>> {
     let task = (
         prop::collection::vec(any::<prop::sample::Index>(), 0..3),
         prop::sample::select(vec![0, 0, 0, 1]),
@@ -40,7 +40,7 @@ fn tasks() -> impl Strategy<Value = Vec<Task>> {
     })
 }
 
-fn run(tasks: &[Task]) -> Run {
+pub(crate) fn run(tasks: &[Task]) -> Run {
     let mut json = Vec::new();
     for (i, task) in tasks.iter().enumerate() {
         let mut it = json!({"name": format!("t{i}"), "template": "run"});

@@ -6,5 +6,6 @@ mod cron;
 mod engine;
 mod features;
 mod invariants;
+mod operations;
 mod process;
 mod synchronization;

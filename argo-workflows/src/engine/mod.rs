@@ -28,6 +28,7 @@ mod loops;
 mod memoize;
 mod names;
 mod observe;
+pub mod operations;
 mod outputs;
 mod pass;
 mod retry;
