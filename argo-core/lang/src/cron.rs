@@ -283,6 +283,9 @@ fn has(bits: u64, value: u32) -> bool {
 impl Fields {
     /// Upstream's walk, field by field from the largest; what is between two changes of a zone's offset is skipped at once.
     fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        if self.is_never() {
+            return None;
+        }
         let mut clock = Clock::new(zone);
         let second = i64::try_from(after.as_nanosecond().div_euclid(1_000_000_000)).ok()?;
         let mut at = second.checked_add(1)?;
@@ -358,6 +361,16 @@ impl Fields {
             }
             return Timestamp::from_second(at).ok();
         }
+    }
+
+    /// Whether a field allows nothing, as `,` does: no time needs to be looked at.
+    fn is_never(&self) -> bool {
+        let days = if self.day & STAR != 0 || self.weekday & STAR != 0 {
+            self.day != 0 && self.weekday != 0
+        } else {
+            self.day != 0 || self.weekday != 0
+        };
+        !days || [self.second, self.minute, self.hour, self.month].contains(&0)
     }
 
     fn day_matches(&self, at: &Wall) -> bool {
@@ -501,6 +514,8 @@ mod tests {
             ("*/15 * * * *", "2026-11-23T10:14:59.5Z", "2026-11-23T10:15:00Z"),
             ("0 0 29 2 *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"),
             ("0 0 31 2 *", "2026-01-01T00:00:00Z", "never"),
+            (", * * * *", "2026-01-01T00:00:00Z", "never"),
+            ("* * , * ,", "2026-01-01T00:00:00Z", "never"),
             ("0 0 13 * 5", "2026-11-01T00:00:00Z", "2026-11-06T00:00:00Z"),
             ("30 9 * * mon-fri", "2026-11-20T10:00:00Z", "2026-11-23T09:30:00Z"),
             ("@every 1h30m", "2026-11-23T10:00:00.7Z", "2026-11-23T11:30:00Z"),

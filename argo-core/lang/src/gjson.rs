@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 const MAX_PATH: usize = 4096;
 /// Largest index that a write may create.
 const MAX_INDEX: usize = 100_000;
+/// Deepest place that a write may create.
+const MAX_DEPTH: usize = 200;
 
 /// The value at a gjson path; `None` where there is none, or the path is too long.
 #[must_use]
@@ -69,6 +71,9 @@ pub enum SetError {
     /// An index that no list may have.
     #[error("cannot set array element for non-numeric key {0:?}")]
     Index(String),
+    /// The path has more than 200 parts or 4096 bytes, or makes lists of more than 100,000 items in all.
+    #[error("path is too long: {0}")]
+    Limit(&'static str),
 }
 
 struct Part {
@@ -78,6 +83,9 @@ struct Part {
 
 /// Splits a write path at dots; a backslash escapes, a leading `:` makes a number a key.
 fn parts(path: &str) -> Result<Vec<Part>, SetError> {
+    if path.len() > MAX_PATH {
+        return Err(SetError::Limit("more than 4096 bytes"));
+    }
     let mut out = Vec::new();
     let mut part = Part { text: String::new(), force_key: false };
     let mut fresh = true;
@@ -97,7 +105,7 @@ fn parts(path: &str) -> Result<Vec<Part>, SetError> {
         fresh = false;
     }
     out.push(part);
-    Ok(out)
+    if out.len() > MAX_DEPTH { Err(SetError::Limit("more than 200 parts")) } else { Ok(out) }
 }
 
 /// Sets the value at an sjson path, making what is missing: a number in a path makes a list, `-1` appends.
@@ -106,6 +114,7 @@ fn parts(path: &str) -> Result<Vec<Part>, SetError> {
 /// The path cannot be written.
 pub fn set(value: &mut Value, path: &str, new: Value) -> Result<(), SetError> {
     let mut at = value;
+    let mut made = 0;
     for part in parts(path)? {
         let index = if part.force_key {
             None
@@ -125,6 +134,10 @@ pub fn set(value: &mut Value, path: &str, new: Value) -> Result<(), SetError> {
                 let place = index.unwrap_or(items.len());
                 if place > MAX_INDEX {
                     return Err(SetError::Index(part.text));
+                }
+                made += (place + 1).saturating_sub(items.len());
+                if made > MAX_INDEX + MAX_DEPTH {
+                    return Err(SetError::Limit("more than 100,000 new items"));
                 }
                 while items.len() <= place {
                     items.push(Value::Null);
@@ -208,5 +221,8 @@ mod tests {
         assert!(delete(&mut value, "a.b.0").unwrap());
         assert_eq!(value["a"]["b"], json!([2]));
         assert!(matches!(set(&mut value, "a.*", json!(1)), Err(SetError::Wildcard(_))));
+        for path in ["x.".repeat(1000), "y".repeat(5000), "n.".to_owned() + &"99999.".repeat(50) + "1"] {
+            assert!(matches!(set(&mut value, &path, json!(1)), Err(SetError::Limit(_))), "{path}");
+        }
     }
 }

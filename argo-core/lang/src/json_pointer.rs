@@ -41,9 +41,13 @@ pub fn get<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     value.pointer(pointer)
 }
 
-/// Sets the value at a pointer, making missing objects on the way; `-` appends to a list. Says whether it could.
+/// Deepest place that [`set`] makes.
+const MAX_DEPTH: usize = 200;
+
+/// Sets the value at a pointer, making missing objects on the way; `-` appends to a list. Says whether it could: not
+/// with more than 200 tokens.
 pub fn set(value: &mut Value, pointer: &str, new: Value) -> bool {
-    let Ok(tokens) = parse(pointer) else { return false };
+    let Some(tokens) = parse(pointer).ok().filter(|it| it.len() <= MAX_DEPTH) else { return false };
     let mut at = value;
     for token in tokens {
         if at.is_null() {

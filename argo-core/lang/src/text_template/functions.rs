@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::exec::Context;
 use super::signature::Signature;
@@ -36,16 +36,19 @@ impl Functions {
     /// Go's own: `and or not len index slice print printf println html js urlquery call eq ne lt le gt ge`.
     #[must_use]
     pub fn builtin() -> Self {
-        let mut set = Self::default();
-        for (name, letters) in builtins::TABLE {
-            set.put(
-                name,
-                Signature::new(letters),
-                true,
-                Arc::new(move |context, args| builtins::call(name, context, args)),
-            );
-        }
-        set
+        static SET: LazyLock<Functions> = LazyLock::new(|| {
+            let mut set = Functions::default();
+            for (name, letters) in builtins::TABLE {
+                set.put(
+                    name,
+                    Signature::new(letters),
+                    true,
+                    Arc::new(move |context, args| builtins::call(name, context, args)),
+                );
+            }
+            set
+        });
+        SET.clone()
     }
 
     fn put(&mut self, name: impl Into<String>, signature: Signature, builtin: bool, function: Function) {
@@ -55,34 +58,40 @@ impl Functions {
     /// Go's own and Sprig 3.3 without `env`, `expandenv` and what makes keys and certificates.
     #[must_use]
     pub fn sprig() -> Self {
-        let mut set = Self::builtin();
-        for (name, letters) in sprig::TABLE {
-            if HERMETIC.contains(&name) {
-                continue;
+        static SET: LazyLock<Functions> = LazyLock::new(|| {
+            let mut set = Functions::builtin();
+            for (name, letters) in sprig::TABLE {
+                if HERMETIC.contains(&name) {
+                    continue;
+                }
+                set.put(
+                    name,
+                    Signature::new(letters),
+                    false,
+                    Arc::new(move |context, args| sprig::call(name, context, args)),
+                );
             }
-            set.put(
-                name,
-                Signature::new(letters),
-                false,
-                Arc::new(move |context, args| sprig::call(name, context, args)),
-            );
-        }
-        set
+            set
+        });
+        SET.clone()
     }
 
     /// [`Functions::sprig`] and what Helm adds: `include tpl required toYaml fromYaml …`; `lookup` finds nothing.
     #[must_use]
     pub fn helm() -> Self {
-        let mut set = Self::sprig();
-        for (name, letters) in helm::TABLE {
-            set.put(
-                name,
-                Signature::new(letters),
-                false,
-                Arc::new(move |context, args| helm::call(name, context, args)),
-            );
-        }
-        set
+        static SET: LazyLock<Functions> = LazyLock::new(|| {
+            let mut set = Functions::sprig();
+            for (name, letters) in helm::TABLE {
+                set.put(
+                    name,
+                    Signature::new(letters),
+                    false,
+                    Arc::new(move |context, args| helm::call(name, context, args)),
+                );
+            }
+            set
+        });
+        SET.clone()
     }
 
     /// Adds a function, which takes any number of arguments; one of the same name is replaced.

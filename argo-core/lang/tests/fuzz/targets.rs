@@ -81,6 +81,8 @@ pub(super) fn tags(text: &str) {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
     .collect();
+    let deep = BTreeMap::from([(text.to_owned(), "1".to_owned())]);
+    let _ = tagged::substitute("{{= a}}", &deep, &tagged::Render::default());
     for how in [tagged::Render::default(), tagged::Render::strict()] {
         let template = tagged::Template::parse(text);
         assert_eq!(tagged::Template::parse(&template.to_string()), template);
