@@ -16,6 +16,7 @@ pub mod gofloat;
 pub mod gojson;
 pub mod govaluate;
 pub mod int_or_string;
+pub mod jq;
 pub mod json_pointer;
 pub mod jsonpath;
 #[cfg(feature = "lua")]

@@ -1,5 +1,7 @@
 //! Arbitrary input never panics, and what is printed reads back.
 
+mod jq;
+
 use argo_lang::text_template::{Functions, Template};
 use argo_lang::{
     cron, duration, expr, fmt, gjson, glob, govaluate, jsonpath, names, quantity, semver, tags, time, yaml,

@@ -1,6 +1,7 @@
 //! What each operation of a vector calls: one file per family of languages, one row per operation.
 
 mod evaluate;
+mod jq;
 mod lookup;
 mod numbers;
 mod text;
@@ -75,7 +76,8 @@ pub(super) struct Language {
 
 /// Every language, in the order of the table.
 pub(super) fn languages() -> impl Iterator<Item = &'static Language> {
-    let families = [yaml::LANGUAGES, evaluate::LANGUAGES, lookup::LANGUAGES, numbers::LANGUAGES, text::LANGUAGES];
+    let families =
+        [yaml::LANGUAGES, evaluate::LANGUAGES, lookup::LANGUAGES, jq::LANGUAGES, numbers::LANGUAGES, text::LANGUAGES];
     families.into_iter().flatten()
 }
 
