@@ -16,6 +16,7 @@ use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTER
 use crate::session::{ClientOptions, Session};
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::{GroupResource, Store};
+use crate::streams::PodStreams;
 
 /// How many events of each resource are kept for watches to replay, unless the builder says otherwise.
 const LOG_CAPACITY: usize = 10_000;
@@ -273,6 +274,11 @@ impl Cluster {
         faces::serve(self.server.clone(), address, self.credentials.as_deref()).await
     }
 
+    /// What scripted containers answer to exec and port-forward.
+    pub fn streams(&self) -> PodStreams {
+        self.server.state.lock().streams.clone()
+    }
+
     /// The clock of the cluster.
     pub fn clock(&self) -> &Clock {
         &self.server.clock
@@ -350,7 +356,7 @@ impl Cluster {
     pub fn set_log(&self, namespace: &str, pod: &str, container: &str, text: impl Into<String>) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
         let mut state = self.server.state.lock();
-        state.logs.insert(key, text.into());
+        state.logs.set(key, &text.into(), self.server.clock.now());
         state.wake(&GroupResource::new("", "pods"));
     }
 
@@ -358,7 +364,7 @@ impl Cluster {
     pub fn append_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
         let mut state = self.server.state.lock();
-        state.logs.entry(key).or_default().push_str(text);
+        state.logs.append_last(key, text, self.server.clock.now());
         state.wake(&GroupResource::new("", "pods"));
     }
 }

@@ -32,6 +32,7 @@ mod server;
 mod session;
 pub mod simulator;
 pub mod store;
+pub mod streams;
 mod yaml;
 
 pub use cluster::{Cluster, ClusterBuilder};

@@ -11,5 +11,6 @@ mod kubectl;
 mod linear;
 mod simulator;
 mod store;
+mod streams;
 mod support;
 mod watches;

@@ -269,6 +269,7 @@ impl Direct {
             content_type: String::new(),
             body: Bytes::new(),
             object: None,
+            upgrade: None,
             caller: self.caller.clone(),
         }
     }

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use super::tower::{collect, program, raw, refusal};
 use crate::server::{ApiError, Caller, MASTERS, ResponseBody, Server, service_account_groups};
 use crate::session::{ClientOptions, Session};
+use crate::streams::Ticket;
 
 /// Why the HTTPS face could not start.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +178,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, face: Arc<Face>, m
     });
     let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
     builder.http2().max_concurrent_streams(1_000);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::select! {
         done = connection => if let Err(error) = done { tracing::debug!(%error, "connection ended") },
         _ = stopped.wait_for(|stop| *stop) => {}
@@ -195,9 +196,10 @@ struct Face {
 impl Face {
     async fn answer(
         &self,
-        request: http::Request<Incoming>,
+        mut request: http::Request<Incoming>,
         certified: bool,
     ) -> Result<http::Response<ResponseBody>, crate::server::Disconnected> {
+        let switched = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let Some(mut caller) = self.caller(&parts.headers, certified) else {
             return Ok(refusal(&parts, Caller::default(), ApiError::unauthorized()));
@@ -205,7 +207,18 @@ impl Face {
         caller.client = program(&parts.headers);
         let session = Session::new(&ClientOptions::named(caller.client.as_str()));
         match collect(body).await {
-            Ok(body) => self.server.handle(raw(&parts, body, caller), &session).await,
+            Ok(body) => {
+                let mut response = self.server.handle(raw(&parts, body, caller), &session).await?;
+                if let Some(ticket) = response.extensions_mut().remove::<Ticket>() {
+                    tokio::spawn(async move {
+                        match switched.await {
+                            Ok(connection) => ticket.speak(TokioIo::new(connection)).await,
+                            Err(error) => tracing::debug!(%error, "a connection was not handed over"),
+                        }
+                    });
+                }
+                Ok(response)
+            }
             Err(error) => Ok(refusal(&parts, caller, error)),
         }
     }

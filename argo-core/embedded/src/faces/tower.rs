@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
 
 use crate::server::{ApiError, BODY_LIMIT, Caller, Disconnected, Query, RawRequest, ResponseBody, Server};
 use crate::session::Session;
+use crate::streams::Ticket;
 
 /// A `tower::Service` over HTTP requests and responses.
 #[derive(Clone, Debug)]
@@ -49,10 +51,63 @@ where
                 caller.client = program(&parts.headers);
             }
             match collect(body).await {
-                Ok(body) => server.handle(raw(&parts, body, caller), &session).await,
+                Ok(body) => {
+                    let mut response = server.handle(raw(&parts, body, caller), &session).await?;
+                    match response.extensions_mut().remove::<Ticket>() {
+                        Some(ticket) => Ok(switched(response, ticket).await),
+                        None => Ok(response),
+                    }
+                }
                 Err(error) => Ok(refusal(&parts, caller, error)),
             }
         })
+    }
+}
+
+/// Hands a connection over where there is none: a pipe, with an HTTP client at the near end, whose connection the caller gets from
+/// the answer, and the stream of the pod at the far end.
+async fn switched(response: http::Response<ResponseBody>, ticket: Ticket) -> http::Response<ResponseBody> {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let headers = response.headers().clone();
+    let answer = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        let (headers, ticket) = (headers.clone(), ticket.clone());
+        async move {
+            let connection = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                if let Ok(connection) = connection.await {
+                    ticket.speak(TokioIo::new(connection)).await;
+                }
+            });
+            let mut response = http::Response::new(ResponseBody::Full(None));
+            *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+            *response.headers_mut() = headers;
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    tokio::spawn(async move {
+        let server = hyper::server::conn::http1::Builder::new();
+        // It ends with the stream.
+        let _ = server.serve_connection(TokioIo::new(far), answer).with_upgrades().await;
+    });
+    let failed = |error: hyper::Error| {
+        let mut response = http::Response::new(ResponseBody::Full(Some(Bytes::from(error.to_string()))));
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    };
+    let (mut client, connection) = match hyper::client::conn::http1::handshake(TokioIo::new(near)).await {
+        Ok(made) => made,
+        Err(error) => return failed(error),
+    };
+    tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    let mut request = http::Request::new(ResponseBody::Full(None));
+    for (name, value) in [(http::header::CONNECTION, "Upgrade"), (http::header::UPGRADE, "websocket")] {
+        request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    match client.send_request(request).await {
+        Ok(answer) => answer.map(|_| ResponseBody::Full(None)),
+        Err(error) => failed(error),
     }
 }
 
@@ -99,6 +154,7 @@ pub(super) fn raw(parts: &http::request::Parts, body: Bytes, caller: Caller) -> 
         body,
         object: None,
         caller,
+        upgrade: crate::streams::Upgrade::of(&parts.headers),
     }
 }
 

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use launch::{Launch, Source};
-pub(crate) use runner::{Exited, Identity, Processes};
+pub(crate) use runner::{Exited, Identity, Processes, code_of, program_of};
 
 /// An image in a directory of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

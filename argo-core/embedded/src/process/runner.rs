@@ -1,6 +1,7 @@
 //! Starts, watches and stops the processes.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use tokio::task::JoinSet;
 
 use super::{Launch, Source};
 use crate::server::Server;
+use crate::store::GroupResource;
+use crate::streams::RunningProcess;
 
 /// The longest termination message, as of the kubelet.
 const MESSAGE_LIMIT: usize = 4096;
@@ -68,7 +71,13 @@ impl Processes {
         let (root, running, ended) = (self.root.clone(), self.running.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let (code, message) = match spawn(&root, &launch) {
-                Ok((child, message_file)) => live(child, &server, &identity, &launch, &message_file, &running).await,
+                Ok((child, message_file, process)) => {
+                    let key = (identity.namespace.clone(), identity.pod.clone(), identity.container.clone());
+                    server.state.lock().processes.insert(key.clone(), process);
+                    let ended = live(child, &server, &identity, &launch, &message_file, &running).await;
+                    server.state.lock().processes.remove(&key);
+                    ended
+                }
                 Err(error) => (NOT_STARTED, format!("failed to start container {:?}: {error}", identity.container)),
             };
             let Identity { uid, container, attempt, .. } = identity;
@@ -124,7 +133,7 @@ fn below(root: &Path, path: &str) -> PathBuf {
     path.split('/').filter(|step| !matches!(*step, "" | "." | "..")).fold(root.to_owned(), |path, step| path.join(step))
 }
 
-fn spawn(root: &Path, launch: &Launch) -> io::Result<(Child, PathBuf)> {
+fn spawn(root: &Path, launch: &Launch) -> io::Result<(Child, PathBuf, RunningProcess)> {
     let pod = root.join(&launch.pod);
     let home = pod.join("containers").join(&launch.container);
     std::fs::create_dir_all(&home)?;
@@ -164,27 +173,30 @@ fn spawn(root: &Path, launch: &Launch) -> io::Result<(Child, PathBuf)> {
             .map_err(io::Error::other)?;
     let (program, args) = launch.command.split_first().ok_or_else(|| io::Error::other("no command"))?;
     let program = program_of(program, &home, &image, &path);
+    let mut env: Vec<(OsString, OsString)> = vec![
+        ("PATH".into(), path.clone()),
+        ("HOME".into(), home.clone().into()),
+        ("HOSTNAME".into(), launch.pod.split('_').nth(1).unwrap_or_default().into()),
+        ("POD_ROOT".into(), home.clone().into()),
+        ("TERMINATION_LOG".into(), message_file.clone().into()),
+    ];
+    env.extend(launch.env.iter().map(|(name, value)| (name.into(), value.into())));
     let child = Command::new(program)
         .args(args)
-        .current_dir(working_dir)
+        .current_dir(&working_dir)
         .env_clear()
-        .env("PATH", &path)
-        .env("HOME", &home)
-        .env("HOSTNAME", launch.pod.split('_').nth(1).unwrap_or_default())
-        .env("POD_ROOT", &home)
-        .env("TERMINATION_LOG", &message_file)
-        .envs(launch.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    Ok((child, message_file))
+    Ok((child, message_file, RunningProcess { root: home, image, working_dir, path, env }))
 }
 
 /// An absolute program is looked for in the container, in the image, and on the machine; any other in the path.
-fn program_of(program: &str, home: &Path, image: &Path, path: &std::ffi::OsStr) -> PathBuf {
+pub(crate) fn program_of(program: &str, home: &Path, image: &Path, path: &std::ffi::OsStr) -> PathBuf {
     if program.starts_with('/') {
         return [below(home, program), below(image, program)]
             .into_iter()
@@ -226,14 +238,14 @@ async fn live(
             .state
             .lock()
             .logs
-            .get(&(identity.namespace.clone(), identity.pod.clone(), identity.container.clone()))
-            .cloned();
+            .current(&(identity.namespace.clone(), identity.pod.clone(), identity.container.clone()))
+            .map(|run| run.text().to_owned());
         message = tail(log.unwrap_or_default().as_bytes(), LOG_MESSAGE_LIMIT);
     }
     (code, message)
 }
 
-fn code_of(status: ExitStatus) -> i32 {
+pub(crate) fn code_of(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(NOT_STARTED)
 }
 
@@ -255,7 +267,9 @@ async fn copy(stream: Option<impl AsyncRead + Unpin>, server: &Arc<Server>, iden
             let text = String::from_utf8_lossy(&rest[..whole]).into_owned();
             rest.drain(..whole);
             let key = (identity.namespace.clone(), identity.pod.clone(), identity.container.clone());
-            server.state.lock().logs.entry(key).or_default().push_str(&text);
+            let mut state = server.state.lock();
+            state.logs.append(key, identity.attempt, &text, server.clock.now());
+            state.wake(&GroupResource::new("", "pods"));
         }
         if read == 0 {
             return;

@@ -105,6 +105,7 @@ impl State {
             content_type: String::new(),
             body: bytes::Bytes::new(),
             object: Some(object),
+            upgrade: None,
             caller: Caller {
                 client: "kube-controller-manager".to_owned(),
                 user: "system:kube-controller-manager".to_owned(),

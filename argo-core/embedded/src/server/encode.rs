@@ -100,6 +100,25 @@ pub(crate) fn acceptable(request: &RawRequest) -> Result<(), ApiError> {
     Form::of(&request.accept).map(|_| ()).ok_or_else(not_acceptable)
 }
 
+/// Grants a stream: the face that holds the connection finds the ticket in the answer.
+pub(crate) fn switch(
+    server: Arc<Server>,
+    request: &RawRequest,
+    opened: crate::streams::Opened,
+    now: jiff::Timestamp,
+) -> http::Response<ResponseBody> {
+    match crate::streams::Upgrade::grant(request.upgrade.as_ref(), server, opened) {
+        Ok((headers, ticket)) => {
+            let mut response = http::Response::new(ResponseBody::Full(None));
+            *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+            *response.headers_mut() = headers;
+            response.extensions_mut().insert(ticket);
+            response
+        }
+        Err(error) => respond(request, None, Err(error), now),
+    }
+}
+
 /// The log of a container as it grows, until the pod has ended.
 pub(crate) fn follow(
     server: Arc<Server>,
@@ -108,28 +127,24 @@ pub(crate) fn follow(
     log: Follow,
 ) -> http::Response<ResponseBody> {
     let waker = server.state.lock().subscribe(&def.stored);
-    let lines = futures::stream::unfold(
-        (server, session, waker, log, def),
-        |(server, session, mut waker, mut log, def)| async move {
+    let lines =
+        futures::stream::unfold((server, session, waker, log), |(server, session, mut waker, mut log)| async move {
             loop {
                 session.check().ok()?;
                 waker.borrow_and_update();
-                let (text, running) = {
+                let (text, read, running) = {
                     let state = server.state.lock();
                     let key = (log.pod.namespace.clone(), log.pod.name.clone(), log.container.clone());
-                    let text =
-                        state.logs.get(&key).and_then(|text| text.get(log.skip..)).unwrap_or_default().to_owned();
-                    let pod = state.store.read(&def.stored, &log.pod);
+                    let run = state.logs.current(&key).filter(|run| run.attempt() == log.attempt);
                     (
-                        text,
-                        pod.is_some_and(|pod| {
-                            !matches!(super::meta::text(&pod, "/status/phase"), "Succeeded" | "Failed")
-                        }),
+                        run.map_or_else(String::new, |run| run.shown(log.skip, &log.options)),
+                        run.map_or(0, |run| run.text().len()),
+                        state.may_print(&log.pod, &log.container, log.attempt),
                     )
                 };
                 if !text.is_empty() {
-                    log.skip += text.len();
-                    return Some((Bytes::from(text), (server, session, waker, log, def)));
+                    log.skip = read;
+                    return Some((Bytes::from(text), (server, session, waker, log)));
                 }
                 if !running {
                     return None;
@@ -139,8 +154,7 @@ pub(crate) fn follow(
                     () = session.cut() => {}
                 }
             }
-        },
-    );
+        });
     let mut response = http::Response::new(ResponseBody::Stream(Box::pin(lines)));
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
     response

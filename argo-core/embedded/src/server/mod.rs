@@ -18,6 +18,7 @@ mod delete;
 mod discovery;
 mod encode;
 mod ids;
+mod logs;
 mod meta;
 mod names;
 mod namespaces;
@@ -47,6 +48,7 @@ pub(crate) use delete::{DeleteOptions, Deleted};
 pub use encode::ResponseBody;
 pub(crate) use encode::respond;
 pub(crate) use ids::Ids;
+pub(crate) use logs::LogKey;
 pub(crate) use meta::timestamp_text;
 pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
 pub(crate) use openapi::Documents;
@@ -113,6 +115,8 @@ pub(crate) enum Outcome {
     Text(String),
     /// The log of a container, to be followed.
     Follow(Follow),
+    /// A stream into a pod.
+    Stream(Box<crate::streams::Opened>),
 }
 
 /// A resource at one of its versions.
@@ -141,8 +145,11 @@ pub struct Disconnected {
 pub(crate) struct Follow {
     pub(crate) pod: ObjectKey,
     pub(crate) container: String,
+    /// Which start of the container.
+    pub(crate) attempt: u32,
     /// Bytes of the log that need not be sent.
     pub(crate) skip: usize,
+    pub(crate) options: logs::LogOptions,
 }
 
 // === impl Server ===
@@ -202,6 +209,7 @@ impl Server {
                 let watcher = Watcher::start(self.clone(), *spec, session.clone());
                 encode::stream(&request, &target, watcher)
             }
+            Ok((_, Outcome::Stream(opened))) => encode::switch(self.clone(), &request, *opened, started),
             Ok((target, Outcome::Follow(log))) => encode::follow(self.clone(), session.clone(), target, log),
             Ok((target, outcome)) => encode::respond(&request, Some(&target), Ok(outcome), self.clock.now()),
             Err(error) => encode::respond(&request, None, Err(error), started),

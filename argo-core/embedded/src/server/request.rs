@@ -51,11 +51,17 @@ pub(crate) struct RawRequest {
     /// A body that needs no decoding: from the direct face.
     pub(crate) object: Option<serde_json::Value>,
     pub(crate) caller: Caller,
+    /// What the client asks to switch to.
+    pub(crate) upgrade: Option<crate::streams::Upgrade>,
 }
 
-/// Query parameters; the last of several equal ones counts.
+/// Query parameters; the last of several equal ones counts, unless all are asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Query(BTreeMap<String, String>);
+pub(crate) struct Query {
+    last: BTreeMap<String, String>,
+    /// Of `command` and `ports` there may be several.
+    all: Vec<(String, String)>,
+}
 
 /// The parts of a path below `/api` or `/apis`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,29 +122,33 @@ impl std::fmt::Display for Verb {
 impl Query {
     pub(crate) fn parse(text: &str) -> Self {
         let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        Self(
-            text.split('&')
-                .filter(|pair| !pair.is_empty())
-                .map(|pair| match pair.split_once('=') {
-                    Some((key, value)) => (decode(key.trim_start_matches('?')), decode(value)),
-                    None => (decode(pair.trim_start_matches('?')), String::new()),
-                })
-                .collect(),
-        )
+        let pairs = || {
+            text.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
+                Some((key, value)) => (decode(key.trim_start_matches('?')), decode(value)),
+                None => (decode(pair.trim_start_matches('?')), String::new()),
+            })
+        };
+        let all = pairs().filter(|(key, _)| matches!(key.as_str(), "command" | "ports")).collect();
+        Self { last: pairs().collect(), all }
+    }
+
+    /// The values of a parameter that may be given several times.
+    pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all.iter().filter(move |(its, _)| its == key).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn set(&mut self, key: &str, value: impl Into<String>) {
-        self.0.insert(key.to_owned(), value.into());
+        self.last.insert(key.to_owned(), value.into());
     }
 
     /// The value of a parameter; an empty one counts as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
+        self.last.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A boolean, where Go's conversion makes anything but `false` and `0` true.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.0.get(key).is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0"))
+        self.last.get(key).is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0"))
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, ApiError> {

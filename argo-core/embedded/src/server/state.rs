@@ -20,8 +20,12 @@ pub(crate) struct State {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ids: Ids,
     pub(crate) disk: Option<Disk>,
-    /// Texts of containers: (namespace, pod, container).
-    pub(crate) logs: BTreeMap<(String, String, String), String>,
+    /// What containers printed.
+    pub(crate) logs: super::logs::Logs,
+    /// What scripted containers answer to exec and port-forward.
+    pub(crate) streams: crate::streams::PodStreams,
+    /// Containers that run as processes.
+    pub(crate) processes: BTreeMap<super::logs::LogKey, crate::streams::RunningProcess>,
     /// Tokens of service accounts: user and expiry.
     pub(crate) tokens: BTreeMap<String, (String, jiff::Timestamp)>,
     /// Hooks that see every object before it is stored, in order.
@@ -55,7 +59,9 @@ impl State {
             registry: Arc::new(Registry::new()),
             ids,
             disk,
-            logs: BTreeMap::new(),
+            logs: super::logs::Logs::default(),
+            streams: crate::streams::PodStreams::default(),
+            processes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             admission: Vec::new(),
             rbac: false,
@@ -141,7 +147,7 @@ impl State {
             self.object_gone(event);
             if event.resource.group.is_empty() && event.resource.resource.as_ref() == "pods" {
                 let key = &event.key;
-                self.logs.retain(|(namespace, pod, _), _| *namespace != key.namespace || *pod != key.name);
+                self.logs.forget(&key.namespace, &key.name);
             }
         }
     }

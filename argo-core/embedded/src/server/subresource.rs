@@ -13,7 +13,7 @@ use super::selector::LabelSelector;
 use super::state::State;
 use super::status::{ApiError, Cause};
 use super::write::Part;
-use super::{Call, Follow, Outcome, convert};
+use super::{Call, Outcome, convert};
 use crate::fields::Change;
 use crate::resources::ScalePaths;
 use crate::store::{GroupResource, ObjectKey, Op};
@@ -51,8 +51,12 @@ impl State {
             ("ephemeralcontainers" | "resize", Verb::Get) if resource == ("", "pods") => self.get(call),
             ("token", Verb::Create) if resource == ("", "serviceaccounts") => self.token(call),
             ("exec" | "attach" | "portforward", _) if resource == ("", "pods") => {
+                self.open_stream(call, subresource).map(|opened| Outcome::Stream(Box::new(opened)))
+            }
+            ("proxy", _) if matches!(resource, ("", "pods" | "services" | "nodes")) => {
                 self.current(call)?;
-                Err(ApiError::new(501, "NotImplemented", format!("{subresource} is not served by this cluster")))
+                let why = "error trying to reach service: nothing is served behind this cluster";
+                Err(ApiError::new(503, "ServiceUnavailable", why))
             }
             _ => Err(ApiError::no_such_path()),
         }
@@ -91,76 +95,6 @@ impl State {
         set_path(&mut object, &paths.spec, Value::from(replicas));
         let object = self.replace(call, &existing, object, Part::Scale, Change::Update)?;
         Ok(Outcome::Object(200, Arc::new(scale_of(&object, paths))))
-    }
-
-    fn log(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
-        let pod = self.current(call)?;
-        let names: Vec<&str> = ["initContainers", "containers"]
-            .iter()
-            .filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array())
-            .flatten()
-            .map(|container| meta::text(container, "/name"))
-            .collect();
-        let regular: Vec<&str> = pod
-            .pointer("/spec/containers")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .map(|container| meta::text(container, "/name"))
-            .collect();
-        let pod_name = call.name_or_empty();
-        let container = match call.request.query.get("container") {
-            Some(container) if names.contains(&container) => container,
-            Some(container) => {
-                return Err(ApiError::bad_request(format!("container {container} is not valid for pod {pod_name}")));
-            }
-            None => match regular[..] {
-                [only] => only,
-                _ => {
-                    let default = meta::text(&pod, "/metadata/annotations/kubectl.kubernetes.io~1default-container");
-                    if default.is_empty() {
-                        return Err(ApiError::bad_request(format!(
-                            "a container name must be specified for pod {pod_name}, choose one of: [{}]",
-                            names.join(" ")
-                        )));
-                    }
-                    default
-                }
-            },
-        };
-        let key = (call.namespace.unwrap_or_default().to_owned(), pod_name.to_owned(), container.to_owned());
-        let text = match self.logs.get(&key) {
-            Some(text) => text.clone(),
-            None if meta::text(&pod, "/status/phase") == "Pending" => {
-                return Err(ApiError::bad_request(format!(
-                    "container \"{container}\" in pod \"{pod_name}\" is waiting to start: ContainerCreating"
-                )));
-            }
-            None => String::new(),
-        };
-        let whole = text.len();
-        let text = match call.request.query.number("tailLines")? {
-            Some(count) => {
-                let lines: Vec<&str> = text.split_inclusive('\n').collect();
-                lines[lines.len().saturating_sub(usize::try_from(count).unwrap_or(0))..].concat()
-            }
-            None => text,
-        };
-        if call.request.query.flag("follow") {
-            let pod = ObjectKey::new(call.namespace, pod_name);
-            return Ok(Outcome::Follow(Follow { pod, container: key.2, skip: whole - text.len() }));
-        }
-        let text = match call.request.query.number("limitBytes")?.and_then(|limit| usize::try_from(limit).ok()) {
-            Some(limit) => text
-                .chars()
-                .scan(0, |used, c| {
-                    *used += c.len_utf8();
-                    (*used <= limit).then_some(c)
-                })
-                .collect(),
-            None => text,
-        };
-        Ok(Outcome::Text(text))
     }
 
     /// Evicts a pod unless a disruption budget stands against it.

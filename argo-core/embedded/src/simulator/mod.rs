@@ -59,5 +59,6 @@ mod world;
 
 pub use autoscaler::MetricValue;
 pub use config::{SimulatedNode, SimulatorConfig};
+pub(crate) use script::glob;
 pub use script::{Behaviour, Exit, PodRule, PodScript, PullError, Readiness};
 pub use shell::Simulator;

@@ -30,7 +30,7 @@ pub(super) enum Write {
     /// Tells a container's process to stop, or kills it.
     Stop { uid: String, container: String, kill: bool },
     /// Adds to what a container printed.
-    Log { pod: Place, container: String, text: String },
+    Log { pod: Place, container: String, attempt: u32, text: String },
 }
 
 /// The result of one pass over one object.

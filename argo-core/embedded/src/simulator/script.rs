@@ -144,7 +144,7 @@ impl PodRule {
         self
     }
 
-    fn matches(&self, pod: &Value, container: &Value) -> bool {
+    pub(crate) fn matches(&self, pod: &Value, container: &Value) -> bool {
         let glob = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|pattern| glob(pattern, text));
         glob(&self.image, text(container, "/image"))
             && glob(&self.name, name(pod))
@@ -307,7 +307,7 @@ impl PodScript {
 }
 
 /// Whether a text matches a pattern in which `*` stands for any text.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

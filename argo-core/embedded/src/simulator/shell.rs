@@ -399,9 +399,11 @@ impl Shell {
             Write::Stop { uid, container, kill } => {
                 self.local()?.stop(&uid, &container, kill);
             }
-            Write::Log { pod, container, text } => {
+            Write::Log { pod, container, attempt, text } => {
+                let now = self.shared.server.clock.now();
                 let mut state = self.shared.server.state.lock();
-                state.logs.entry((pod.key.namespace, pod.key.name, container)).or_default().push_str(&text);
+                state.logs.append((pod.key.namespace, pod.key.name, container), attempt, &text, now);
+                state.wake(&PODS.resource);
             }
         }
         Ok(String::new())
@@ -462,6 +464,7 @@ impl Shell {
             content_type: if content_type.is_empty() { "application/json" } else { content_type }.to_owned(),
             body: Bytes::new(),
             object: (!body.is_null()).then_some(body),
+            upgrade: None,
             caller: Caller {
                 client: client.to_owned(),
                 user: format!("system:{client}"),

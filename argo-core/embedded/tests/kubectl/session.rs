@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use argo_embedded::simulator::{SimulatedNode, SimulatorConfig};
+use argo_embedded::process::LocalImage;
+use argo_embedded::simulator::{Behaviour, PodRule, PodScript, SimulatedNode, SimulatorConfig};
+use argo_embedded::streams::{ExecAnswer, PortAnswer};
 use argo_embedded::{Cluster, Serving};
 use tokio::process::Command;
 
@@ -44,6 +46,14 @@ pub(super) fn kubectl_version() -> Option<String> {
     Some(format!("{}.{}", parts.next()?, parts.next()?))
 }
 
+/// What the containers of `files/inside.yaml` do.
+fn script() -> PodScript {
+    PodScript::new()
+        .with(PodRule::image("local:*"), Behaviour::process(LocalImage::at("/nowhere")))
+        .with(PodRule::image("chatty:*"), Behaviour::running().log("first").log("second"))
+        .with(PodRule::image("brief:1"), Behaviour::exits(Duration::from_millis(10), 0).log("all done"))
+}
+
 impl Session {
     pub(super) async fn open(name: &str, target: Target) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -54,8 +64,19 @@ impl Session {
             Target::Real(path) => (std::fs::read_to_string(path).expect("a kubeconfig"), None),
             Target::Embedded => {
                 let nodes = (0..3).map(|number| SimulatedNode::new(format!("fake-{number}")));
-                let config = SimulatorConfig::default().nodes(nodes).events();
+                let config = SimulatorConfig::scripted(script()).nodes(nodes).events();
                 let cluster = Cluster::builder().service_accounts().simulator(config).build().expect("in memory");
+                cluster
+                    .streams()
+                    .on_exec(PodRule::image("chatty:*"), "date", ExecAnswer::prints("today\n"))
+                    .on_exec(PodRule::image("chatty:*"), "greet *", ExecAnswer::prints("hello\n"))
+                    .on_exec(PodRule::image("chatty:*"), "fail", ExecAnswer::fails(4, "it failed\n"))
+                    .on_exec(PodRule::image("chatty:*"), "cat -", ExecAnswer::Echo)
+                    .on_port(
+                        PodRule::pod("pair"),
+                        8080,
+                        PortAnswer::Replies("HTTP/1.0 200 OK\r\n\r\nserved\n".to_owned()),
+                    );
                 let serving = cluster.serve(([127, 0, 0, 1], 0).into()).await.expect("serving");
                 (serving.kubeconfig().to_owned(), Some((cluster, serving)))
             }

@@ -273,6 +273,7 @@ fn step(
     if container.stage == super::container::Stage::Idle {
         container.begin(behaviour, now);
     }
+    let restarts = container.restarts;
     let (printed, mut next) = container.advance(behaviour, restart, now);
     if let Some(image) = &behaviour.process
         && container.take_start()
@@ -289,11 +290,13 @@ fn step(
             Err(message) => next = Some(container.misconfigured(message, now)),
         }
     }
-    if !printed.is_empty() {
+    // A new start has a log of its own, even an empty one.
+    if !printed.is_empty() || container.restarts > restarts {
         let text = printed.iter().map(|line| format!("{line}\n")).collect();
         pass.write(Write::Log {
             pod: Place::of(&PODS, namespace(pod), name(pod)),
             container: container.name().to_owned(),
+            attempt: container.restarts,
             text,
         });
     }
