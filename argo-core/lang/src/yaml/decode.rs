@@ -108,6 +108,13 @@ pub fn text_of_bytes(bytes: &[u8]) -> Result<String, YamlError> {
     }
 }
 
+/// Line from 1, column from 0.
+type Place = (usize, usize);
+
+fn place_of(span: &Span) -> Place {
+    (span.start.line(), span.start.col())
+}
+
 pub(super) fn syntax(error: &ScanError) -> YamlError {
     YamlError::Syntax { line: error.marker().line(), column: error.marker().col(), message: error.info() }
 }
@@ -180,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Value, YamlError> {
-        let line = span.start.line();
+        let place = place_of(&span);
         if depth > self.options.max_depth {
             return Err(YamlError::Limit("document is nested too deeply"));
         }
@@ -192,7 +199,11 @@ impl<'a> Reader<'a> {
         let (value, anchor) = match event {
             Event::Alias(id) => {
                 let Some(anchored) = self.anchors.get(&id) else {
-                    return Err(YamlError::Value { line, message: "anchor contains itself".to_owned() });
+                    return Err(YamlError::Value {
+                        line: place.0,
+                        column: place.1,
+                        message: "anchor contains itself".to_owned(),
+                    });
                 };
                 self.nodes += anchored.size;
                 self.alias_nodes += anchored.size;
@@ -201,7 +212,7 @@ impl<'a> Reader<'a> {
                 }
                 return Ok(anchored.value.clone());
             }
-            Event::Scalar(text, style, anchor, tag) => (scalar_value(text, style, tag.as_deref(), line)?, anchor),
+            Event::Scalar(text, style, anchor, tag) => (scalar_value(text, style, tag.as_deref(), place)?, anchor),
             Event::SequenceStart(_, anchor, _) => {
                 let mut items = Vec::new();
                 loop {
@@ -215,7 +226,11 @@ impl<'a> Reader<'a> {
             }
             Event::MappingStart(_, anchor, _) => (Value::Object(self.mapping(depth)?), anchor),
             other => {
-                return Err(YamlError::Value { line, message: format!("unexpected {other:?}") });
+                return Err(YamlError::Value {
+                    line: place.0,
+                    column: place.1,
+                    message: format!("unexpected {other:?}"),
+                });
             }
         };
         if anchor != 0 {
@@ -233,32 +248,40 @@ impl<'a> Reader<'a> {
             if matches!(event, Event::MappingEnd) {
                 return Ok(map);
             }
-            let line = span.start.line();
+            let place = place_of(&span);
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, tag)
                 if text == "<<" && tag.as_deref().is_none_or(|it| it.suffix() == "merge"));
             if merge {
                 let (event, span) = self.inner()?;
                 let from = self.node(event, &span, depth + 1)?;
-                merge_into(&mut map, &mut merged, from, span.start.line())?;
+                merge_into(&mut map, &mut merged, from, place_of(&span))?;
                 continue;
             }
             let key = match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     if anchor != 0 {
-                        let value = scalar_value(text.clone(), style, tag.as_deref(), line)?;
+                        let value = scalar_value(text.clone(), style, tag.as_deref(), place)?;
                         self.anchors.insert(anchor, Anchored { value, size: 1 });
                     }
-                    key_text(text, style, tag.as_deref(), line)?
+                    key_text(text, style, tag.as_deref(), place)?
                 }
                 Event::Alias(id) => match self.anchors.get(&id).map(|it| &it.value) {
                     Some(Value::String(text)) => text.clone(),
                     Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
                     _ => {
-                        return Err(YamlError::Value { line, message: "invalid map key".to_owned() });
+                        return Err(YamlError::Value {
+                            line: place.0,
+                            column: place.1,
+                            message: "invalid map key".to_owned(),
+                        });
                     }
                 },
                 _ => {
-                    return Err(YamlError::Value { line, message: "invalid map key".to_owned() });
+                    return Err(YamlError::Value {
+                        line: place.0,
+                        column: place.1,
+                        message: "invalid map key".to_owned(),
+                    });
                 }
             };
             let (event, span) = self.inner()?;
@@ -269,7 +292,11 @@ impl<'a> Reader<'a> {
                 }
                 Entry::Occupied(mut slot) => {
                     if !merged.remove(slot.key()) && !self.options.last_key_wins {
-                        return Err(YamlError::DuplicateKey { line, key: slot.key().clone() });
+                        return Err(YamlError::DuplicateKey {
+                            line: place.0,
+                            column: place.1,
+                            key: slot.key().clone(),
+                        });
                     }
                     slot.insert(value);
                 }
@@ -282,10 +309,13 @@ fn merge_into(
     map: &mut Map<String, Value>,
     merged: &mut BTreeSet<String>,
     from: Value,
-    line: usize,
+    place: Place,
 ) -> Result<(), YamlError> {
-    let wrong =
-        || YamlError::Value { line, message: "map merge requires map or sequence of maps as the value".to_owned() };
+    let wrong = || YamlError::Value {
+        line: place.0,
+        column: place.1,
+        message: "map merge requires map or sequence of maps as the value".to_owned(),
+    };
     let mut take = |from: Map<String, Value>| {
         for (key, value) in from {
             if map.insert(key.clone(), value).is_none() {
@@ -309,9 +339,13 @@ fn merge_into(
     Ok(())
 }
 
-fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Scalar, YamlError> {
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Result<Scalar, YamlError> {
     let core = tag.and_then(|it| it.suffix_in_namespace("tag:yaml.org,2002:"));
-    let wrong = |kind: &str| YamlError::Value { line, message: format!("cannot decode !!str `{text}` as a !!{kind}") };
+    let wrong = |kind: &str| YamlError::Value {
+        line: place.0,
+        column: place.1,
+        message: format!("cannot decode !!str `{text}` as a !!{kind}"),
+    };
     Ok(match (tag, core.as_deref()) {
         (None, _) if style == ScalarStyle::Plain => resolve(text),
         (Some(_), Some("bool")) => match resolve(text) {
@@ -335,8 +369,8 @@ fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Re
     })
 }
 
-fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Value, YamlError> {
-    Ok(match meaning(&text, style, tag, line)? {
+fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Result<Value, YamlError> {
+    Ok(match meaning(&text, style, tag, place)? {
         Scalar::Null => Value::Null,
         Scalar::Bool(it) => Value::Bool(it),
         Scalar::Int(it) => Value::from(it),
@@ -345,7 +379,8 @@ fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line:
             Some(number) => Value::Number(number),
             None => {
                 return Err(YamlError::Value {
-                    line,
+                    line: place.0,
+                    column: place.1,
                     message: format!("json: unsupported value: {}", gofloat::format_g(it, None)),
                 });
             }
@@ -356,7 +391,8 @@ fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line:
         {
             let clean: String = text.chars().filter(|it| !it.is_whitespace()).collect();
             let bytes = base64::engine::general_purpose::STANDARD.decode(clean).map_err(|_| YamlError::Value {
-                line,
+                line: place.0,
+                column: place.1,
                 message: "!!binary value contains invalid base64 data".to_owned(),
             })?;
             Value::String(String::from_utf8_lossy(&bytes).into_owned())
@@ -365,11 +401,12 @@ fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line:
     })
 }
 
-fn key_text(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<String, YamlError> {
-    Ok(match meaning(&text, style, tag, line)? {
+fn key_text(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Result<String, YamlError> {
+    Ok(match meaning(&text, style, tag, place)? {
         Scalar::Null => {
             return Err(YamlError::Value {
-                line,
+                line: place.0,
+                column: place.1,
                 message: "unsupported map key of type: %!s(<nil>), key: <nil>".to_owned(),
             });
         }
@@ -377,7 +414,7 @@ fn key_text(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usi
         Scalar::Int(it) => it.to_string(),
         Scalar::Uint(it) => {
             let message = format!("unsupported map key of type: uint64, key: {it:#x}");
-            return Err(YamlError::Value { line, message });
+            return Err(YamlError::Value { line: place.0, column: place.1, message });
         }
         Scalar::Float(it) if it.is_nan() => ".nan".to_owned(),
         Scalar::Float(it) if it.is_infinite() => (if it > 0.0 { ".inf" } else { "-.inf" }).to_owned(),

@@ -29,6 +29,8 @@ pub enum YamlError {
     DuplicateKey {
         /// Line of the second key, from 1.
         line: usize,
+        /// Column of the second key, from 0.
+        column: usize,
         /// The key.
         key: String,
     },
@@ -37,10 +39,61 @@ pub enum YamlError {
     Value {
         /// Line, from 1.
         line: usize,
+        /// Column, from 0.
+        column: usize,
         /// What is wrong.
         message: String,
     },
     /// A bound of [`Options`] was exceeded.
     #[error("yaml: {0}")]
     Limit(&'static str),
+}
+
+impl YamlError {
+    /// Line (from 1) and column (from 0) of the trouble, where it has a place.
+    #[must_use]
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Syntax { line, column, .. }
+            | Self::DuplicateKey { line, column, .. }
+            | Self::Value { line, column, .. } => Some((*line, *column)),
+            Self::Limit(_) => None,
+        }
+    }
+
+    /// The error with the offending line of the text it came from and a mark under the place.
+    ///
+    /// ```
+    /// let text = "a: 1\nb: [2\n";
+    /// let error = argo_lang::yaml::decode(text).unwrap_err();
+    /// assert!(error.show(text).contains("\n | "), "{}", error.show(text));
+    /// ```
+    #[must_use]
+    pub fn show(&self, text: &str) -> String {
+        let Some((line, column)) = self.place() else { return self.to_string() };
+        let snippet: String = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().chars().take(400).collect();
+        format!("{self} ({line}:{})\n | {snippet}\n | {}^", column + 1, ".".repeat(column.min(400)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_show_line_column_and_text() {
+        for (text, place, shown) in [
+            ("a: 1\nb:\n  a: 1\n  a: 2\n", (4, 2), "key \"a\" already set in map (4:3)\n |   a: 2\n | ..^"),
+            ("a: !!int x\n", (1, 9), "cannot decode !!str `x` as a !!int (1:10)\n | a: !!int x\n | .........^"),
+            (
+                "ok: 1\n<<: 3\n",
+                (2, 4),
+                "map merge requires map or sequence of maps as the value (2:5)\n | <<: 3\n | ....^",
+            ),
+        ] {
+            let error = decode(text).unwrap_err();
+            assert_eq!(error.place(), Some(place), "{error}");
+            assert!(error.show(text).ends_with(shown), "{}", error.show(text));
+        }
+    }
 }

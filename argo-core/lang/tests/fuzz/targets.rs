@@ -27,6 +27,9 @@ static DATA: LazyLock<Value> = LazyLock::new(|| {
 
 static NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+/// What is printed may be longer than what was read, and a language has a longest text: more is not read back.
+const LONG: usize = 60 << 10;
+
 /// The two parts of an input, the second one `default` when there is one only.
 fn parts<'a>(text: &'a str, default: &'a str) -> (&'a str, &'a str) {
     text.split_once("\n====\n").unwrap_or((text, default))
@@ -115,6 +118,9 @@ pub(super) fn govaluate(text: &str) {
     if let Ok(expression) = govaluates::Expression::parse(text) {
         assert_eq!(expression.eval(&DATA), expression.eval(&DATA));
         let printed = expression.to_string();
+        if printed.len() > LONG {
+            return;
+        }
         let again = govaluates::Expression::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
         assert_eq!((again.to_string(), again.eval(&DATA)), (printed, expression.eval(&DATA)));
     }
@@ -124,7 +130,9 @@ pub(super) fn jsonpath(text: &str) {
     let _ = paths::eval(text, &DATA);
     if let Ok(path) = paths::JsonPath::parse(text) {
         assert_eq!(path.render(&DATA), path.render(&DATA));
-        assert_eq!(paths::JsonPath::parse(&path.to_string()).as_ref(), Ok(&path), "{path}");
+        if path.to_string().len() <= LONG {
+            assert_eq!(paths::JsonPath::parse(&path.to_string()).as_ref(), Ok(&path), "{path}");
+        }
         let _ = path.allow_missing().find(&DATA);
     }
 }
@@ -245,8 +253,10 @@ pub(super) fn regex(text: &str) {
     if let Ok(regex) = regexp::compile(pattern) {
         let _ = (regex.is_match(text), regexp::replace_all(&regex, text, pattern));
     }
-    let quoted = regexp::compile(&regexp::quote_meta(text)).expect("quoted text is a pattern");
-    assert!(quoted.is_match(text));
+    if text.len() <= 4096 {
+        let quoted = regexp::compile(&regexp::quote_meta(text)).expect("quoted text is a pattern");
+        assert!(quoted.is_match(text));
+    }
 }
 
 pub(super) fn names(text: &str) {
