@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use argo_lang::tags::{Document, Found, Render, Scope};
 use argo_lang::text_template::{Functions, Run, Template, Val};
-use argo_lang::{cron, expr, gojson, govaluate, jsonpath, semver, yaml};
+use argo_lang::{cron, expr, gojson, govaluate, jq, jsonpath, semver, yaml};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -39,6 +39,7 @@ pub(crate) fn all() -> (Vec<Case>, Outputs) {
         schedule(),
         rare_schedule(),
         versions(),
+        query(&mut outputs),
     ];
     (cases, outputs)
 }
@@ -160,5 +161,15 @@ fn versions() -> Case {
     case("Semver", "semver: 200 versions against a range", move || {
         let hits = versions.iter().filter(|it| constraint.matches(&semver::Version::parse(it).expect("a version")));
         assert!(hits.count() > 0);
+    })
+}
+
+fn query(outputs: &mut Outputs) -> Case {
+    let program = jq::Jq::compile(inputs::JQ).expect("it compiles");
+    let data = inputs::list(2000);
+    let results = program.all(&data).expect("it runs");
+    outputs.push(("object.out", results.iter().map(gojson::to_string).collect::<Vec<_>>().join("\n")));
+    case("Jq", "jq: groups and sums over an object of 1 MB", move || {
+        black_box(program.all(&data).expect("it runs"));
     })
 }

@@ -251,16 +251,27 @@ func BenchmarkJq(b *testing.B) {
 	code, err := gojq.Compile(query)
 	must(b, err)
 	data := value(b, "object.json")
-	for b.Loop() {
+	run := func() (out []any) {
 		iter := code.Run(data)
 		for {
 			v, ok := iter.Next()
 			if !ok {
-				break
+				return out
 			}
 			if err, ok := v.(error); ok {
 				b.Fatal(err)
 			}
+			out = append(out, v)
 		}
+	}
+	var texts []string
+	for _, it := range run() {
+		text, err := json.Marshal(it)
+		must(b, err)
+		texts = append(texts, string(text))
+	}
+	same(b, "object.out", strings.Join(texts, "\n"))
+	for b.Loop() {
+		run()
 	}
 }

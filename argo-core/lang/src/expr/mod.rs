@@ -313,25 +313,20 @@ impl Program {
         if self.needs.whole {
             return check::check(&self.root, &self.source, env, &self.options);
         }
-        let types: Vec<u8> = self
-            .needs
-            .names
-            .iter()
-            .map(|name| match env.get(name) {
-                None => b'-',
-                Some(Value::Null) => b'n',
-                Some(Value::Bool(_)) => b'b',
-                Some(Value::Number(it)) if it.as_i64().is_some() => b'i',
-                Some(Value::Number(_)) => b'f',
-                Some(Value::String(_)) => b's',
-                Some(Value::Array(_)) => b'a',
-                Some(Value::Object(_)) => b'o',
-            })
-            .collect();
+        let types = self.needs.names.iter().map(|name| match env.get(name) {
+            None => b'-',
+            Some(Value::Null) => b'n',
+            Some(Value::Bool(_)) => b'b',
+            Some(Value::Number(it)) if it.as_i64().is_some() => b'i',
+            Some(Value::Number(_)) => b'f',
+            Some(Value::String(_)) => b's',
+            Some(Value::Array(_)) => b'a',
+            Some(Value::Object(_)) => b'o',
+        });
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if checked.as_ref() != Some(&types) {
+        if !checked.as_ref().is_some_and(|it| it.iter().copied().eq(types.clone())) {
             check::check(&self.root, &self.source, env, &self.options)?;
-            *checked = Some(types);
+            *checked = Some(types.collect());
         }
         Ok(())
     }
@@ -455,5 +450,49 @@ mod tests {
         )
         .unwrap();
         assert_eq!(program.names(), ["item.k", "list", "steps.a-b.outputs.result"]);
+    }
+
+    /// Whatever the limits let through fits the stack of a thread, also without optimisation.
+    #[test]
+    fn the_deepest_sources_fit_a_thread() {
+        let shapes: [(&str, &str, &str); 16] = [
+            ("(", "1", ")"),
+            ("-", "1", ""),
+            ("not ", "true", ""),
+            ("[", "1", "]"),
+            ("{'a': ", "1", "}"),
+            ("string(", "1", ")"),
+            ("max(1, ", "1", ")"),
+            ("map([1], ", "#", ")"),
+            ("filter([1], {", "true", "})"),
+            ("true ? ", "1", " : 2"),
+            ("nil ?? (", "1", ")"),
+            ("1 + (", "1", ")"),
+            ("let x = ", "1", "; x"),
+            ("if true {", "1", "} else { 2 }"),
+            ("[1][", "0", "]"),
+            ("'a' + string(1 in [", "1", "])"),
+        ];
+        for (open, inside, close) in shapes {
+            for depth in [10, 24, 33, 49, 74, 99, 150] {
+                let source = open.repeat(depth) + inside + &close.repeat(depth);
+                let _ = eval(&source, &json!({}), &Options::default());
+            }
+        }
+        for (first, again) in [
+            ("1", " + 1"),
+            ("a", ".b"),
+            ("a", "?.b"),
+            ("[1]", "[0]"),
+            ("1", " | string()"),
+            ("1", " < 2"),
+            ("true", " && true"),
+            ("1", "; 1"),
+        ] {
+            for count in [50, 99, 200, 290, 1000, 5000] {
+                let source = first.to_owned() + &again.repeat(count);
+                let _ = eval(&source, &json!({"a": null}), &Options::default());
+            }
+        }
     }
 }

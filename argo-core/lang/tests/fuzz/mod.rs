@@ -89,6 +89,7 @@ targets! {
     expr: ["expr"];
     expr_template: ["expr"];
     govaluate: ["govaluate"];
+    jq: ["jq"];
     jsonpath: ["jsonpath"];
     gjson: ["gjson"];
     json_pointer: ["json_pointer", "gjson"];

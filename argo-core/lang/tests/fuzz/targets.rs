@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use argo_lang::text_template::{Functions, Run, Template, Val};
 use argo_lang::{
     duration as durations, expr as exprs, fmt, gjson as gjsons, glob as globs, gofloat, gojson,
-    govaluate as govaluates, int_or_string, json_pointer as pointers, jsonpath as paths, names as naming,
+    govaluate as govaluates, int_or_string, jq as jqs, json_pointer as pointers, jsonpath as paths, names as naming,
     quantity as quantities, regexp, semver as versions, tags as tagged, time, yaml,
 };
 use jiff::Timestamp;
@@ -123,6 +123,16 @@ pub(super) fn govaluate(text: &str) {
         }
         let again = govaluates::Expression::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
         assert_eq!((again.to_string(), again.eval(&DATA)), (printed, expression.eval(&DATA)));
+    }
+}
+
+pub(super) fn jq(text: &str) {
+    let (text, input) = parts(text, "null");
+    let Ok(program) = jqs::Jq::compile(text) else { return };
+    let limits = jqs::Limits { steps: 200_000, memory: 8 << 20, ..jqs::Limits::default() };
+    for input in [&*DATA, &serde_json::from_str(input).unwrap_or_default()] {
+        let run = || program.run(input).limits(limits).at(NOW).collect::<Result<Vec<_>, _>>();
+        assert_eq!(run(), run());
     }
 }
 

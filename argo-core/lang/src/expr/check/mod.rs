@@ -8,7 +8,7 @@ mod types;
 
 use serde_json::Value;
 
-use super::ast::{Kind, Node, Unary};
+use super::ast::{Binary, Kind, Node, Unary};
 use super::{ErrorKind, ExprError, Options, Undefined};
 use types::Ty;
 
@@ -44,106 +44,109 @@ impl<'a> Checker<'a> {
         Err(ExprError::at(kind, message, self.source, node.at))
     }
 
+    /// Only tells kinds apart: what recurs has a small frame, so that the deepest allowed source fits a thread's stack.
     fn visit(&mut self, node: &'a Node) -> Outcome {
         match &node.kind {
             Kind::Constant(value) => Ok(Ty::of(value)),
             Kind::Bytes(_) => Ok(Ty::Bytes),
             Kind::Name(name) => self.name(node, name),
             Kind::Pointer(name) => self.pointer(node, name),
-            Kind::Unary(op, inner) => {
-                let ty = self.visit(inner)?;
-                match op {
-                    Unary::Not | Unary::NotWord if ty == Ty::Bool || ty.is_unknown() => Ok(Ty::Bool),
-                    Unary::Minus | Unary::Plus if ty.is_number() => Ok(ty),
-                    Unary::Minus | Unary::Plus if ty.is_unknown() => Ok(Ty::Unknown),
-                    _ => self.fail(node, format!("invalid operation: {} (mismatched type {})", op.text(), ty.name())),
-                }
-            }
+            Kind::Unary(op, inner) => self.unary(node, *op, inner),
             Kind::Binary(..) => self.spine(node),
-            Kind::Comparison(first, rest) => {
-                let mut left = self.visit(first)?;
-                for (op, at, right) in rest {
-                    let right = self.visit(right)?;
-                    self.operator(*at, *op, &left, &right, None)?;
-                    left = right;
-                }
-                Ok(Ty::Bool)
-            }
-            Kind::Conditional(condition, yes, no) => {
-                let ty = self.visit(condition)?;
-                if ty != Ty::Bool && !ty.is_unknown() {
-                    return self.fail(condition, format!("non-bool expression (type {}) used as condition", ty.name()));
-                }
-                let yes = match yes {
-                    Some(yes) => self.visit(yes)?,
-                    None => ty,
-                };
-                let no = self.visit(no)?;
-                Ok(match (&yes, &no) {
-                    (Ty::Nil, _) => no,
-                    (_, Ty::Nil) => yes,
-                    _ if yes.assignable_to(&no) => {
-                        let (a, b) = (yes.element(), no.element());
-                        if yes.is_array() && no.is_array() && !(a.assignable_to(&b) && b.assignable_to(&a)) {
-                            Ty::Any.array_of()
-                        } else {
-                            yes
-                        }
-                    }
-                    _ => Ty::Unknown,
-                })
-            }
+            Kind::Comparison(first, rest) => self.comparison(first, rest),
+            Kind::Conditional(condition, yes, no) => self.conditional(condition, yes.as_deref(), no),
             Kind::Member { of, key, optional } => self.member(node, of, key, *optional),
-            Kind::Slice { of, from, to } => {
-                let ty = self.visit(of)?;
-                if ty.is_unknown() {
-                    return Ok(Ty::Unknown);
-                }
-                if !(ty == Ty::Str || ty.is_array()) {
-                    return self.fail(node, format!("cannot slice {}", ty.name()));
-                }
-                for bound in [from, to].into_iter().flatten() {
-                    let bound_ty = self.visit(bound)?;
-                    if !bound_ty.is_integer() && !bound_ty.is_unknown() {
-                        return self.fail(bound, format!("non-integer slice index {}", bound_ty.name()));
-                    }
-                }
-                Ok(ty)
-            }
+            Kind::Slice { of, from, to } => self.slice(node, of, [from.as_deref(), to.as_deref()]),
             Kind::Chain(inner) | Kind::Closure(inner) => self.visit(inner),
             Kind::Call { name, args, builtin } => self.call(node, name, args, *builtin),
             Kind::Method { of, name, args, .. } => self.method(node, of, name, args),
             Kind::Predicate { name, args, body } => self.predicate(node, name, args, body.as_deref()),
             Kind::Let { name, value, body } => self.declaration(node, name, value, body),
-            Kind::Sequence(nodes) => {
-                let mut last = Ty::Unknown;
-                for node in nodes {
-                    last = self.visit(node)?;
-                }
-                Ok(last)
-            }
-            Kind::Array(nodes) => {
-                let mut previous: Option<Ty> = None;
-                let mut alike = true;
-                for node in nodes {
-                    let ty = self.visit(node)?;
-                    alike &= previous.as_ref().is_none_or(|it| kind(it) == kind(&ty));
-                    previous = Some(ty);
-                }
-                Ok(match previous {
-                    Some(ty) if alike => ty.array_of(),
-                    None => Ty::Unknown.array_of(),
-                    Some(_) => Ty::Any.array_of(),
-                })
-            }
-            Kind::Map(pairs) => {
-                for (key, value) in pairs {
-                    self.visit(key)?;
-                    self.visit(value)?;
-                }
-                Ok(Ty::Map)
+            Kind::Sequence(nodes) => self.sequence(nodes),
+            Kind::Array(nodes) => self.array(nodes),
+            Kind::Map(pairs) => self.map(pairs),
+        }
+    }
+
+    fn unary(&mut self, node: &'a Node, op: Unary, inner: &'a Node) -> Outcome {
+        let ty = self.visit(inner)?;
+        match op {
+            Unary::Not | Unary::NotWord if ty == Ty::Bool || ty.is_unknown() => Ok(Ty::Bool),
+            Unary::Minus | Unary::Plus if ty.is_number() => Ok(ty),
+            Unary::Minus | Unary::Plus if ty.is_unknown() => Ok(Ty::Unknown),
+            _ => self.fail(node, format!("invalid operation: {} (mismatched type {})", op.text(), ty.name())),
+        }
+    }
+
+    fn comparison(&mut self, first: &'a Node, rest: &'a [(Binary, usize, Node)]) -> Outcome {
+        let mut left = self.visit(first)?;
+        for (op, at, right) in rest {
+            let right = self.visit(right)?;
+            self.operator(*at, *op, &left, &right, None)?;
+            left = right;
+        }
+        Ok(Ty::Bool)
+    }
+
+    fn conditional(&mut self, condition: &'a Node, yes: Option<&'a Node>, no: &'a Node) -> Outcome {
+        let ty = self.visit(condition)?;
+        if ty != Ty::Bool && !ty.is_unknown() {
+            return self.fail(condition, format!("non-bool expression (type {}) used as condition", ty.name()));
+        }
+        let yes = match yes {
+            Some(yes) => self.visit(yes)?,
+            None => ty,
+        };
+        let no = self.visit(no)?;
+        Ok(either(yes, no))
+    }
+
+    fn slice(&mut self, node: &'a Node, of: &'a Node, bounds: [Option<&'a Node>; 2]) -> Outcome {
+        let ty = self.visit(of)?;
+        if ty.is_unknown() {
+            return Ok(Ty::Unknown);
+        }
+        if !(ty == Ty::Str || ty.is_array()) {
+            return self.fail(node, format!("cannot slice {}", ty.name()));
+        }
+        for bound in bounds.into_iter().flatten() {
+            let bound_ty = self.visit(bound)?;
+            if !bound_ty.is_integer() && !bound_ty.is_unknown() {
+                return self.fail(bound, format!("non-integer slice index {}", bound_ty.name()));
             }
         }
+        Ok(ty)
+    }
+
+    fn sequence(&mut self, nodes: &'a [Node]) -> Outcome {
+        let mut last = Ty::Unknown;
+        for node in nodes {
+            last = self.visit(node)?;
+        }
+        Ok(last)
+    }
+
+    fn array(&mut self, nodes: &'a [Node]) -> Outcome {
+        let mut previous: Option<Ty> = None;
+        let mut alike = true;
+        for node in nodes {
+            let ty = self.visit(node)?;
+            alike &= previous.as_ref().is_none_or(|it| kind(it) == kind(&ty));
+            previous = Some(ty);
+        }
+        Ok(match previous {
+            Some(ty) if alike => ty.array_of(),
+            None => Ty::Unknown.array_of(),
+            Some(_) => Ty::Any.array_of(),
+        })
+    }
+
+    fn map(&mut self, pairs: &'a [(Node, Node)]) -> Outcome {
+        for (key, value) in pairs {
+            self.visit(key)?;
+            self.visit(value)?;
+        }
+        Ok(Ty::Map)
     }
 
     fn name(&self, node: &Node, name: &str) -> Outcome {
@@ -251,6 +254,23 @@ impl<'a> Checker<'a> {
             Some(name) => self.fail(node, format!("type {} has no field {name}", base.name())),
             None => self.fail(node, format!("type {}[{}] is undefined", base.name(), property.name())),
         }
+    }
+}
+
+/// The type of a conditional.
+fn either(yes: Ty, no: Ty) -> Ty {
+    match (&yes, &no) {
+        (Ty::Nil, _) => no,
+        (_, Ty::Nil) => yes,
+        _ if yes.assignable_to(&no) => {
+            let (a, b) = (yes.element(), no.element());
+            if yes.is_array() && no.is_array() && !(a.assignable_to(&b) && b.assignable_to(&a)) {
+                Ty::Any.array_of()
+            } else {
+                yes
+            }
+        }
+        _ => Ty::Unknown,
     }
 }
 

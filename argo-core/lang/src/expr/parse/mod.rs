@@ -204,7 +204,12 @@ impl Parser<'_> {
         if precedence == 0 && self.is_operator("if") {
             return self.conditional_if();
         }
-        let mut left = self.primary()?;
+        let left = self.primary()?;
+        self.operators(left, precedence)
+    }
+
+    /// What stands behind a first operand, apart from it so that nested operands do not carry this frame.
+    fn operators(&mut self, mut left: Node, precedence: u16) -> Result<Node, ExprError> {
         let mut previous_coalesce = false;
         while self.current().class == Class::Operator {
             let negate = self.is_operator("not");

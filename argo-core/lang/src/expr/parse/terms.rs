@@ -10,86 +10,108 @@ use crate::expr::lex::{Class, Token};
 use crate::gofloat;
 
 impl Parser<'_> {
+    // Operands nest: what recurs has a small frame each, so that the deepest allowed source fits a thread's stack also
+    // in a build without optimisation.
+
     pub(super) fn primary(&mut self) -> Result<Node, ExprError> {
-        let token = self.current().clone();
-        if token.class == Class::Operator {
-            let unary = match token.text.as_str() {
-                "not" => Some((Unary::NotWord, 50)),
-                "!" => Some((Unary::Not, 50)),
-                "-" => Some((Unary::Minus, 90)),
-                "+" => Some((Unary::Plus, 90)),
-                _ => None,
-            };
-            if let Some((op, power)) = unary {
-                self.next()?;
-                let inner = self.expression(power)?;
-                let node = self.node(Kind::Unary(op, Box::new(inner)), token.at)?;
-                return self.postfix(node);
-            }
-        }
         if self.is(Class::Bracket, "(") {
-            self.next()?;
-            let node = self.sequence()?;
-            self.expect(Class::Bracket, ")")?;
-            return self.postfix(node);
+            return self.parenthesised();
         }
-        if self.predicates > 0 && (self.is_operator("#") || self.is_operator(".")) {
-            let mut name = String::new();
-            if self.is_operator("#") {
-                self.next()?;
-                if self.current().class == Class::Identifier {
-                    name = self.next()?.text;
-                }
+        if self.current().class != Class::Operator {
+            return self.secondary();
+        }
+        match self.current().text.as_str() {
+            "not" => self.prefixed(Unary::NotWord, 50),
+            "!" => self.prefixed(Unary::Not, 50),
+            "-" => self.prefixed(Unary::Minus, 90),
+            "+" => self.prefixed(Unary::Plus, 90),
+            "#" | "." if self.predicates > 0 => self.pointer(),
+            "::" => self.builtin_call(),
+            _ => self.secondary(),
+        }
+    }
+
+    fn prefixed(&mut self, op: Unary, power: u16) -> Result<Node, ExprError> {
+        let at = self.next()?.at;
+        let inner = Box::new(self.expression(power)?);
+        self.unary(op, inner, at)
+    }
+
+    fn unary(&mut self, op: Unary, inner: Box<Node>, at: usize) -> Result<Node, ExprError> {
+        let node = self.node(Kind::Unary(op, inner), at)?;
+        self.postfix(node)
+    }
+
+    fn parenthesised(&mut self) -> Result<Node, ExprError> {
+        self.next()?;
+        let node = self.sequence()?;
+        self.closed(node)
+    }
+
+    fn closed(&mut self, node: Node) -> Result<Node, ExprError> {
+        self.expect(Class::Bracket, ")")?;
+        self.postfix(node)
+    }
+
+    fn pointer(&mut self) -> Result<Node, ExprError> {
+        let at = self.current().at;
+        let mut name = String::new();
+        if self.is_operator("#") {
+            self.next()?;
+            if self.current().class == Class::Identifier {
+                name = self.next()?.text;
             }
-            let node = self.node(Kind::Pointer(name), token.at)?;
-            return self.postfix(node);
         }
-        if self.is_operator("::") {
-            self.next()?;
-            let name = self.identifier()?;
-            let node = self.call(name, None, false)?;
-            return self.postfix(node);
-        }
-        self.secondary()
+        let node = self.node(Kind::Pointer(name), at)?;
+        self.postfix(node)
+    }
+
+    fn builtin_call(&mut self) -> Result<Node, ExprError> {
+        self.next()?;
+        let name = self.identifier()?;
+        let node = self.call(name, None, false)?;
+        self.postfix(node)
     }
 
     fn secondary(&mut self) -> Result<Node, ExprError> {
-        let token = self.current().clone();
-        let node = match token.class {
-            Class::Identifier => {
-                self.next()?;
-                let constant = match token.text.as_str() {
-                    "true" => Some(Value::Bool(true)),
-                    "false" => Some(Value::Bool(false)),
-                    "nil" => Some(Value::Null),
-                    _ => None,
-                };
-                if let Some(value) = constant {
-                    return self.node(Kind::Constant(value), token.at);
-                }
-                if self.is(Class::Bracket, "(") {
-                    self.call(token, None, true)?
-                } else {
-                    self.node(Kind::Name(token.text), token.at)?
-                }
-            }
-            Class::Number => {
-                self.next()?;
+        let token = self.current();
+        let node = match (token.class, token.text.as_str()) {
+            (Class::Identifier, "true") => return self.constant(Value::Bool(true)),
+            (Class::Identifier, "false") => return self.constant(Value::Bool(false)),
+            (Class::Identifier, "nil") => return self.constant(Value::Null),
+            (Class::Identifier, _) => self.name()?,
+            (Class::Number, _) => {
+                let token = self.next()?;
                 return self.number(&token);
             }
-            Class::Str => {
-                self.next()?;
-                self.node(Kind::Constant(Value::String(token.text)), token.at)?
-            }
-            Class::Bytes => {
-                self.next()?;
-                self.node(Kind::Bytes(token.bytes), token.at)?
-            }
-            Class::Bracket if token.text == "[" => self.array()?,
-            Class::Bracket if token.text == "{" => self.map()?,
+            (Class::Str | Class::Bytes, _) => self.literal()?,
+            (Class::Bracket, "[") => self.array()?,
+            (Class::Bracket, "{") => self.map()?,
             _ => return self.unexpected(),
         };
         self.postfix(node)
+    }
+
+    fn constant(&mut self, value: Value) -> Result<Node, ExprError> {
+        let at = self.next()?.at;
+        self.node(Kind::Constant(value), at)
+    }
+
+    fn literal(&mut self) -> Result<Node, ExprError> {
+        let token = self.next()?;
+        let kind = match token.class {
+            Class::Bytes => Kind::Bytes(token.bytes),
+            _ => Kind::Constant(Value::String(token.text)),
+        };
+        self.node(kind, token.at)
+    }
+
+    fn name(&mut self) -> Result<Node, ExprError> {
+        let token = self.next()?;
+        if self.is(Class::Bracket, "(") {
+            return self.call(token, None, true);
+        }
+        self.node(Kind::Name(token.text), token.at)
     }
 
     fn number(&mut self, token: &Token) -> Result<Node, ExprError> {
@@ -201,11 +223,25 @@ impl Parser<'_> {
         let overridden =
             overrides && (self.options.functions.get(&name.text).is_some() || self.overridden.contains(&name.text));
         let piped: Vec<Node> = piped.into_iter().collect();
-        let Some((builtin, params)) = predicate(&name.text).filter(|_| !overridden) else {
-            let builtin = !overridden && builtins::is_builtin(&name.text);
-            let args = self.arguments(piped)?;
-            return self.node(Kind::Call { name: name.text, args, builtin }, name.at);
-        };
+        match predicate(&name.text).filter(|_| !overridden) {
+            Some((builtin, params)) => self.predicate_call(name.at, builtin, params, piped),
+            None => self.plain_call(name, piped, !overridden),
+        }
+    }
+
+    fn plain_call(&mut self, name: Token, piped: Vec<Node>, builtins: bool) -> Result<Node, ExprError> {
+        let builtin = builtins && builtins::is_builtin(&name.text);
+        let args = self.arguments(piped)?;
+        self.node(Kind::Call { name: name.text, args, builtin }, name.at)
+    }
+
+    fn predicate_call(
+        &mut self,
+        at: usize,
+        builtin: &'static str,
+        params: &'static [Arg],
+        piped: Vec<Node>,
+    ) -> Result<Node, ExprError> {
         self.expect(Class::Bracket, "(")?;
         let params = &params[piped.len()..];
         let mut args = piped;
@@ -233,7 +269,7 @@ impl Parser<'_> {
             self.next()?;
         }
         self.expect(Class::Bracket, ")")?;
-        self.node(Kind::Predicate { name: builtin, args, body }, name.at)
+        self.node(Kind::Predicate { name: builtin, args, body }, at)
     }
 
     fn predicate(&mut self) -> Result<Node, ExprError> {
