@@ -15,6 +15,7 @@
 //! - `testing`: runs of workflows against scripted steps, for users' own tests.
 
 pub mod api;
+pub mod config;
 #[cfg(feature = "controller")]
 pub mod controller;
 pub mod engine;

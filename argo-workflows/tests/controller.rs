@@ -284,3 +284,49 @@ async fn locks_and_places_pass_from_workflow_to_workflow_and_over_a_restart() {
     running.await.unwrap();
     drop(world.cluster);
 }
+
+#[tokio::test]
+async fn the_configuration_is_followed_and_only_as_many_ended_workflows_stay_as_it_says() {
+    use argo_core::Gvk;
+    let world = world(Clock::system());
+    let config = |text: &str| {
+        let object = Object::new(&Gvk::new("", "v1", "ConfigMap"), Some("default"), "workflow-controller-configmap");
+        object.with(&["data"], json!({"config": text}))
+    };
+    let first = config(
+        "parallelism: 1\nretentionPolicy: {completed: 1}\nworkflowDefaults: {metadata: {labels: {from: defaults}}, spec: {}}",
+    );
+    world.context.applier().apply(&Change::create(first.clone())).await.unwrap();
+    let long = |hours: u64| Script::succeeds().after(Duration::from_secs(hours * 3600));
+    let executor = Arc::new(ScriptedExecutor::new().on("a", long(1)).on("b", long(1)).otherwise(move |_| long(1000)));
+    let shutdown = Shutdown::new();
+    let builder = Controller::builder(world.context.clone()).executor(executor.clone());
+    let builder = builder.config_map("default", "workflow-controller-configmap");
+    let running = tokio::spawn(builder.build().unwrap().run(shutdown.clone()));
+    let spec = || json!({"entrypoint": "main", "templates": [{"name": "main", "container": {"image": "x", "command": ["x"]}}]});
+    create(&world.context, "a", spec()).await;
+    let object = until(&world.context, "a", |it| it.text("/status/phase") == "Running").await;
+    assert_eq!(object.label("from"), Some("defaults"));
+    create(&world.context, "b", spec()).await;
+    until(&world.context, "b", |it| it.text("/status/message").contains("too many workflows")).await;
+    // What can not be used changes nothing; what can is in force at once.
+    for (text, phase) in
+        [("parallelism: 2\nnope: 1", "Pending"), ("parallelism: 2\nretentionPolicy: {completed: 1}", "Running")]
+    {
+        let change = Change::merge_between(&first, &config(text)).unwrap();
+        let Change::Patch { target, patch, .. } = change else { unreachable!("a difference is a patch") };
+        world.context.applier().apply(&Change::merge(target, patch.body)).await.unwrap();
+        until(&world.context, "b", |it| it.text("/status/phase") == phase).await;
+    }
+    executor.advance(world.context.now() + Duration::from_secs(3700));
+    let gone = async {
+        let cache = world.context.cache_of::<Workflow>();
+        while cache.list().len() > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("one of the two ended workflows stays");
+    shutdown.cancel();
+    running.await.unwrap();
+    drop(world.cluster);
+}

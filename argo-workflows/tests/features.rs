@@ -285,3 +285,82 @@ fn who_waits_too_long_for_a_place_has_timed_out() {
     run.write(run.plan_with(&pending).status.as_ref().unwrap());
     assert_eq!((run.phase("wf"), run.node("wf").unwrap().message()), ("Failed", "timeout"));
 }
+
+#[test]
+fn defaults_stand_under_the_workflow_and_its_template_and_stay_as_they_were_when_it_began() {
+    let mut run = Run::yaml(
+        "{metadata: {name: wf, labels: {own: mine}}, spec: {entrypoint: main, templates: [{name: main, container: {image: x}}]}}",
+    )
+    .on("wf", Script::succeeds().after(Duration::from_secs(5)));
+    let defaults = |seconds: i64| {
+        let json = json!({
+            "metadata": {"labels": {"own": "theirs", "team": "a"}, "annotations": {"note": "n"}},
+            "spec": {"entrypoint": "other", "ttlStrategy": {"secondsAfterCompletion": seconds}, "priority": 4},
+        });
+        Some(std::sync::Arc::new(serde_json::from_value(json).unwrap()))
+    };
+    run.catalog.defaults = defaults(60);
+    assert!(run.settle());
+    let spec = run.workflow.status.stored_workflow_template_spec.clone().unwrap();
+    assert_eq!((spec.entrypoint.as_deref(), spec.priority), (Some("main"), Some(4)));
+    let meta = &run.workflow.metadata;
+    assert_eq!((meta.label("own"), meta.label("team"), meta.annotation("note")), (Some("mine"), Some("a"), Some("n")));
+    run.catalog.defaults = defaults(1);
+    let end = run.finish();
+    assert_eq!(end.status(), WorkflowPhase::Succeeded);
+    let end = end.run_for(Duration::from_secs(2));
+    assert!(!end.is_deleted());
+}
+
+#[test]
+fn groups_tell_how_much_of_what_is_in_them_is_done() {
+    let run = Run::yaml(
+        r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: a, template: inner, withItems: [x.y, z]}
+      - {name: b, template: run, dependencies: [a]}
+  - name: inner
+    steps: [[{name: one, template: run}, {name: two, template: run}]]
+  - {name: run, container: {image: x}}
+",
+    )
+    .on("two", Script::exits(1))
+    .finish();
+    let progress = |name: &str| run.node(name).unwrap().progress.as_deref().unwrap_or("-");
+    let expected = [
+        ("wf", "2/4"),
+        ("wf.a", "2/4"),
+        ("wf.a(0:x.y)", "1/2"),
+        ("wf.a(0:x.y)[0]", "1/2"),
+        ("wf.a(1:z)[0].two", "0/1"),
+    ];
+    for (name, it) in expected {
+        assert_eq!(progress(name), it, "{name}");
+    }
+}
+
+#[test]
+fn who_was_resumed_is_done_whole_and_a_shutdown_reaches_who_is_suspended() {
+    use argo_workflows::engine::operations::{resume, stop, suspend};
+    let manifest = "{metadata: {name: wf}, spec: {entrypoint: main, templates: [{name: main, suspend: {}}]}}";
+    let mut run = Run::yaml(manifest).run_for(Duration::from_secs(1));
+    run.workflow = resume(&run.workflow, None, None, run.now).unwrap();
+    // As clients do that know nothing of progress.
+    run.workflow.status.nodes.get_mut("wf").unwrap().progress = Some("0/1".into());
+    let run = run.finish();
+    assert_eq!(
+        (run.node("wf").unwrap().progress.as_deref(), run.workflow.status.progress.as_deref()),
+        (Some("1/1"), Some("1/1"))
+    );
+    let mut run = Run::yaml(manifest).run_for(Duration::from_secs(1));
+    run.workflow = suspend(&run.workflow).unwrap();
+    run.workflow = stop(&run.workflow, None, None, run.now).unwrap();
+    let run = run.finish();
+    assert_eq!((run.status(), run.message()), (WorkflowPhase::Failed, "Stopped with strategy 'Stop'"));
+}

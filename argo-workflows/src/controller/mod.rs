@@ -9,6 +9,7 @@
 mod cron;
 mod memo;
 mod references;
+mod settings;
 mod shared;
 
 use std::{
@@ -18,19 +19,22 @@ use std::{
 };
 
 use argo_core::{
-    Action, Category, Change, Failure, Gvk, Object, ObjectKey, Resource,
+    Action, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Resource,
     error::BoxFailure,
     runtime::{Cache, Context, Outcome, Query, Queue, Reconcile, ReconcileResult, Shutdown},
 };
 use serde_json::json;
 
-use self::{memo::Memo, references::ClusterReferences, shared::Shared};
+use self::{memo::Memo, references::ClusterReferences, settings::Settings, shared::Shared};
 use crate::{
     api::{
         ClusterWorkflowTemplate, CronWorkflow, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID,
         LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
     },
-    engine::{AdmissionLimits, Effect, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse},
+    config::Config,
+    engine::{
+        AdmissionLimits, Effect, Ended, StatusChange, StepState, WorkflowPlan, World, expired, reconcile, refuse,
+    },
     executor::{Executor, WorkflowId},
 };
 
@@ -55,8 +59,8 @@ pub struct Controller {
     context: Context,
     executor: Arc<dyn Executor>,
     workers: usize,
-    instance_id: Option<String>,
-    limits: AdmissionLimits,
+    config: Config,
+    config_map: Option<ObjectKey>,
 }
 
 /// Builds a [`Controller`].
@@ -65,8 +69,8 @@ pub struct Builder {
     context: Context,
     executor: Option<Arc<dyn Executor>>,
     workers: usize,
-    instance_id: Option<String>,
-    limits: AdmissionLimits,
+    config: Config,
+    config_map: Option<ObjectKey>,
 }
 
 /// Why a controller could not be built.
@@ -93,14 +97,28 @@ impl Builder {
 
     /// Runs only workflows labelled with this instance id; by default only those without one.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
-        self.instance_id = Some(id.into());
+        self.config.instance_id = Some(id.into());
         self
     }
 
     /// Most workflows that run at once; without limit by default. Others stay Pending and begin by
     /// priority and age.
     pub fn parallelism(mut self, limits: AdmissionLimits) -> Self {
-        self.limits = limits;
+        self.config.parallelism = limits.total;
+        self.config.namespace_parallelism = limits.namespace;
+        self
+    }
+
+    /// The configuration; upstream's defaults by default.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Follows the configuration that stands in this ConfigMap, as it changes; one that can not be used changes
+    /// nothing. `instanceID` and `namespace` are read when the controller starts.
+    pub fn config_map(mut self, namespace: &str, name: &str) -> Self {
+        self.config_map = Some(ObjectKey::new(Some(namespace), name));
         self
     }
 
@@ -114,8 +132,8 @@ impl Builder {
             context: self.context,
             executor,
             workers: self.workers,
-            instance_id: self.instance_id,
-            limits: self.limits,
+            config: self.config,
+            config_map: self.config_map,
         })
     }
 }
@@ -135,13 +153,27 @@ impl fmt::Debug for Controller {
 impl Controller {
     /// On a client, or on a context shared with other controllers.
     pub fn builder(context: impl Into<Context>) -> Builder {
-        let limits = AdmissionLimits::default();
-        Builder { context: context.into(), executor: None, workers: 8, instance_id: None, limits }
+        let config = Config::default();
+        Builder { context: context.into(), executor: None, workers: 8, config, config_map: None }
     }
 
     /// Runs until `shutdown`, or that of the context; then ends what must not outlive it.
     pub async fn run(self, shutdown: Shutdown) {
         let context = self.context.clone();
+        let settings = Arc::new(Settings::new(self.config));
+        let config_map = self.config_map.map(|key| {
+            let query = Query::of(Gvk::new("", "v1", "ConfigMap"), Some(key.namespace()));
+            context.caches().open(query.fields(format!("metadata.name={}", key.name)))
+        });
+        if let Some(cache) = &config_map {
+            cache.synced().await;
+            settings.load(cache.list().first().map(|it| &**it));
+        }
+        let namespaces = context.namespace().is_none().then(|| {
+            let query = Query::of(Gvk::new("", "v1", "Namespace"), None);
+            context.caches().open(query.labelled(settings::LABEL_PARALLELISM))
+        });
+        let shared = Shared::new(settings.config().limits(Default::default()));
         let workflows = context.cache_of::<Workflow>();
         let parameters = Query::of(Gvk::new("", "v1", "ConfigMap"), context.namespace())
             .labelled(format!("{LABEL_CONFIGMAP_TYPE}=Parameter"));
@@ -157,8 +189,9 @@ impl Controller {
             references: references.clone(),
             executor: self.executor.clone(),
             memo: Memo::default(),
-            instance_id: self.instance_id,
-            shared: Shared::new(self.limits),
+            instance_id: settings.config().instance_id.clone(),
+            shared: shared.clone(),
+            settings: settings.clone(),
             queue: OnceLock::new(),
         });
         let crons = context.cache_of::<CronWorkflow>();
@@ -178,8 +211,15 @@ impl Controller {
         let queue = controller.queue();
         let _ = reconciler.queue.set(queue.clone());
         drop(reconciler);
+        let waking = queue.clone();
+        let following = settings.follow(config_map, namespaces, &shared, move |key| waking.add(key));
         self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
-        futures::join!(controller.run(shutdown.clone()), cron.run(shutdown));
+        let running = futures::future::join(controller.run(shutdown.clone()), cron.run(shutdown));
+        // Whoever follows the configuration has no end of its own.
+        futures::pin_mut!(running, following);
+        if let futures::future::Either::Right((_, running)) = futures::future::select(running, following).await {
+            running.await;
+        }
         self.executor.shutdown().await;
     }
 }
@@ -192,6 +232,7 @@ struct Reconciler {
     memo: Memo,
     instance_id: Option<String>,
     shared: Shared,
+    settings: Arc<Settings>,
     queue: OnceLock<Arc<Queue>>,
 }
 
@@ -299,7 +340,7 @@ impl Reconciler {
         workflow: &Workflow,
         steps: &BTreeMap<String, StepState>,
     ) -> Decided {
-        let references = self.references.within(key.namespace());
+        let references = self.references.within(key.namespace(), self.settings.defaults());
         let world = World::new(workflow, steps, &references);
         let now = self.context.now();
         let compiled = match self.memo.compiled(key, object, workflow, &references) {
@@ -391,10 +432,46 @@ impl Reconciler {
                 }
             }
         }
-        for note in &plan.notes {
+        for note in self.spoken(&plan.notes) {
             self.context.note(object, note).await;
         }
+        if plan.status.as_ref().and_then(|it| it.phase).is_some_and(WorkflowPhase::is_completed) {
+            self.retain(&id.key).await?;
+        }
         Ok(plan.wake.into())
+    }
+
+    /// The events that the configuration lets through.
+    fn spoken<'n>(&self, notes: &'n [Note]) -> impl Iterator<Item = &'n Note> {
+        let config = self.settings.config();
+        notes.iter().filter(move |it| match it.reason.starts_with("WorkflowNode") {
+            true => config.node_events.is_enabled(),
+            false => config.workflow_events.is_enabled(),
+        })
+    }
+
+    /// Deletes the oldest of the ended workflows where there are more than are to be kept.
+    async fn retain(&self, by: &ObjectKey) -> Result<(), BoxFailure> {
+        let Some(policy) = self.settings.config().retention_policy else { return Ok(()) };
+        let objects = self.workflows.list();
+        let ended = objects.iter().filter(|it| {
+            it.label(LABEL_COMPLETED) == Some("true")
+                && it.label(LABEL_CONTROLLER_INSTANCE_ID) == self.instance_id.as_deref()
+                && !it.is_deleting()
+        });
+        let ended = ended.filter_map(|it| {
+            let phase = serde_json::from_value(it.pointer("/status/phase")?.clone()).ok()?;
+            let finished = it.text("/status/finishedAt").parse().ok()?;
+            Some(Ended { key: it.key(), phase, finished })
+        });
+        for key in expired(&policy, ended) {
+            let Some(object) = self.workflows.get(&key) else { continue };
+            match self.context.apply(NAME, by, &Change::delete(&object)).await {
+                Err(error) if error.category() == Category::NotFound => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
     }
 
     /// Stops the steps of a workflow that nobody waits for, then forgets them.

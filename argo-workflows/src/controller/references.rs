@@ -12,7 +12,7 @@ use argo_core::{ObjectKey, runtime::Cache};
 use serde::Deserialize;
 
 use crate::{
-    api::{LABEL_CONFIGMAP_TYPE, WorkflowSpec},
+    api::{LABEL_CONFIGMAP_TYPE, Workflow, WorkflowSpec},
     engine::{CacheData, References},
 };
 
@@ -29,12 +29,13 @@ pub(super) struct ClusterReferences {
 pub(super) struct Within<'a> {
     caches: &'a ClusterReferences,
     namespace: String,
+    defaults: Option<Arc<Workflow>>,
     missed: AtomicBool,
 }
 
 impl ClusterReferences {
-    pub(super) fn within(&self, namespace: &str) -> Within<'_> {
-        Within { caches: self, namespace: namespace.to_owned(), missed: AtomicBool::new(false) }
+    pub(super) fn within(&self, namespace: &str, defaults: Option<Arc<Workflow>>) -> Within<'_> {
+        Within { caches: self, namespace: namespace.to_owned(), defaults, missed: AtomicBool::new(false) }
     }
 }
 
@@ -60,6 +61,10 @@ impl References for Within<'_> {
         let data = object.get("data")?.as_object()?;
         Some(data.iter().filter_map(|(key, it)| Some((key.clone(), it.as_str()?.to_owned()))).collect())
     }
+    fn defaults(&self) -> Option<Arc<Workflow>> {
+        self.defaults.clone()
+    }
+
     fn cache(&self, config_map: &str) -> Option<CacheData> {
         let Some(cache) = self.caches.all_config_maps.get() else {
             self.missed.store(true, Ordering::Relaxed);

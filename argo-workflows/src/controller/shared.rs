@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use argo_core::{ObjectKey, runtime::Cache};
@@ -17,7 +20,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Shared {
     state: Arc<Mutex<State>>,
-    is_unlimited: bool,
+    is_unlimited: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -31,12 +34,23 @@ impl Shared {
     pub(super) fn new(limits: AdmissionLimits) -> Self {
         let is_unlimited = limits.is_unlimited();
         let state = State { admission: Admission::new(limits), ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), is_unlimited }
+        Self { state: Arc::new(Mutex::new(state)), is_unlimited: Arc::new(AtomicBool::new(is_unlimited)) }
     }
 
     /// Whether any number of workflows may run.
     pub(super) fn is_unlimited(&self) -> bool {
-        self.is_unlimited
+        self.is_unlimited.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many workflows may run; returns those that may begin now.
+    pub(super) fn set_limits(&self, limits: AdmissionLimits) -> Vec<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !limits.is_unlimited() && self.is_unlimited() {
+            // Who runs was not looked at so far.
+            state.restored = false;
+        }
+        self.is_unlimited.store(limits.is_unlimited(), Ordering::Relaxed);
+        state.admission.set_limits(limits)
     }
 
     /// The table, to look at, decide by and put the result back in one go. The first to come makes it.

@@ -22,6 +22,11 @@ pub trait References: Send + Sync {
     /// Data of a ConfigMap of the workflow's namespace that is labelled as one with parameters.
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>>;
 
+    /// What stands under every workflow (`workflowDefaults` of the controller's configuration).
+    fn defaults(&self) -> Option<Arc<Workflow>> {
+        None
+    }
+
     /// A ConfigMap of the workflow's namespace that outputs are memoized in; `None` where it does not exist.
     fn cache(&self, config_map: &str) -> Option<CacheData> {
         let _ = config_map;
@@ -46,6 +51,8 @@ pub struct Catalog {
     pub cluster_templates: BTreeMap<String, Arc<WorkflowSpec>>,
     /// Data of ConfigMaps by name.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    /// What stands under every workflow.
+    pub defaults: Option<Arc<Workflow>>,
     /// Data of ConfigMaps that outputs are memoized in, by name.
     pub caches: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -58,6 +65,10 @@ impl References for Catalog {
 
     fn parameters(&self, config_map: &str) -> Option<BTreeMap<String, String>> {
         self.config_maps.get(config_map).cloned()
+    }
+
+    fn defaults(&self) -> Option<Arc<Workflow>> {
+        self.defaults.clone()
     }
 
     fn cache(&self, config_map: &str) -> Option<CacheData> {
@@ -110,8 +121,10 @@ impl argo_core::Failure for CompileError {
 pub struct Compiled {
     /// The spec that runs: the workflow's, merged over its WorkflowTemplate's.
     pub spec: Arc<WorkflowSpec>,
-    /// Set when the spec comes from a WorkflowTemplate and is not in the status yet.
+    /// Set when the spec is not the workflow's own alone, and is not in the status yet.
     pub(crate) stored: Option<Arc<WorkflowSpec>>,
+    /// What stands under the workflow; set until its spec is in the status.
+    pub(crate) defaults: Option<Arc<Workflow>>,
     pub(crate) templates: BTreeMap<String, Arc<CompiledTemplate>>,
     pub(crate) has_parallelism: bool,
     /// Whether the spec names a lock itself; templates of other resources may, too.
@@ -134,9 +147,6 @@ impl Compiled {
     /// When the spec refers to a WorkflowTemplate that is not there.
     pub fn new(workflow: &Workflow, references: &dyn References) -> Result<Self, CompileError> {
         let own = &workflow.spec;
-        let Some(reference) = &own.workflow_template_ref else {
-            return Ok(Self::of(Arc::new(own.clone()), None));
-        };
         if let Some(stored) = &workflow.status.stored_workflow_template_spec {
             let mut spec = stored.clone();
             // What clients change while it runs is read live.
@@ -145,6 +155,19 @@ impl Compiled {
             spec.active_deadline_seconds = own.active_deadline_seconds.clone().or(spec.active_deadline_seconds);
             return Ok(Self::of(Arc::new(spec), None));
         }
+        let has_begun = workflow.status.started_at.is_some();
+        let defaults = references.defaults().filter(|_| !has_begun);
+        let under = |spec: &WorkflowSpec| match &defaults {
+            Some(it) => merge_specs(spec, &it.spec).map_err(|it| CompileError::Merge(it.to_string())),
+            None => Ok(spec.clone()),
+        };
+        let Some(reference) = &own.workflow_template_ref else {
+            let spec = Arc::new(under(own)?);
+            let stored = defaults.is_some().then(|| spec.clone());
+            let mut compiled = Self::of(spec, stored);
+            compiled.defaults = defaults;
+            return Ok(compiled);
+        };
         if !own.templates.is_empty() {
             return Err(CompileError::TemplatesBesideReference);
         }
@@ -153,9 +176,11 @@ impl Compiled {
             let plural = if cluster { "clusterworkflowtemplates" } else { "workflowtemplates" };
             return Err(CompileError::NoTemplate { plural, name: reference.name.clone() });
         };
-        let merged = merge_specs(own, &template).map_err(|it| CompileError::Merge(it.to_string()))?;
+        let merged = merge_specs(own, &under(&template)?).map_err(|it| CompileError::Merge(it.to_string()))?;
         let merged = Arc::new(merged);
-        Ok(Self::of(merged.clone(), Some(merged)))
+        let mut compiled = Self::of(merged.clone(), Some(merged));
+        compiled.defaults = defaults;
+        Ok(compiled)
     }
 
     fn of(spec: Arc<WorkflowSpec>, stored: Option<Arc<WorkflowSpec>>) -> Self {
@@ -172,7 +197,7 @@ impl Compiled {
         // Templates of other resources may have daemons, too.
         let text = serde_json::to_string(&*spec).unwrap_or_default();
         let has_daemons = text.contains("\"daemon\":true") || text.contains("\"templateRef\":");
-        Self { spec, stored, templates, has_parallelism, has_locks, has_daemons }
+        Self { spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons }
     }
 }
 

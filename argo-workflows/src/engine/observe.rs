@@ -48,6 +48,7 @@ impl Pass<'_> {
                 }
             }
         }
+        self.complete_progress();
         self.limit();
     }
 

@@ -139,7 +139,7 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     }
     let ended = if ended.is_some() {
         ended
-    } else if compiled.spec.suspend == Some(true) {
+    } else if compiled.spec.suspend == Some(true) && pass.shutdown().is_none() {
         None
     } else {
         pass.locks.begin_walk();
@@ -154,6 +154,7 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     if let Some(deadline) = pass.deadline.filter(|it| *it > now) {
         pass.wake_at(deadline);
     }
+    pass.sum_progress();
     let progress = pass.progress();
     if workflow.status.progress.as_deref() != Some(progress.as_str()) {
         change.progress = Some(progress);
@@ -363,6 +364,14 @@ fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
     }
     if let Some(spec) = &pass.compiled.stored {
         change.stored_workflow_template_spec = Some(Box::new((**spec).clone()));
+    }
+    if let Some(defaults) = &pass.compiled.defaults {
+        let (own, given) = (&workflow.metadata, &defaults.metadata);
+        let missing = |has: bool, (key, it): (&String, &String)| (!has).then(|| (key.clone(), it.clone()));
+        let labels = given.labels.iter().filter_map(|it| missing(own.labels.contains_key(it.0), it));
+        change.labels.extend(labels);
+        let annotations = given.annotations.iter().filter_map(|it| missing(own.annotations.contains_key(it.0), it));
+        change.annotations.extend(annotations);
     }
     if let Some(reference) = &workflow.spec.workflow_template_ref {
         let cluster = reference.cluster_scope == Some(true);

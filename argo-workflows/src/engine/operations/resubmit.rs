@@ -88,8 +88,7 @@ fn taken_over(workflow: &Workflow, name: &str, now: Timestamp) -> WorkflowStatus
     let renamed = |it: &str| format!("{name}{}", it.strip_prefix(workflow.name()).unwrap_or(it));
     let new_id = |id: &str| old.get(id).map(|it| names::node_id(name, &renamed(&it.name)));
     let is_gone = |it: &NodeStatus| {
-        it.name.starts_with(&exit)
-            || it.kind == NodeType::Skipped && !it.phase().is_failed() && !ran_below(it, old)
+        it.name.starts_with(&exit) || it.kind == NodeType::Skipped && !it.phase().is_failed() && !ran_below(it, old)
     };
     let gone: BTreeSet<&str> = old.values().filter(|it| is_gone(it)).map(|it| it.id.as_str()).collect();
     let ids = |list: &[String]| -> Vec<String> {
@@ -124,8 +123,10 @@ fn taken_over(workflow: &Workflow, name: &str, now: Timestamp) -> WorkflowStatus
         (node.id.clone(), node)
     });
     let completed = Condition { kind: CONDITION_COMPLETED.to_owned(), status: "False".to_owned(), message: None };
+    let mut nodes = nodes.collect();
+    crate::engine::pass::recount(name, &mut nodes);
     WorkflowStatus {
-        nodes: nodes.collect(),
+        nodes,
         stored_templates: workflow.status.stored_templates.clone(),
         conditions: vec![completed],
         ..WorkflowStatus::default()
