@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     if simulate {
-        builder = builder.simulator(SimulatorConfig::scripted(script).events());
+        builder = builder.service_accounts().simulator(SimulatorConfig::scripted(script).events());
     }
     let cluster = builder.build()?;
     let serving = cluster.serve(address.parse()?).await?;

@@ -271,7 +271,54 @@ impl Cluster {
     /// # Errors
     /// The address is in use or cannot be listened at.
     pub async fn serve(&self, address: SocketAddr) -> Result<Serving, ServeError> {
-        faces::serve(self.server.clone(), address, self.credentials.as_deref()).await
+        let serving = faces::serve(self.server.clone(), address, self.credentials.as_deref()).await?;
+        self.announce(serving.address());
+        Ok(serving)
+    }
+
+    /// What a server says of itself to its clients: the Service `kubernetes`, with the address it listens at, the role of those who may do
+    /// anything, and the statuses of the components.
+    fn announce(&self, address: SocketAddr) {
+        let direct = self.direct("kube-apiserver");
+        let metadata = |name: &str| json!({ "name": name, "namespace": "default", "labels": { "component": "apiserver", "provider": "kubernetes" } });
+        let port = json!({ "name": "https", "protocol": "TCP", "port": 443, "targetPort": address.port() });
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata("kubernetes"),
+            "spec": { "type": "ClusterIP", "clusterIP": "10.96.0.1", "ports": [port], "sessionAffinity": "None" },
+        });
+        let endpoint = json!({ "name": "https", "protocol": "TCP", "port": address.port() });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": { "name": "kubernetes", "namespace": "default", "labels": { "kubernetes.io/service-name": "kubernetes" } },
+            "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+            "endpoints": [{ "addresses": [address.ip().to_string()], "conditions": { "ready": true } }], "ports": [endpoint],
+        });
+        let labels = json!({ "kubernetes.io/bootstrapping": "rbac-defaults" });
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "cluster-admin", "labels": labels },
+            "rules": [{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }, { "nonResourceURLs": ["*"], "verbs": ["*"] }],
+        });
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "cluster-admin", "labels": labels },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:masters" }],
+        });
+        let known = direct.get("services", "default", "kubernetes").is_ok();
+        let objects = if known { vec![slice] } else { vec![service, slice, role, binding] };
+        for object in objects {
+            if let Err(error) = direct.apply(object) {
+                tracing::warn!(%error, "the server could not be announced");
+            }
+        }
+        let mut state = self.server.state.lock();
+        for (name, message) in [("controller-manager", "ok"), ("scheduler", "ok"), ("etcd-0", "ok")] {
+            let status = json!({
+                "apiVersion": "v1", "kind": "ComponentStatus", "metadata": { "name": name },
+                "conditions": [{ "type": "Healthy", "status": "True", "message": message }],
+            });
+            let components = GroupResource::new("", "componentstatuses");
+            state.store.restore_object(&components, crate::store::ObjectKey::new(None, name), Arc::new(status));
+        }
     }
 
     /// What scripted containers answer to exec and port-forward.

@@ -83,6 +83,8 @@ fn writer<'a>(
             writer.subresource("status").ignoring(FieldSet::of_fields(&paths))
         }
         Part::Scale => writer.subresource("scale"),
+        Part::Ephemeral => writer.subresource("ephemeralcontainers"),
+        Part::Resize => writer.subresource("resize"),
         Part::Main | Part::Finalize if call.version_def().status => {
             writer.ignoring(FieldSet::of_fields(&[&["status"]]))
         }

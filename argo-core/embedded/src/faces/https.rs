@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::tower::{collect, program, raw, refusal};
-use crate::server::{ApiError, Caller, MASTERS, ResponseBody, Server, service_account_groups};
+use crate::server::{ApiError, Caller, MASTERS, ResponseBody, Server, Token, service_account_groups};
 use crate::session::{ClientOptions, Session};
 use crate::streams::Ticket;
 
@@ -238,7 +238,7 @@ impl Face {
             return Some(admin());
         }
         let now = self.server.clock.now();
-        let (user, expires) = self.server.state.lock().tokens.get(token).cloned()?;
+        let Token { user, expires, .. } = self.server.state.lock().tokens.get(token).cloned()?;
         (expires > now).then(|| Caller { client: String::new(), groups: service_account_groups(&user), user })
     }
 }

@@ -73,9 +73,25 @@ impl State {
             }
             "TokenReview" => {
                 let token = meta::text(&review, "/spec/token");
-                review["status"] = match self.tokens.get(token).filter(|(_, expires)| *expires > call.now) {
-                    Some((user, _)) => {
-                        json!({ "authenticated": true, "user": { "username": user, "groups": service_account_groups(user) } })
+                let asked: Vec<&str> = review
+                    .pointer("/spec/audiences")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let for_whom = |token: &super::state::Token| {
+                    token.expires > call.now
+                        && (asked.is_empty() || token.audiences.iter().any(|it| asked.contains(&it.as_str())))
+                };
+                review["status"] = match self.tokens.get(token).filter(|it| for_whom(it)) {
+                    Some(token) => {
+                        let user = &token.user;
+                        json!({
+                            "authenticated": true,
+                            "user": { "username": user, "groups": service_account_groups(user) },
+                            "audiences": token.audiences,
+                        })
                     }
                     None => json!({ "authenticated": false, "error": "[invalid bearer token]" }),
                 };

@@ -53,10 +53,12 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
         ("", "pods") => {
             restart_policy(object, "spec", &["Always", "OnFailure", "Never"], &mut causes);
             containers(object, "/spec", "spec", &mut causes);
-            if let Some(live) = live
-                && call.subresource.is_none()
-            {
-                pod_update(live, object, &mut causes);
+            if let Some(live) = live {
+                match call.subresource {
+                    None => pod_update(live, object, &mut causes),
+                    Some("ephemeralcontainers") => ephemeral_containers(live, object, &mut causes),
+                    Some(_) => {}
+                }
             }
         }
         ("", "services") => {
@@ -165,6 +167,35 @@ fn pod_update(live: &Value, object: &Value, causes: &mut Vec<Cause>) {
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         ));
+    }
+}
+
+/// Ephemeral containers come and stay as they are.
+fn ephemeral_containers(live: &Value, object: &Value, causes: &mut Vec<Cause>) {
+    let list =
+        |pod: &Value| pod.pointer("/spec/ephemeralContainers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let (before, after) = (list(live), list(object));
+    for (index, container) in after.iter().enumerate() {
+        let at = format!("spec.ephemeralContainers[{index}]");
+        for field in ["name", "image"] {
+            if meta::text(container, &format!("/{field}")).is_empty() {
+                causes.push(Cause::required(format!("{at}.{field}"), ""));
+            }
+        }
+    }
+    for (index, old) in before.iter().enumerate() {
+        let name = meta::text(old, "/name");
+        let why = match after.iter().find(|new| new["name"] == old["name"]) {
+            None => format!("existing ephemeral containers {name:?} may not be removed\n"),
+            Some(new) if new != old => format!("existing ephemeral containers {name:?} may not be changed\n"),
+            Some(_) => continue,
+        };
+        let field = if why.contains("removed") {
+            "spec.ephemeralContainers".to_owned()
+        } else {
+            format!("spec.ephemeralContainers[{index}]")
+        };
+        causes.push(Cause::forbidden(field, &why));
     }
 }
 

@@ -20,6 +20,12 @@ pub(crate) fn to_storage(def: &ResourceDef, version: usize, mut object: Value) -
         object = autoscaler_to_v2(object);
     }
     object["apiVersion"] = Value::from(group_version(def, &def.storage_version));
+    // What the stored version does not know is lost: no webhook carries it over.
+    let stored = def.versions.iter().find(|version| version.name == def.storage_version);
+    if let Some(custom) = stored.and_then(|version| version.custom.as_ref()) {
+        // The fields are those of a valid object; what cannot be read is refused where it comes from.
+        let _ = custom.prune(&mut object);
+    }
     object
 }
 

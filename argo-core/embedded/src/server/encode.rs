@@ -176,7 +176,7 @@ fn write(
         },
         (Outcome::Object(code, object), Some((def, version))) => {
             match Form::of(&request.accept).ok_or_else(not_acceptable)? {
-                Form::Plain => (code, Encoded::Json(text_of(&object))),
+                Form::Plain => (code, Encoded::Json(object_text(def, &object))),
                 Form::Yaml => (code, Encoded::Yaml((*object).clone())),
                 Form::Table if table::has_table(&object) => {
                     let answer =
@@ -254,12 +254,39 @@ fn text_of(value: &Value) -> Vec<u8> {
     text
 }
 
+fn object_text(def: &ResourceDef, object: &Value) -> Vec<u8> {
+    let mut text = Vec::with_capacity(1024);
+    put_object(&mut text, def, object);
+    text
+}
+
+/// Writes an object: those of built-in kinds say first what they are, as typed servers encode them.
+pub(super) fn put_object(out: &mut Vec<u8>, def: &ResourceDef, object: &Value) {
+    match (object.get("kind"), object.get("apiVersion")) {
+        (Some(kind), Some(version)) if def.builtin => {
+            out.extend_from_slice(b"{\"kind\":");
+            put(out, kind);
+            out.extend_from_slice(b",\"apiVersion\":");
+            put(out, version);
+            put_fields(out, object, false);
+        }
+        _ => put(out, object),
+    }
+}
+
 /// Writes an item of a list: those of built-in kinds go without apiVersion and kind, as typed servers encode them.
 fn put_item(out: &mut Vec<u8>, def: &ResourceDef, object: &Value) {
-    let Some(fields) = object.as_object().filter(|_| def.builtin) else { return put(out, object) };
+    if !def.builtin || !object.is_object() {
+        return put(out, object);
+    }
     out.push(b'{');
-    let mut first = true;
-    for (field, value) in fields.iter().filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind")) {
+    put_fields(out, object, true);
+}
+
+/// Writes the fields of an object but for apiVersion and kind, to its end.
+fn put_fields(out: &mut Vec<u8>, object: &Value, mut first: bool) {
+    let fields = object.as_object().into_iter().flatten();
+    for (field, value) in fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind")) {
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
@@ -328,7 +355,7 @@ pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) ->
         async move {
             let item = watcher.next().await?;
             if matches!(form, Form::Plain | Form::Yaml) {
-                return Some((item.line(), (watcher, false)));
+                return Some((item.line(&def), (watcher, false)));
             }
             let object = shape(form, &def, version, &item, include, first, watcher.now());
             let line = format!("{{\"type\":\"{}\",\"object\":{object}}}\n", item.kind);

@@ -55,7 +55,7 @@ pub(crate) use openapi::Documents;
 pub(crate) use read::ListAnswer;
 pub use request::{Caller, Verb};
 pub(crate) use request::{Path, Query, RawRequest};
-pub(crate) use state::State;
+pub(crate) use state::{State, Token};
 pub use status::{ApiError, Cause};
 pub(crate) use watch::{WatchItem, WatchSpec, Watcher};
 pub(crate) use write::Part;

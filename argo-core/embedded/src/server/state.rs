@@ -14,6 +14,14 @@ use crate::persist::Disk;
 use crate::resources::Registry;
 use crate::store::{Event, EventKind, GroupResource, ObjectKey, Op, Store};
 
+/// Whom a token stands for.
+#[derive(Clone)]
+pub(crate) struct Token {
+    pub(crate) user: String,
+    pub(crate) expires: jiff::Timestamp,
+    pub(crate) audiences: Vec<String>,
+}
+
 /// Everything that changes.
 pub(crate) struct State {
     pub(crate) store: Store,
@@ -26,8 +34,8 @@ pub(crate) struct State {
     pub(crate) streams: crate::streams::PodStreams,
     /// Containers that run as processes.
     pub(crate) processes: BTreeMap<super::logs::LogKey, crate::streams::RunningProcess>,
-    /// Tokens of service accounts: user and expiry.
-    pub(crate) tokens: BTreeMap<String, (String, jiff::Timestamp)>,
+    /// Tokens of service accounts.
+    pub(crate) tokens: BTreeMap<String, Token>,
     /// Hooks that see every object before it is stored, in order.
     pub(crate) admission: Vec<Arc<dyn super::Admission>>,
     /// Whether RBAC decides who may do what.

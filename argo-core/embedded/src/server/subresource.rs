@@ -10,7 +10,7 @@ use super::delete::{DeleteOptions, Deleted};
 use super::meta::{self, at_path, set_path};
 use super::request::Verb;
 use super::selector::LabelSelector;
-use super::state::State;
+use super::state::{State, Token};
 use super::status::{ApiError, Cause};
 use super::write::Part;
 use super::{Call, Outcome, convert};
@@ -44,10 +44,10 @@ impl State {
             ("log", Verb::Get) if resource == ("", "pods") => self.log(call),
             ("eviction", Verb::Create) if resource == ("", "pods") => self.evict(call),
             ("binding", Verb::Create) if resource == ("", "pods") => self.bind(call),
-            ("ephemeralcontainers" | "resize", Verb::Update) if resource == ("", "pods") => {
-                self.update(call, Part::Main)
-            }
-            ("ephemeralcontainers" | "resize", Verb::Patch) if resource == ("", "pods") => self.patch(call, Part::Main),
+            ("ephemeralcontainers", Verb::Update) if resource == ("", "pods") => self.update(call, Part::Ephemeral),
+            ("ephemeralcontainers", Verb::Patch) if resource == ("", "pods") => self.patch(call, Part::Ephemeral),
+            ("resize", Verb::Update) if resource == ("", "pods") => self.update(call, Part::Resize),
+            ("resize", Verb::Patch) if resource == ("", "pods") => self.patch(call, Part::Resize),
             ("ephemeralcontainers" | "resize", Verb::Get) if resource == ("", "pods") => self.get(call),
             ("token", Verb::Create) if resource == ("", "serviceaccounts") => self.token(call),
             ("exec" | "attach" | "portforward", _) if resource == ("", "pods") => {
@@ -206,7 +206,13 @@ impl State {
         let expires = call.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
         let token = secret()?;
         let user = format!("system:serviceaccount:{}:{}", call.namespace.unwrap_or_default(), call.name_or_empty());
-        self.tokens.insert(token.clone(), (user, expires));
+        let given = review.pointer("/spec/audiences").and_then(Value::as_array).into_iter().flatten();
+        let mut audiences: Vec<String> = given.filter_map(Value::as_str).map(str::to_owned).collect();
+        if audiences.is_empty() {
+            audiences.push(DEFAULT_AUDIENCE.to_owned());
+            review["spec"]["audiences"] = json!(audiences);
+        }
+        self.tokens.insert(token.clone(), Token { user, expires, audiences });
         review["apiVersion"] = Value::from("authentication.k8s.io/v1");
         review["kind"] = Value::from("TokenRequest");
         review["spec"]["expirationSeconds"] = Value::from(seconds);
@@ -214,6 +220,9 @@ impl State {
         Ok(Outcome::Json(201, review))
     }
 }
+
+/// Whom tokens are for that name nobody.
+const DEFAULT_AUDIENCE: &str = "https://kubernetes.default.svc";
 
 /// A token nobody can guess: unlike uids it does not follow the seed.
 fn secret() -> Result<String, ApiError> {

@@ -289,12 +289,11 @@ impl WatchItem {
     }
 
     /// The item in JSON with a line end, as most watches send it; written once for all of them.
-    pub(crate) fn line(&self) -> Bytes {
+    pub(crate) fn line(&self, def: &ResourceDef) -> Bytes {
         let write = || {
             let mut line = Vec::with_capacity(1024);
             line.extend_from_slice(format!("{{\"type\":\"{}\",\"object\":", self.kind).as_bytes());
-            // Writing a value to memory cannot fail.
-            let _ = serde_json::to_writer(&mut line, &*self.object);
+            super::encode::put_object(&mut line, def, &self.object);
             line.extend_from_slice(b"}\n");
             Bytes::from(line)
         };

@@ -23,6 +23,9 @@ pub(crate) enum Part {
     Scale,
     /// The finalizers of a namespace.
     Finalize,
+    /// The ephemeral containers of a pod only, and its resources only.
+    Ephemeral,
+    Resize,
 }
 
 // === impl State ===
@@ -227,6 +230,17 @@ impl State {
                 }
                 object = next;
             }
+            Part::Ephemeral => {
+                let mut next = (*live).clone();
+                if let Some(spec) = next.get_mut("spec").and_then(Value::as_object_mut) {
+                    spec.remove("ephemeralContainers");
+                    if let Some(containers) = object.pointer("/spec/ephemeralContainers") {
+                        spec.insert("ephemeralContainers".to_owned(), containers.clone());
+                    }
+                }
+                object = next;
+            }
+            Part::Resize => object = resized(&live, &object),
             Part::Main | Part::Scale => {}
         }
         complete(call, &mut object, Some(&live));
@@ -325,6 +339,24 @@ fn complete(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
         Some(custom) => custom.default(object),
         None => defaults::apply(call, object, live),
     }
+}
+
+/// A pod with the resources that another form of it gives its containers.
+fn resized(live: &Value, object: &Value) -> Value {
+    let mut next = live.clone();
+    for list in ["containers", "initContainers"] {
+        let given = object.pointer(&format!("/spec/{list}")).and_then(Value::as_array).cloned().unwrap_or_default();
+        for container in next.pointer_mut(&format!("/spec/{list}")).and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            let Some(other) = given.iter().find(|other| other["name"] == container["name"]) else { continue };
+            for field in ["resources", "resizePolicy"] {
+                if let Some(value) = other.get(field) {
+                    container[field] = value.clone();
+                }
+            }
+        }
+    }
+    next
 }
 
 /// Whether a change counts as a new generation: anything but metadata, and status where it is a subresource.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{CRON_JOBS, JOBS};
 use super::pass::{Pass, Write};
-use super::read::{condition_is, flag, int, is_deleting, name, namespace, owner_reference, text, time, uid};
+use super::read::{condition_is, flag, int, is_deleting, list, name, namespace, owner_reference, text, time, uid};
 use super::world::World;
 
 const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -30,6 +30,11 @@ pub(super) fn pass(world: &World, cron: &Value, now: Timestamp) -> Pass {
         status["lastSuccessfulTime"] = json!(rfc3339(at));
     }
     let mut running: Vec<Value> = active.iter().map(|job| reference(job)).collect();
+    for known in list(cron, "/status/active") {
+        let Some(job) = finished.iter().find(|job| uid(job) == text(known, "/uid")) else { continue };
+        let end = if condition_is(job, "Complete", "True") { "Complete" } else { "Failed" };
+        pass.note(false, "SawCompletedJob", format!("Saw completed job: {}, condition: {end}", name(job)));
+    }
 
     let zone = Some(text(cron, "/spec/timeZone")).filter(|it| !it.is_empty()).map_or(Ok(TimeZone::UTC), TimeZone::get);
     if let (Ok(schedule), Ok(zone), false) =
@@ -54,6 +59,11 @@ pub(super) fn pass(world: &World, cron: &Value, now: Timestamp) -> Pass {
                 }
                 status["lastScheduleTime"] = json!(rfc3339(due));
             } else {
+                pass.note(
+                    true,
+                    "MissSchedule",
+                    format!("Missed scheduled time to start a job: {}", due.strftime("%a, %d %b %Y %H:%M:%S %z")),
+                );
                 status["lastScheduleTime"] = json!(rfc3339(due));
             }
         }

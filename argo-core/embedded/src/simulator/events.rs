@@ -40,6 +40,7 @@ fn note(warning: bool, reason: &'static str, message: String) -> Note {
 /// What a write tells. `before` is the object that it changes; `created` the name the server gave.
 pub(super) fn of(role: Role, write: &Write, before: Option<&Value>, created: &str) -> Vec<Note> {
     match (role, write) {
+        (_, Write::Note(note)) => vec![note.clone()],
         (Role::Scheduler, Write::Bind { pod, node }) => {
             vec![note(false, "Scheduled", format!("Successfully assigned {} to {node}", pod.key))]
         }

@@ -3,6 +3,7 @@
 use argo_core::time::Timestamp;
 use serde_json::Value;
 
+use super::events::Note;
 use super::kinds::Kind;
 use super::read::{name, namespace, uid};
 use super::world::Place;
@@ -31,6 +32,8 @@ pub(super) enum Write {
     Stop { uid: String, container: String, kill: bool },
     /// Adds to what a container printed.
     Log { pod: Place, container: String, attempt: u32, text: String },
+    /// Nothing but a Kubernetes Event about the object of the pass.
+    Note(Note),
 }
 
 /// The result of one pass over one object.
@@ -63,6 +66,11 @@ impl Pass {
     /// Looks again at this time or before.
     pub(super) fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |other| other.min(at)));
+    }
+
+    /// Tells something of the object.
+    pub(super) fn note(&mut self, warning: bool, reason: &'static str, message: impl Into<String>) {
+        self.write(Write::Note(Note { warning, reason, message: message.into() }));
     }
 
     pub(super) fn write(&mut self, write: Write) {

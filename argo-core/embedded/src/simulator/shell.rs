@@ -399,6 +399,7 @@ impl Shell {
             Write::Stop { uid, container, kill } => {
                 self.local()?.stop(&uid, &container, kill);
             }
+            Write::Note(_) => {}
             Write::Log { pod, container, attempt, text } => {
                 let now = self.shared.server.clock.now();
                 let mut state = self.shared.server.state.lock();

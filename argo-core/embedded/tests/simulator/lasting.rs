@@ -137,3 +137,74 @@ async fn events_tell_what_happened_when_asked_for() {
     );
     assert!(back_off["count"].as_i64().unwrap() > 1, "the same event counts up");
 }
+
+fn told(world: &super::World, about: &str) -> Vec<String> {
+    let filter = ListFilter { fields: format!("involvedObject.name={about}"), ..ListFilter::default() };
+    let events = world.direct.list("events", "default", &filter).expect("a list").items;
+    events
+        .iter()
+        .map(|event| format!("{} {}", event["reason"].as_str().unwrap(), event["message"].as_str().unwrap()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_ends_and_schedules_are_told_of() {
+    let script = PodScript::new().with(
+        PodRule::pod("sick"),
+        Behaviour::running().ready_after(Duration::from_secs(5)).unhealthy_after(Duration::from_secs(20)),
+    );
+    let world = world(SimulatorConfig::scripted(script).events());
+    let probe = json!({"httpGet": {"path": "/", "port": 80}});
+    let container = json!({"name": "main", "image": "web:1", "readinessProbe": probe, "livenessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 7}}}});
+    world.apply(super::pod("sick", json!({"containers": [container]}))).await;
+    world.wait(35).await;
+    let events = told(&world, "sick");
+    for expected in [
+        "Unhealthy Readiness probe failed: HTTP probe failed with statuscode: 503",
+        "Unhealthy Liveness probe failed: HTTP probe failed with statuscode: 503",
+        "Killing Container main failed liveness probe, will be restarted",
+    ] {
+        assert!(events.iter().any(|event| event == expected), "{expected}: {events:?}");
+    }
+    world.direct.delete("pods", "default", "sick", &Default::default()).expect("deleted");
+    world.wait(6).await;
+    assert!(world.find("pods", "sick").is_some(), "its hook sleeps");
+    world.wait(2).await;
+    assert!(world.find("pods", "sick").is_none());
+    assert!(told(&world, "sick").iter().any(|event| event == "Killing Stopping container main"));
+
+    let template = json!({"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "task:1"}]}}}});
+    let spec = json!({"schedule": "*/10 * * * *", "jobTemplate": template, "successfulJobsHistoryLimit": 0});
+    world
+        .apply(json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "c", "namespace": "default"}, "spec": spec}))
+        .await;
+    world.wait(700).await;
+    let reasons: Vec<String> =
+        told(&world, "c").iter().map(|event| event.split(' ').next().unwrap().to_owned()).collect();
+    for expected in ["SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete"] {
+        assert!(reasons.iter().any(|reason| reason == expected), "{expected}: {reasons:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_is_added_to_look_at_the_others() {
+    let script = PodScript::new()
+        .with(PodRule::any().container("debug"), Behaviour::exits(Duration::from_secs(3), 0).log("looked"));
+    let world = world(SimulatorConfig::scripted(script));
+    world.apply(super::pod("web", json!({}))).await;
+    let debug = json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "tools:1", "targetContainerName": "main"}]}});
+    world.patch("pods/ephemeralcontainers", "web", debug).await;
+    let state =
+        |world: &super::World| world.get("pods", "web")["status"]["ephemeralContainerStatuses"][0]["state"].clone();
+    assert!(state(&world).get("running").is_some(), "{}", state(&world));
+    world.wait(4).await;
+    assert_eq!(state(&world)["terminated"]["exitCode"], 0, "it is not restarted");
+    assert_eq!(world.get("pods", "web")["status"]["phase"], "Running");
+    let gone = json!({"spec": {"ephemeralContainers": []}});
+    let refused = world.direct.merge_patch("pods/ephemeralcontainers", "default", "web", gone).expect_err("it stays");
+    assert!(
+        refused.message.contains("existing ephemeral containers \"debug\" may not be removed"),
+        "{}",
+        refused.message
+    );
+}

@@ -56,6 +56,8 @@ pub(super) struct Container {
     crashes: u32,
     pull_tries: u32,
     process: Process,
+    /// A liveness probe has failed since anybody asked.
+    unhealthy: bool,
 }
 
 /// The process of a container that has one.
@@ -110,6 +112,7 @@ impl Container {
             crashes: 0,
             pull_tries: 0,
             process: Process::Unknown,
+            unhealthy: false,
         }
     }
 
@@ -260,6 +263,7 @@ impl Container {
             return Err(());
         }
         if let Some(at) = killed.filter(|at| *at <= now) {
+            self.unhealthy = true;
             self.end(137, "Error", &behaviour.message, since, at, restart);
             return Err(());
         }
@@ -288,6 +292,11 @@ impl Container {
         }
         self.stage = Stage::CrashLoop { until: after(at, back_off(self.crashes)) };
         self.crashes += 1;
+    }
+
+    /// Whether a liveness probe has failed since the last call.
+    pub(super) fn take_unhealthy(&mut self) -> bool {
+        std::mem::take(&mut self.unhealthy)
     }
 
     /// Whether a process is to be started now; it counts as running from here on.

@@ -30,6 +30,8 @@ pub(super) struct Sandbox {
     pub(super) address: Option<u32>,
     pub(super) init: Vec<Container>,
     pub(super) main: Vec<Container>,
+    /// Those that were added to look at the others.
+    pub(super) ephemeral: Vec<Container>,
     /// When the containers told to stop will have.
     stopping: Option<Timestamp>,
     /// Whether processes were told to stop, and killed.
@@ -52,7 +54,7 @@ impl Kubelet {
     /// The process of a container ended.
     pub(in crate::simulator) fn exited(&mut self, exited: Exited, now: Timestamp) {
         let Some(sandbox) = self.pods.get_mut(&exited.uid) else { return };
-        let mut containers = sandbox.main.iter_mut().chain(&mut sandbox.init);
+        let mut containers = sandbox.main.iter_mut().chain(&mut sandbox.init).chain(&mut sandbox.ephemeral);
         if let Some(container) = containers.find(|container| container.name() == exited.container) {
             container.exited(exited.attempt, exited.code, exited.message, now);
         }
@@ -120,6 +122,7 @@ impl Sandbox {
             address,
             init: build("/spec/initContainers", "/status/initContainerStatuses"),
             main: build("/spec/containers", "/status/containerStatuses"),
+            ephemeral: build("/spec/ephemeralContainers", "/status/ephemeralContainerStatuses"),
             stopping: None,
             told: false,
             killed: false,
@@ -173,6 +176,14 @@ impl Sandbox {
         for container in &mut self.main {
             step(world, pod, container, &plays(&container.spec), policy, now, pass);
         }
+        for spec in list(pod, "/spec/ephemeralContainers") {
+            if !self.ephemeral.iter().any(|known| known.name() == text(spec, "/name")) {
+                self.ephemeral.push(Container::new(spec));
+            }
+        }
+        for container in &mut self.ephemeral {
+            step(world, pod, container, &plays(&container.spec), Restart::Never, now, pass);
+        }
         if self.main.iter().all(Container::is_done) {
             for container in self.init.iter_mut().filter(|container| is_sidecar(&container.spec)) {
                 container.stop(now, 0);
@@ -181,14 +192,20 @@ impl Sandbox {
     }
 
     fn fail(&mut self, reason: &'static str, message: &str, now: Timestamp) {
-        for container in self.main.iter_mut().chain(&mut self.init).filter(|container| !container.is_done()) {
+        for container in self
+            .main
+            .iter_mut()
+            .chain(&mut self.init)
+            .chain(&mut self.ephemeral)
+            .filter(|container| !container.is_done())
+        {
             container.stop(now, 137);
         }
         self.failed = Some((reason, message.to_owned()));
     }
 
     fn signal(&self, pod: &Value, kill: bool, plays: &impl Fn(&Value) -> Behaviour, pass: &mut Pass) {
-        let all = self.main.iter().chain(&self.init);
+        let all = self.main.iter().chain(&self.init).chain(&self.ephemeral);
         for container in all.filter(|container| container.has_process(&plays(&container.spec))) {
             let container = container.name().to_owned();
             pass.write(Write::Stop { uid: uid(pod).to_owned(), container, kill });
@@ -218,17 +235,34 @@ impl Sandbox {
             .main
             .iter()
             .chain(&self.init)
+            .chain(&self.ephemeral)
             .filter(running)
-            .map(|container| plays(&container.spec).stop)
+            .map(|container| plays(&container.spec).stop.saturating_add(pause(container)))
             .max()
             .unwrap_or_default();
+        if self.stopping.is_none() {
+            let all = self.main.iter().chain(&self.init).chain(&self.ephemeral);
+            for container in all.filter(running) {
+                pass.note(false, "Killing", format!("Stopping container {}", container.name()));
+            }
+        }
         let begun = *self.stopping.get_or_insert(now);
-        if self.main.iter().chain(&self.init).any(|container| container.has_process(&plays(&container.spec))) {
+        if self
+            .main
+            .iter()
+            .chain(&self.init)
+            .chain(&self.ephemeral)
+            .any(|container| container.has_process(&plays(&container.spec)))
+        {
             let killed_at = after(told, grace).max(begun);
             if killed_at <= now {
                 self.kill(pod, plays, pass);
             } else {
-                if !std::mem::replace(&mut self.told, true) {
+                let hold = self.main.iter().chain(&self.init).filter(running).map(pause).max().unwrap_or_default();
+                let told_at = after(begun, hold);
+                if told_at > now {
+                    pass.wake_at(told_at);
+                } else if !std::mem::replace(&mut self.told, true) {
                     self.signal(pod, false, plays, pass);
                 }
                 pass.wake_at(killed_at);
@@ -242,7 +276,13 @@ impl Sandbox {
             return false;
         }
         let killed = longest > grace;
-        for container in self.main.iter_mut().chain(&mut self.init).filter(|container| !container.is_done()) {
+        for container in self
+            .main
+            .iter_mut()
+            .chain(&mut self.init)
+            .chain(&mut self.ephemeral)
+            .filter(|container| !container.is_done())
+        {
             // A server that is told to stop does so; a task has not done what it was there for.
             let task = plays(&container.spec).exit.is_some();
             container.stop(
@@ -274,7 +314,21 @@ fn step(
         container.begin(behaviour, now);
     }
     let restarts = container.restarts;
+    let was_running = container.is_running();
     let (printed, mut next) = container.advance(behaviour, restart, now);
+    let name_of = container.name().to_owned();
+    if container.take_unhealthy() {
+        pass.note(
+            true,
+            "Unhealthy",
+            format!("Liveness probe failed: {}", probe_failed(&container.spec["livenessProbe"])),
+        );
+        pass.note(false, "Killing", format!("Container {name_of} failed liveness probe, will be restarted"));
+    }
+    let probe = &container.spec["readinessProbe"];
+    if !was_running && container.is_running() && !container.ready && probe.is_object() {
+        pass.note(true, "Unhealthy", format!("Readiness probe failed: {}", probe_failed(probe)));
+    }
     if let Some(image) = &behaviour.process
         && container.take_start()
     {
@@ -303,6 +357,22 @@ fn step(
     if let Some(next) = next {
         pass.wake_at(next);
     }
+}
+
+/// What a failed probe says.
+fn probe_failed(probe: &Value) -> &'static str {
+    if probe.get("exec").is_some() {
+        "command failed"
+    } else if probe.get("tcpSocket").is_some() {
+        "dial tcp: connect: connection refused"
+    } else {
+        "HTTP probe failed with statuscode: 503"
+    }
+}
+
+/// How long the `preStop` hook of a container sleeps.
+fn pause(container: &Container) -> Duration {
+    Duration::from_secs(int(&container.spec, "/lifecycle/preStop/sleep/seconds").unwrap_or(0).unsigned_abs())
 }
 
 pub(super) fn is_sidecar(container: &Value) -> bool {

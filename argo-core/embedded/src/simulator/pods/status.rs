@@ -47,6 +47,9 @@ pub(super) fn of(pod: &Value, sandbox: &Sandbox, plays: &impl Fn(&Value) -> Beha
         status["initContainerStatuses"] = entries(&sandbox.init);
     }
     status["containerStatuses"] = entries(&sandbox.main);
+    if !sandbox.ephemeral.is_empty() {
+        status["ephemeralContainerStatuses"] = entries(&sandbox.ephemeral);
+    }
 
     let all_ready = !ended && sandbox.main.iter().all(|container| container.ready) && initialized;
     let gates =
