@@ -432,3 +432,45 @@ fn a_hook_is_made_once_even_if_the_controller_dies_before_it_can_say_so() {
         assert_eq!((made("before"), made("after"), made("a")), (1, 1, 1), "after {writes} writes");
     }
 }
+
+#[test]
+fn jq_rules_ignore_what_they_select_and_broken_ones_are_a_condition() {
+    let mut world = World::new("shop");
+    world.set_objects(vec![map("a", "1", &[])]);
+    world.operate(json!({"sync": {}}));
+    world.settle();
+    let rules = |expressions: Value| json!([{"group": "", "kind": "ConfigMap", "jqPathExpressions": expressions}]);
+    let edit = |world: &mut World, expressions: Value| {
+        world.edit(|app| app.set(&["spec", "ignoreDifferences"], rules(expressions)));
+        world.wait(300);
+        world.settle();
+    };
+    let mut changed = (*world.get("v1", "ConfigMap", "a").unwrap()).clone();
+    changed.set(&["data", "value"], json!("2"));
+    world.put(changed);
+    world.wait(300);
+    world.settle();
+    assert_eq!(world.sync(), "OutOfSync");
+    edit(&mut world, json!([".data | select(.value != null) | .value"]));
+    assert_eq!(world.sync(), "Synced");
+    edit(&mut world, json!([".data.other", ".data | error(\"no\")"]));
+    assert_eq!(world.sync(), "OutOfSync", "rules that find nothing or fail ignore nothing");
+    edit(&mut world, json!([".data["]));
+    assert_eq!(world.sync(), "Unknown");
+    assert_eq!(world.text("/status/conditions/0/type"), "ComparisonError");
+    assert_eq!(
+        world.text("/status/conditions/0/message"),
+        "Failed to compare desired state to live state: jqPathExpressions \".data[\": \
+         unexpected token \")\" (line 1, column 11)"
+    );
+    // what is ignored stays as it is when asked for
+    edit(&mut world, json!([".data.value"]));
+    let mut wanted = map("a", "1", &[]);
+    wanted.set(&["data", "more"], json!("x"));
+    world.set_objects(vec![wanted]);
+    world.wait(300);
+    world.operate(json!({"sync": {"syncOptions": ["RespectIgnoreDifferences=true"]}}));
+    world.settle();
+    let live = world.get("v1", "ConfigMap", "a").unwrap();
+    assert_eq!(live.pointer("/data"), Some(&json!({"value": "2", "more": "x"})));
+}

@@ -11,6 +11,7 @@ use super::{
     conditions::condition,
     diff::{self, Diff},
     health,
+    ignored::Ignored,
     key::ResourceKey,
     live::{KindScope, Kinds, LiveView},
     options,
@@ -19,8 +20,8 @@ use super::{
     tracking::{self, TrackingId},
 };
 use crate::api::{
-    AppProjectSpec, Condition, ConditionType, Destination, HealthState, IgnoreDifferences, ResourceHealth,
-    ResourceStatus, SyncState, names,
+    AppProjectSpec, Condition, ConditionType, Destination, HealthState, ResourceHealth, ResourceStatus, SyncState,
+    names,
 };
 
 /// What is compared, and by whose rules.
@@ -37,7 +38,7 @@ pub struct Input<'a> {
     /// What is permitted.
     pub project: &'a AppProjectSpec,
     /// Differences that do not count.
-    pub ignored: &'a [IgnoreDifferences],
+    pub ignored: &'a Ignored,
     /// Scopes of kinds.
     pub kinds: &'a Kinds,
     /// Kinds that may hold objects of this Application: those of the targets and those seen earlier.

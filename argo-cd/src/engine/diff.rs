@@ -6,14 +6,14 @@
 //! | no such annotation | two ways: what is wanted acts as what was applied; fields that only the cluster has never count |
 
 use argo_core::Object;
-use argo_merge::{Schema, json_patch, merge_patch, strategic};
-use serde_json::{Value, json};
+use argo_merge::{Schema, merge_patch, strategic};
+use serde_json::Value;
 
 use super::{
+    ignored::Ignored,
     normalize::{self, normalize},
-    project::glob,
 };
-use crate::api::{IgnoreDifferences, names};
+use crate::api::names;
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ pub struct DiffError {
 ///
 /// # Errors
 /// When a list that merges by key lacks the key.
-pub fn diff(target: Option<&Object>, live: Option<&Object>, ignored: &[IgnoreDifferences]) -> Result<Diff, DiffError> {
+pub fn diff(target: Option<&Object>, live: Option<&Object>, ignored: &Ignored) -> Result<Diff, DiffError> {
     match (target, live) {
         (None, None) => Ok(Diff { modified: false, normalized_live: Value::Null, predicted_live: Value::Null }),
         (Some(target), None) => {
@@ -58,7 +58,7 @@ pub fn diff(target: Option<&Object>, live: Option<&Object>, ignored: &[IgnoreDif
     }
 }
 
-fn compare(target: &Object, live: &Object, ignored: &[IgnoreDifferences]) -> Result<Diff, DiffError> {
+fn compare(target: &Object, live: &Object, ignored: &Ignored) -> Result<Diff, DiffError> {
     let schema = schema(live);
     let mut wanted = target.value().clone();
     normalize::drop_nulls(&mut wanted);
@@ -136,7 +136,7 @@ pub fn last_applied(live: &Object) -> Option<Value> {
 }
 
 /// Removes what does not count: status, the last-applied annotation, and what rules name.
-fn forget(value: &mut Value, ignored: &[IgnoreDifferences], live: &Object) {
+fn forget(value: &mut Value, ignored: &Ignored, live: &Object) {
     if let Some(map) = value.as_object_mut() {
         map.remove("status");
     }
@@ -150,22 +150,7 @@ fn forget(value: &mut Value, ignored: &[IgnoreDifferences], live: &Object) {
             meta.remove("annotations");
         }
     }
-    for rule in ignored.iter().filter(|it| applies(it, live)) {
-        for pointer in &rule.json_pointers {
-            // A path that is not there is no error: there is nothing to ignore.
-            let _ = json_patch::apply(value, &json!([{"op": "remove", "path": pointer}]));
-        }
-    }
-}
-
-/// Whether a rule is about an object: group and kind are globs, name and namespace exact.
-#[must_use]
-pub fn applies(rule: &IgnoreDifferences, object: &Object) -> bool {
-    let gvk = object.gvk();
-    glob(&rule.group, &gvk.group, false)
-        && glob(&rule.kind, &gvk.kind, false)
-        && (rule.name.is_empty() || rule.name == object.name())
-        && (rule.namespace.is_empty() || Some(rule.namespace.as_str()) == object.namespace())
+    ignored.forget(value, live);
 }
 
 fn secret_data(value: &mut Value) {
@@ -228,14 +213,18 @@ pub fn mask_secret(values: &mut [&mut Value]) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{api::IgnoreDifferences, engine::ignored::JQ_TIMEOUT};
 
     fn object(value: Value) -> Object {
         Object::from_value(value)
     }
 
     fn modified(target: &Value, live: &Value, ignored: &[IgnoreDifferences]) -> bool {
-        diff(Some(&object(target.clone())), Some(&object(live.clone())), ignored).unwrap().modified
+        let ignored = Ignored::compile(ignored, JQ_TIMEOUT).unwrap();
+        diff(Some(&object(target.clone())), Some(&object(live.clone())), &ignored).unwrap().modified
     }
 
     fn deployment(replicas: i64) -> Value {
@@ -303,8 +292,13 @@ mod tests {
         };
         let there = live(deployment(9), Some(&deployment(2)));
         assert!(!modified(&deployment(2), &there, std::slice::from_ref(&rule)));
-        let other = IgnoreDifferences { name: "other".into(), ..rule };
+        let other = IgnoreDifferences { name: "other".into(), ..rule.clone() };
         assert!(modified(&deployment(2), &there, &[other]));
+        let jq = vec![".spec | select(.replicas > 5).replicas".into()];
+        let rule = IgnoreDifferences { json_pointers: Vec::new(), jq_path_expressions: jq, ..rule };
+        assert!(modified(&deployment(2), &there, std::slice::from_ref(&rule)), "the target is not above 5");
+        let rule = IgnoreDifferences { jq_path_expressions: vec![".spec.replicas".into()], ..rule };
+        assert!(!modified(&deployment(2), &there, &[rule]));
     }
 
     #[test]

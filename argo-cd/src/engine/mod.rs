@@ -12,6 +12,7 @@ pub mod destination;
 pub mod diff;
 pub mod edits;
 pub mod health;
+pub mod ignored;
 pub mod key;
 pub mod live;
 pub mod normalize;

@@ -19,6 +19,9 @@ pub struct Settings {
     pub self_heal: SelfHeal,
     /// How long an operation may take (`controller.sync.timeout.seconds`); zero, which is no limit.
     pub sync_timeout: Duration,
+    /// How long one jq expression of an ignore rule may take on one object (`ignore.normalizer.jq.timeout`), counted in
+    /// steps; 1 s.
+    pub jq_timeout: Duration,
     /// Pause after each wave but the last (`ARGOCD_SYNC_WAVE_DELAY`); 2 s.
     pub wave_delay: Duration,
     /// Whether `status.resources[].health` is filled. On: upstream's is off since v3, where a cache server holds
@@ -75,6 +78,7 @@ impl Default for Settings {
             hard_reconciliation: Duration::ZERO,
             self_heal: SelfHeal::default(),
             sync_timeout: Duration::ZERO,
+            jq_timeout: super::ignored::JQ_TIMEOUT,
             wave_delay: Duration::from_secs(2),
             persist_health: true,
             application_health: false,

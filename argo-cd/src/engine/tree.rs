@@ -122,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::{diff, key::ResourceKey, live::MemoryLive};
+    use crate::engine::{diff, ignored::Ignored, key::ResourceKey, live::MemoryLive};
 
     #[test]
     fn images_are_those_of_pods_below_managed_objects() {
@@ -141,7 +141,7 @@ mod tests {
         let managed = Managed {
             key: ResourceKey::of(&web),
             target: None,
-            diff: diff::diff(None, Some(&web), &[]).unwrap(),
+            diff: diff::diff(None, Some(&web), &Ignored::default()).unwrap(),
             live: Some(Arc::new(web)),
             status: Default::default(),
         };

@@ -12,6 +12,7 @@ use crate::{
     engine::{
         Comparison, ResourceKey,
         diff::{diff, mask_secret},
+        ignored::Ignored,
     },
 };
 
@@ -79,7 +80,7 @@ impl Preview {
 /// # Errors
 /// As [`diff()`].
 pub fn preview(target: Option<&Object>, live: Option<&Object>) -> Result<String, crate::engine::diff::DiffError> {
-    let found = diff(target, live, &[])?;
+    let found = diff(target, live, &Ignored::default())?;
     let (mut from, mut to) = (found.normalized_live, found.predicted_live);
     mask_secret(&mut [&mut from, &mut to]);
     Ok(text(&from, &to))

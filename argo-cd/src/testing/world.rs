@@ -16,7 +16,7 @@ use crate::{
     api::{AppProject, names},
     engine::{
         self, Effect, KindScope, LiveView, Manifests, MemoryLive, Pass, ResourceKey, Seen, Settings, compare,
-        destination, normalize, project, sync::Outcome, target,
+        destination, ignored::Ignored, normalize, project, sync::Outcome, target,
     },
 };
 
@@ -328,6 +328,7 @@ impl World {
         let owner = target::Owner { instance: app.name(), namespace: &destination.namespace };
         let targets = target::targets(&self.manifests, owner, &kinds);
         let permissive = project::default_project("argocd");
+        let ignored = Ignored::compile(&typed.spec.ignore_differences, self.settings.jq_timeout).unwrap_or_default();
         let comparison = compare(
             compare::Input {
                 targets: &targets,
@@ -335,7 +336,7 @@ impl World {
                 own_key: &ResourceKey::of(&app),
                 destination: &destination,
                 project: self.project.as_ref().map_or(&permissive.spec, |it| &it.spec),
-                ignored: &typed.spec.ignore_differences,
+                ignored: &ignored,
                 kinds: &kinds,
                 known: &known,
                 settings: &self.settings,

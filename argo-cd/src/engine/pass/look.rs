@@ -18,6 +18,7 @@ use crate::{
         compare::Comparison,
         conditions,
         conditions::condition,
+        ignored::Ignored,
         options,
         refresh::{Level, Refresh},
         settings::Settings,
@@ -142,13 +143,18 @@ pub(super) fn compared(
     if let Some(error) = &sourced.error {
         targets.conditions.push(condition(ConditionType::ComparisonError, error.clone()));
     }
+    let ignored = Ignored::compile(ignored, world.settings.jq_timeout).unwrap_or_else(|error| {
+        let message = format!("Failed to compare desired state to live state: {error}");
+        targets.conditions.push(condition(ConditionType::ComparisonError, message));
+        Ignored::default()
+    });
     let input = compare::Input {
         targets: &targets,
         instance: &subject.instance,
         own_key: &subject.own_key,
         destination: &subject.destination,
         project: subject.project,
-        ignored,
+        ignored: &ignored,
         kinds: &ask.seen.kinds,
         known: &known,
         settings: world.settings,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{ApplicationStatus, Condition, Operation, OperationPhase, OperationState, Source, names},
-    engine::{conditions, operation, sync},
+    engine::{conditions, ignored::Ignored, operation, sync},
 };
 
 /// The operation loop: one pass of what was asked for.
@@ -115,6 +115,9 @@ pub(super) fn operate(
     let lookup = |it: &ObjectRef| world.live.get(it);
     let approved = world.app.annotation(names::DELETION_APPROVED).and_then(|it| time::parse(it).ok());
     let metadata = subject.app.spec.sync_policy.as_ref().and_then(|it| it.managed_namespace_metadata.as_ref());
+    // What is no jq has ended the operation above.
+    let rules = &subject.app.spec.ignore_differences;
+    let ignored = Ignored::compile(rules, world.settings.jq_timeout).unwrap_or_default();
     let input = sync::Input {
         comparison: &comparison,
         state: &state,
@@ -124,7 +127,7 @@ pub(super) fn operate(
         project: subject.project,
         project_name: subject.app.spec.project_name(),
         kinds: &ask.seen.kinds,
-        ignored: &subject.app.spec.ignore_differences,
+        ignored: &ignored,
         namespace_metadata: metadata,
         approved_at: approved,
         now,

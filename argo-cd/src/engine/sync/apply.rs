@@ -9,8 +9,8 @@ use argo_merge::{merge_patch, strategic};
 use serde_json::Value;
 
 use crate::{
-    api::{IgnoreDifferences, names},
-    engine::{diff, options},
+    api::names,
+    engine::{diff, ignored::Ignored, options},
 };
 
 /// What applying an object comes to.
@@ -55,7 +55,7 @@ pub fn apply(target: &Object, live: Option<&Object>, app_options: &[String]) -> 
                         object.set(&["metadata", field], value.clone());
                     }
                 }
-                let same = diff::diff(Some(target), Some(live), &[]).is_ok_and(|it| !it.modified);
+                let same = diff::diff(Some(target), Some(live), &Ignored::default()).is_ok_and(|it| !it.modified);
                 Applied { change: (!same).then_some(Change::Update { object }), message: say("replaced") }
             }
         });
@@ -100,22 +100,6 @@ fn with_last_applied(target: &Object) -> Object {
     text.push('\n');
     bare.set_annotation(names::LAST_APPLIED, text);
     bare
-}
-
-/// The target in which fields that are ignored have what the live object has (`RespectIgnoreDifferences=true`).
-pub(super) fn respect_ignored(target: &Object, live: &Object, ignored: &[IgnoreDifferences]) -> Object {
-    let mut target = target.clone();
-    for rule in ignored.iter().filter(|it| diff::applies(it, live)) {
-        for pointer in rule.json_pointers.iter().filter(|it| !it.starts_with("/status")) {
-            let operation = match live.pointer(pointer) {
-                Some(value) => serde_json::json!([{"op": "add", "path": pointer, "value": value}]),
-                None => serde_json::json!([{"op": "remove", "path": pointer}]),
-            };
-            // A path whose parent the target does not have is not the target's to write.
-            let _ = argo_merge::json_patch::apply(target.value_mut(), &operation);
-        }
-    }
-    target
 }
 
 #[cfg(test)]

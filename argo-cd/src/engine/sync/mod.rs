@@ -21,10 +21,8 @@ use std::sync::Arc;
 
 use argo_core::{Object, ObjectRef, Timestamp};
 
-use super::{compare::Comparison, live::Kinds};
-use crate::api::{
-    AppProjectSpec, Destination, IgnoreDifferences, ManagedNamespaceMetadata, OperationState, SyncOperation,
-};
+use super::{compare::Comparison, ignored::Ignored, live::Kinds};
+use crate::api::{AppProjectSpec, Destination, ManagedNamespaceMetadata, OperationState, SyncOperation};
 
 /// What a pass of a synchronisation sees.
 #[derive(Clone)]
@@ -46,7 +44,7 @@ pub struct Input<'a> {
     /// Scopes of kinds.
     pub kinds: &'a Kinds,
     /// Differences that may be respected.
-    pub ignored: &'a [IgnoreDifferences],
+    pub ignored: &'a Ignored,
     /// Labels and annotations of the namespace.
     pub namespace_metadata: Option<&'a ManagedNamespaceMetadata>,
     /// When a person approved deletions.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use argo_core::{Gvk, Object};
 
-use super::{Input, apply, hooks, order};
+use super::{Input, hooks, order};
 use crate::{
     api::{HookType, OperationPhase, ResourceResult, ResultCode, names},
     engine::{key::ResourceKey, live::KindScope, normalize, options, target::defined_kind},
@@ -137,7 +137,7 @@ pub fn tasks(input: &Input<'_>) -> Result<Vec<Task>, Invalid> {
         if input.operation.has_option("RespectIgnoreDifferences=true")
             && let (Some(target), Some(live)) = (&task.target, &task.live)
         {
-            task.target = Some(apply::respect_ignored(target, live, input.ignored));
+            task.target = Some(input.ignored.respect(target, live));
         }
         let changed = managed.target.is_none() || managed.live.is_none() || managed.diff.modified;
         if out_of_sync_only && !changed && recorded(input, &task).is_none() {

@@ -1,0 +1,245 @@
+//! `spec.ignoreDifferences`: differences that do not count.
+//!
+//! Pointers are removed as a JSON patch removes them; a jq expression is run as `del(<expression>)`. What is not there is
+//! not removed, and a rule that fails on an object leaves it as it is, as upstream does. An expression that is no jq is an
+//! error for the whole comparison: nobody knows what it was to ignore.
+
+use std::time::Duration;
+
+use argo_core::Object;
+use argo_lang::jq::{Jq, JqError, Limits};
+use argo_merge::{json_patch, merge_patch, strategic};
+use serde_json::{Value, json};
+
+use super::{diff, project::glob};
+use crate::api::IgnoreDifferences;
+
+/// Upstream's bound on one expression on one object (`ARGOCD_IGNORE_NORMALIZER_JQ_TIMEOUT`).
+pub const JQ_TIMEOUT: Duration = Duration::from_secs(1);
+/// Steps that stand for a second, as decisions read no clock.
+const STEPS_PER_SECOND: f64 = 20_000_000.0;
+
+/// An expression that is no jq.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("jqPathExpressions {expression:?}: {source}")]
+pub struct IgnoreError {
+    /// As it is in the rule.
+    pub expression: String,
+    /// What is wrong, at its place in `del(<expression>)`.
+    #[source]
+    pub source: Box<JqError>,
+}
+
+/// Rules with their expressions compiled.
+#[derive(Debug, Clone, Default)]
+pub struct Ignored {
+    rules: Vec<(IgnoreDifferences, Vec<Jq>)>,
+    limits: Limits,
+}
+
+impl Ignored {
+    /// Compiles rules; an expression may take about `timeout` on one object.
+    ///
+    /// # Errors
+    /// An expression is no jq.
+    pub fn compile(rules: &[IgnoreDifferences], timeout: Duration) -> Result<Self, IgnoreError> {
+        let compiled = |expression: &String| {
+            Jq::compile(&format!("del({expression})"))
+                .map_err(|error| IgnoreError { expression: expression.clone(), source: Box::new(error) })
+        };
+        let rules = rules
+            .iter()
+            .map(|rule| Ok((rule.clone(), rule.jq_path_expressions.iter().map(compiled).collect::<Result<_, _>>()?)))
+            .collect::<Result<_, _>>()?;
+        let steps = (timeout.as_secs_f64() * STEPS_PER_SECOND) as u64;
+        Ok(Self { rules, limits: Limits { steps, ..Limits::default() } })
+    }
+
+    fn about<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a (IgnoreDifferences, Vec<Jq>)> {
+        self.rules.iter().filter(|it| applies(&it.0, object))
+    }
+
+    /// Removes from a form of `live` what its rules name.
+    pub fn forget(&self, value: &mut Value, live: &Object) {
+        for (rule, programs) in self.about(live) {
+            for pointer in &rule.json_pointers {
+                // A path that is not there is no error: there is nothing to ignore.
+                let _ = json_patch::apply(value, &json!([{"op": "remove", "path": pointer}]));
+            }
+            self.run(programs, value);
+        }
+    }
+
+    /// Runs programs one after another, each on what the one before left.
+    fn run(&self, programs: &[Jq], value: &mut Value) {
+        for program in programs {
+            // One object, or the rule does not fit.
+            let (first, second) = {
+                let mut run = program.run(value).limits(self.limits);
+                (run.next(), run.next())
+            };
+            if let (Some(Ok(Value::Object(left))), None) = (first, second) {
+                *value = Value::Object(left);
+            }
+        }
+    }
+
+    /// The target in which what is ignored is as in the live object (`RespectIgnoreDifferences=true`).
+    #[must_use]
+    pub fn respect(&self, target: &Object, live: &Object) -> Object {
+        let mut target = target.clone();
+        for (rule, programs) in self.about(live) {
+            for pointer in rule.json_pointers.iter().filter(|it| !it.starts_with("/status")) {
+                let operation = match live.pointer(pointer) {
+                    Some(value) => json!([{"op": "add", "path": pointer, "value": value}]),
+                    None => json!([{"op": "remove", "path": pointer}]),
+                };
+                // A path whose parent the target does not have is not the target's to write.
+                let _ = json_patch::apply(target.value_mut(), &operation);
+            }
+            if !programs.is_empty() {
+                self.keep(programs, &mut target, live);
+            }
+        }
+        target
+    }
+
+    /// Takes out of the target what programs name, and puts in what they name in the live object.
+    fn keep(&self, programs: &[Jq], target: &mut Object, live: &Object) {
+        let bare = |object: &Object| {
+            let mut value = object.value().clone();
+            if let Some(map) = value.as_object_mut() {
+                map.remove("status");
+            }
+            value
+        };
+        let (mut wanted, there) = (bare(target), bare(live));
+        let mut rest = there.clone();
+        self.run(programs, &mut wanted);
+        self.run(programs, &mut rest);
+        let kept = match diff::schema(live) {
+            Some(schema) => {
+                strategic::diff(&rest, &there, &schema).and_then(|patch| strategic::apply(&wanted, &patch, &schema))
+            }
+            None => {
+                merge_patch::apply(&mut wanted, &merge_patch::diff(&rest, &there));
+                Ok(wanted)
+            }
+        };
+        // Lists that cannot be merged leave the target as it is; the comparison says what is wrong with them.
+        if let Ok(kept) = kept {
+            *target.value_mut() = kept;
+        }
+    }
+}
+
+/// Whether a rule is about an object: group and kind are globs, name and namespace exact.
+#[must_use]
+pub fn applies(rule: &IgnoreDifferences, object: &Object) -> bool {
+    let gvk = object.gvk();
+    glob(&rule.group, &gvk.group, false)
+        && glob(&rule.kind, &gvk.kind, false)
+        && (rule.name.is_empty() || rule.name == object.name())
+        && (rule.namespace.is_empty() || Some(rule.namespace.as_str()) == object.namespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment() -> Object {
+        Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "n", "annotations": {"a/b": "1", "c": "2"}},
+            "spec": {"replicas": 3, "template": {"spec": {"containers": [
+                {"name": "main", "image": "m:1", "resources": {"limits": {"cpu": "1"}}},
+                {"name": "proxy", "image": "p:1"}]}}}}))
+    }
+
+    fn rules(expressions: &[&str]) -> Ignored {
+        let rule = IgnoreDifferences {
+            group: "apps".into(),
+            kind: "Deployment".into(),
+            jq_path_expressions: expressions.iter().map(|it| (*it).to_owned()).collect(),
+            ..Default::default()
+        };
+        Ignored::compile(&[rule], JQ_TIMEOUT).unwrap()
+    }
+
+    fn left(expressions: &[&str]) -> Value {
+        let mut value = deployment().into_value();
+        rules(expressions).forget(&mut value, &deployment());
+        value
+    }
+
+    #[test]
+    fn expressions_remove_what_they_select() {
+        let containers = "/spec/template/spec/containers";
+        let value = left(&[".spec.template.spec.containers[] | select(.name == \"proxy\")", ".spec.replicas"]);
+        assert_eq!(value.pointer(containers).unwrap().as_array().unwrap().len(), 1);
+        assert!(value.pointer("/spec/replicas").is_none());
+        let value = left(&[".spec.template.spec.containers[].resources, .metadata.annotations.\"a/b\""]);
+        assert!(value.pointer(&format!("{containers}/0/resources")).is_none());
+        assert_eq!(value["metadata"]["annotations"], json!({"c": "2"}));
+    }
+
+    #[test]
+    fn a_rule_that_fails_or_runs_away_leaves_the_object() {
+        let whole = deployment().into_value();
+        for expression in [
+            ".spec.replicas.x",
+            ".metadata.name[]",
+            "1",
+            ".",
+            "error(\"x\")",
+            ".nope",
+            ".spec.nope[]?",
+            "(def f: f; f)",
+            "[limit(1e9; repeat(1))]",
+        ] {
+            let short = Ignored { limits: Limits { steps: 100_000, ..Limits::default() }, ..rules(&[expression]) };
+            let mut value = whole.clone();
+            short.forget(&mut value, &deployment());
+            assert_eq!(value, whole, "{expression}");
+        }
+        // the next rule still counts
+        assert!(left(&[".spec.replicas.x", ".spec.replicas"]).pointer("/spec/replicas").is_none());
+    }
+
+    #[test]
+    fn what_is_no_jq_is_an_error_that_names_it() {
+        let rule = IgnoreDifferences { jq_path_expressions: vec![".spec[".into()], ..Default::default() };
+        let error = Ignored::compile(&[rule], JQ_TIMEOUT).unwrap_err();
+        assert_eq!(error.to_string(), "jqPathExpressions \".spec[\": unexpected token \")\" (line 1, column 11)");
+        let rule = IgnoreDifferences { jq_path_expressions: vec![".a | nope(1)".into()], ..Default::default() };
+        let error = Ignored::compile(&[rule], JQ_TIMEOUT).unwrap_err();
+        assert_eq!(error.source.message, "function not defined: nope/1");
+    }
+
+    #[test]
+    fn respected_fields_are_those_of_the_live_object() {
+        let mut live = deployment().into_value();
+        live["spec"]["replicas"] = json!(9);
+        live["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "4"}});
+        let live = Object::from_value(live);
+        let respected =
+            rules(&[".spec.replicas", ".spec.template.spec.containers[].resources"]).respect(&deployment(), &live);
+        assert_eq!(respected.value()["spec"]["replicas"], 9);
+        let containers = &respected.value()["spec"]["template"]["spec"]["containers"];
+        assert_eq!(containers[0]["resources"]["limits"]["cpu"], "4");
+        assert_eq!(containers[0]["image"], "m:1");
+        assert_eq!(containers.as_array().unwrap().len(), 2);
+        let custom = |value: Value| {
+            Object::from_value(json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"},
+                "spec": value}))
+        };
+        let rule = IgnoreDifferences {
+            group: "*".into(),
+            kind: "Thing".into(),
+            jq_path_expressions: vec![".spec.a".into()],
+            ..Default::default()
+        };
+        let ignored = Ignored::compile(&[rule], JQ_TIMEOUT).unwrap();
+        let respected = ignored.respect(&custom(json!({"b": 1})), &custom(json!({"a": 7, "b": 2})));
+        assert_eq!(respected.value()["spec"], json!({"a": 7, "b": 1}));
+    }
+}
