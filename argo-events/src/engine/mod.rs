@@ -26,4 +26,5 @@ pub mod script;
 pub mod sensor;
 pub mod source_filter;
 pub mod text;
+mod transform;
 pub mod validate;

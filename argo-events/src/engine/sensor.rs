@@ -17,7 +17,7 @@ use super::{
     conditions::Expression,
     filters::{Filters, Verdict},
     firing::{Events, Firing},
-    script,
+    transform::{Transform, TransformError},
 };
 use crate::api::{Dependency, Event, Sensor, Trigger};
 
@@ -54,7 +54,7 @@ pub struct Machine {
 struct Wanted {
     source: String,
     event: String,
-    transform: Option<String>,
+    transform: Option<Transform>,
     filters: Filters,
     fingerprint: String,
 }
@@ -276,26 +276,22 @@ impl Machine {
 }
 
 impl Wanted {
-    /// The event with the payload that the dependency's script makes of it.
-    fn transformed<'a>(&self, event: &'a Event) -> Result<Cow<'a, Event>, script::ScriptError> {
-        let Some(script) = &self.transform else { return Ok(Cow::Borrowed(event)) };
-        let payload = script::transform(script, &event.payload())?;
+    /// The event with the payload that the dependency's transformation makes of it.
+    fn transformed<'a>(&self, event: &'a Event) -> Result<Cow<'a, Event>, TransformError> {
+        let Some(transform) = &self.transform else { return Ok(Cow::Borrowed(event)) };
+        let payload = transform.apply(&event.payload())?;
         Ok(Cow::Owned(Event { data: payload.to_string().into_bytes(), ..event.clone() }))
     }
 
     fn compile(dependency: &Dependency) -> Result<Self, String> {
         let transform = dependency.transform.clone().unwrap_or_default();
-        if !transform.jq.is_empty() {
-            return Err(format!("dependency {:?}: transform.jq is not supported yet, use script", dependency.name));
-        }
-        if !transform.script.is_empty() && !script::is_available() {
-            return Err(format!("dependency {:?}: this program was built without Lua", dependency.name));
-        }
+        let transform =
+            Transform::compile(&transform).map_err(|error| format!("dependency {:?}: {error}", dependency.name))?;
         let json = serde_json::to_vec(dependency).map_err(|it| it.to_string())?;
         Ok(Self {
             source: dependency.event_source_name.clone(),
             event: dependency.event_name.clone(),
-            transform: (!transform.script.is_empty()).then_some(transform.script),
+            transform,
             filters: Filters::compile(dependency).map_err(|it| it.to_string())?,
             fingerprint: hex::encode(&Sha256::digest(json)[..8]),
         })
