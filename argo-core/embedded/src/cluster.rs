@@ -12,7 +12,7 @@ use crate::faces::{self, Direct, LocalService, ServeError, Serving};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::persist::{self, PersistError, Restored};
-use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State};
+use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State, WebhookService};
 use crate::session::{ClientOptions, Session};
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::{GroupResource, Store};
@@ -319,6 +319,12 @@ impl Cluster {
             let components = GroupResource::new("", "componentstatuses");
             state.store.restore_object(&components, crate::store::ObjectKey::new(None, name), Arc::new(status));
         }
+    }
+
+    /// Has code answer the webhooks that name a Service in their `clientConfig`: there is no network inside to reach one.
+    pub fn webhook_service(&self, namespace: &str, name: &str, service: impl WebhookService) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.server.state.lock().webhook_services.insert(key, Arc::new(service));
     }
 
     /// What scripted containers answer to exec and port-forward.

@@ -40,5 +40,7 @@ pub use faces::{
     DeleteParams, Direct, List, ListFilter, LocalService, ServeError, Serving, Watch, WatchEvent, WatchKind,
 };
 pub use persist::PersistError;
-pub use server::{Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, ResponseBody, Verb};
+pub use server::{
+    Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, ResponseBody, Verb, WebhookService,
+};
 pub use session::{ClientOptions, Session};

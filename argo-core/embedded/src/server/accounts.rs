@@ -123,6 +123,7 @@ impl State {
             request: &request,
             dry_run: false,
             now,
+            attempt: None,
         };
         match self.dispatch(&call) {
             Err(error) if !error.is_already_exists() => {

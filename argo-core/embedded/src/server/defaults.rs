@@ -12,6 +12,7 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
         ("", "services") => service(object),
         ("", "namespaces") => namespace(object),
         ("", "secrets") => secret(object),
+        ("", "limitranges") => limit_range(object),
         ("", "persistentvolumeclaims") => put(object, &["spec", "volumeMode"], json!("Filesystem")),
         ("", "replicationcontrollers") => {
             put(object, &["spec", "replicas"], json!(1));
@@ -207,6 +208,21 @@ fn daemon_set(object: &mut Value, live: Option<&Value>) {
     });
     let count = before.unwrap_or(1).to_string();
     set_path(object, &["metadata", "annotations", GENERATION].map(str::to_owned), Value::from(count));
+}
+
+/// What containers get unless they say otherwise: where only a limit is given, it is the request too; where only bounds are, they are both.
+fn limit_range(object: &mut Value) {
+    for item in object.pointer_mut("/spec/limits").and_then(Value::as_array_mut).into_iter().flatten() {
+        if meta::text(item, "/type") != "Container" {
+            continue;
+        }
+        for (to, from) in [("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")] {
+            let given = item.get(from).and_then(Value::as_object).cloned().unwrap_or_default();
+            for (resource, amount) in given {
+                put(item, &[to, &resource], amount);
+            }
+        }
+    }
 }
 
 fn secret(object: &mut Value) {

@@ -87,7 +87,8 @@ impl DeleteOptions {
 impl State {
     pub(super) fn delete(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let options = DeleteOptions::of(call)?;
-        self.current(call)?;
+        let existing = self.current(call)?;
+        self.admit_delete(call, &convert::from_storage(&call.def, call.version, &existing))?;
         let key = ObjectKey::new(call.namespace, call.name_or_empty());
         Ok(match self.delete_one(&call.def, &key, &options, call.now)? {
             Deleted::Pending(object) => Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)),
@@ -120,6 +121,9 @@ impl State {
             .filter(|(_, object)| filter.matches(object))
             .collect();
         let mut items = Vec::new();
+        for (_, object) in &matching {
+            self.admit_delete(call, object)?;
+        }
         for (key, object) in matching {
             match self.delete_one(&call.def, &key, &options, call.now) {
                 Ok(_) => items.push(object),

@@ -24,6 +24,11 @@ impl Ids {
         self.drawn
     }
 
+    /// Goes back to where it was: what was drawn since was not used.
+    pub(crate) fn rewind(&mut self, drawn: u64) {
+        self.drawn = drawn;
+    }
+
     fn draw(&mut self) -> [u8; 32] {
         self.drawn += 1;
         let mut hasher = Sha256::new();

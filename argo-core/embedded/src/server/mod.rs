@@ -42,7 +42,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-pub use admission::{Admission, AdmissionRequest};
+pub use admission::{Admission, AdmissionRequest, WebhookService};
+pub(crate) use admission::{Attempt, WebhookServices};
 pub(crate) use authorization::{Attributes, MASTERS, service_account_groups};
 pub(crate) use delete::{DeleteOptions, Deleted};
 pub use encode::ResponseBody;
@@ -94,6 +95,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request: &'a RawRequest,
     pub(crate) dry_run: bool,
     pub(crate) now: jiff::Timestamp,
+    /// What webhooks said so far; nothing where none are asked.
+    pub(crate) attempt: Option<&'a Attempt>,
 }
 
 /// What a request leads to, before it is written in the form the client accepts.
@@ -130,6 +133,14 @@ struct Performed {
     /// The revision of the change it made, if any.
     changed: Option<u64>,
     warnings: Vec<String>,
+}
+
+impl Performed {
+    /// Webhooks were asked again and again, about a changing object.
+    fn restless() -> Self {
+        let result = Err(ApiError::internal("the object changes faster than its webhooks answer"));
+        Self { result, seen: 0, changed: None, warnings: Vec::new() }
+    }
 }
 
 /// The connection broke: no answer at all. Seen by clients as a transport error.
@@ -192,7 +203,7 @@ impl Server {
         let Performed { result: mut outcome, seen, changed, warnings } = match verdict.error.clone() {
             Some(error) => refused(error),
             None => match encode::acceptable(&request) {
-                Ok(()) => self.perform(&request, &path, verb, &verdict),
+                Ok(()) => self.perform_asking(&request, &path, verb, &verdict).await,
                 Err(error) => refused(error),
             },
         };
@@ -226,17 +237,53 @@ impl Server {
         Some((path, verb))
     }
 
-    /// Carries out a request.
-    fn perform(&self, request: &RawRequest, path: &Path, verb: Verb, verdict: &Verdict) -> Performed {
+    /// Carries out a request, with the webhooks it needs.
+    async fn perform_asking(&self, request: &RawRequest, path: &Path, verb: Verb, verdict: &Verdict) -> Performed {
+        let attempt = Attempt::default();
+        for _ in 0..admission::ROUNDS {
+            let performed = self.perform(request, path, verb, verdict, &attempt);
+            let Some(errand) = attempt.take_wanted() else { return performed };
+            let answer = errand.run().await;
+            attempt.answer(errand.key, answer);
+        }
+        Performed::restless()
+    }
+
+    /// As [`Server::perform_asking`], without waiting but for webhooks.
+    fn perform_here(&self, request: &RawRequest, path: &Path, verb: Verb, verdict: &Verdict) -> Performed {
+        let attempt = Attempt::default();
+        for _ in 0..admission::ROUNDS {
+            let performed = self.perform(request, path, verb, verdict, &attempt);
+            let Some(errand) = attempt.take_wanted() else { return performed };
+            let key = errand.key.clone();
+            attempt.answer(key, errand.run_here());
+        }
+        Performed::restless()
+    }
+
+    /// Carries out a request, or puts it off until the webhook that the attempt names has answered.
+    fn perform(
+        &self,
+        request: &RawRequest,
+        path: &Path,
+        verb: Verb,
+        verdict: &Verdict,
+        attempt: &Attempt,
+    ) -> Performed {
         let mut state = self.state.lock();
         state.warnings.clear();
         state.warnings.extend(deprecation(path));
+        let drawn = state.ids.drawn();
         let before = state.store.revision();
-        let result = self.resolve(&state, request, path, verb).and_then(|call| {
+        let result = self.resolve(&state, request, path, verb, attempt).and_then(|call| {
             let target = (call.def.clone(), call.version);
             let outcome = if verdict.stale { state.dispatch_stale(&call) } else { state.dispatch(&call) }?;
             Ok((target, outcome))
         });
+        if attempt.is_waiting() {
+            // The same names and uids at the next attempt.
+            state.ids.rewind(drawn);
+        }
         let after = state.store.revision();
         let warnings = std::mem::take(&mut state.warnings);
         Performed { result, seen: after, changed: (after > before).then_some(after), warnings }
@@ -248,6 +295,7 @@ impl Server {
         request: &'a RawRequest,
         path: &'a Path,
         verb: Verb,
+        attempt: &'a Attempt,
     ) -> Result<Call<'a>, ApiError> {
         if !state.registry.serves_group(&path.group) {
             return Err(ApiError::not_a_path());
@@ -281,6 +329,7 @@ impl Server {
             request,
             dry_run: request.query.dry_run()?,
             now: self.clock.now(),
+            attempt: Some(attempt),
         };
         let attributes = Attributes {
             verb: verb.name(),
@@ -318,7 +367,7 @@ impl Server {
     /// Starts a watch in process, past all faces.
     pub(crate) fn watch(self: &Arc<Self>, request: &RawRequest, session: Session) -> Result<Watcher, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
-        match self.perform(request, &path, Verb::Watch, &Verdict::default()).result? {
+        match self.perform_here(request, &path, Verb::Watch, &Verdict::default()).result? {
             (_, Outcome::Watch(spec)) => Ok(Watcher::start(self.clone(), *spec, session)),
             _ => Err(ApiError::internal("not a watch")),
         }
@@ -328,7 +377,7 @@ impl Server {
     pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
         let verb = Verb::of(&request.method, path.name.is_some(), false).ok_or_else(ApiError::method_not_allowed)?;
-        let Performed { mut result, seen, changed, .. } = self.perform(request, &path, verb, &Verdict::default());
+        let Performed { mut result, seen, changed, .. } = self.perform_here(request, &path, verb, &Verdict::default());
         if let Err(error) = self.settle_here(seen) {
             result = Err(error);
         }

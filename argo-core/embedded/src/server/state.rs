@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) admission: Vec<Arc<dyn super::Admission>>,
     /// Whether RBAC decides who may do what.
     pub(crate) rbac: bool,
+    /// Webhooks in the process.
+    pub(crate) webhook_services: super::WebhookServices,
     /// Whether namespaces have accounts, and pods need theirs.
     pub(crate) service_accounts: bool,
     /// The certificate of the authority behind the HTTPS face, in PEM; empty before one serves.
@@ -73,6 +75,7 @@ impl State {
             tokens: BTreeMap::new(),
             admission: Vec::new(),
             rbac: false,
+            webhook_services: super::WebhookServices::default(),
             service_accounts: false,
             certificate: String::new(),
             warnings: Vec::new(),
@@ -151,6 +154,7 @@ impl State {
             self.definition_changed(event);
         }
         self.keep_accounts(event);
+        self.count_quotas(event);
         if event.kind == EventKind::Deleted {
             self.object_gone(event);
             if event.resource.group.is_empty() && event.resource.resource.as_ref() == "pods" {

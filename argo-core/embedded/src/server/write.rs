@@ -81,6 +81,7 @@ impl State {
         self.check_account(call, &object)?;
         self.admit(call, &mut object, None)?;
         self.validate(call, &object, None)?;
+        self.admit_valid(call, &object, None)?;
 
         let key = ObjectKey::new(call.namespace, meta::name(&object));
         let stored = convert::to_storage(&call.def, call.version, object);
@@ -251,6 +252,7 @@ impl State {
         self.admit(call, &mut object, Some(&live))?;
         self.validate(call, &object, Some(&live))?;
         self.check_finalizers(call, &live, &object)?;
+        self.admit_valid(call, &object, Some(&live))?;
         if (call.def.generation || !call.def.builtin) && spec_changed(call, part, &live, &object) {
             set_metadata(&mut object, "generation", Some(Value::from(meta::generation(&live) + 1)));
         }
@@ -334,7 +336,7 @@ impl State {
 }
 
 /// Fills in defaults.
-fn complete(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
+pub(super) fn complete(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
     match &call.version_def().custom {
         Some(custom) => custom.default(object),
         None => defaults::apply(call, object, live),

@@ -38,7 +38,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    change cluster create describe explain get inside rollout
+    admission change cluster create describe explain get inside rollout
 }
 
 async fn check(name: &str, transcript: &str) {
