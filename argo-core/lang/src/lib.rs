@@ -3,7 +3,8 @@
 //! Every language is a module with a small typed API: compile once, evaluate often, errors with a position, bounds on
 //! size, depth and steps. Nothing here does I/O or reads a clock.
 //!
-//! Features: `lua` (off by default) adds the `lua` module and needs a C compiler.
+//! Features, off by default: `lua` adds the `lua` module and needs a C compiler; `crypto` adds what makes keys,
+//! certificates and password hashes in templates (`genCA`, `bcrypt`, `encryptAES` …).
 
 mod codecs;
 pub mod cron;

@@ -55,7 +55,8 @@ impl Functions {
         Arc::make_mut(&mut self.0).insert(name.into(), Arc::new(Entry { signature, function, builtin }));
     }
 
-    /// Go's own and Sprig 3.3 without `env`, `expandenv` and what makes keys and certificates.
+    /// Go's own and Sprig 3.3 without `env` and `expandenv`. What makes keys, certificates and password hashes fails unless
+    /// the feature `crypto` is on.
     #[must_use]
     pub fn sprig() -> Self {
         static SET: LazyLock<Functions> = LazyLock::new(|| {

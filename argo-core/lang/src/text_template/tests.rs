@@ -150,3 +150,54 @@ fn helm_functions_include_and_fill() {
     assert_eq!(error.kind, ErrorKind::Failed);
     assert!(error.message.ends_with("error calling required: need a"), "{}", error.message);
 }
+
+#[cfg(feature = "crypto")]
+#[test]
+fn passwords_keys_and_certificates_are_made_from_the_seed() {
+    let run = Run { now: Some("2026-01-02T03:04:05Z".parse().unwrap()), seed: Some(7), ..Run::default() };
+    let render = |text: &str| {
+        let template = Template::parse("t", text, &Functions::sprig()).unwrap();
+        template.execute_with("t", &Val::Nil, &run).unwrap_or_else(|error| format!("ERROR {error}"))
+    };
+    // what Sprig's own tests expect
+    for (kind, wanted) in [
+        ("long", "ZedaFaxcZaso9*"),
+        ("maximum", "pf4zS1LjCg&LjhsZ7T2~"),
+        ("medium", "ZedJuz8$"),
+        ("basic", "pIS54PLs"),
+        ("short", "Zed5"),
+        ("pin", "6685"),
+    ] {
+        let text = format!("{{{{derivePassword 1 \"{kind}\" \"password\" \"user\" \"example.com\"}}}}");
+        assert_eq!(render(&text), wanted, "{kind}");
+    }
+    let known = "{{decryptAES \"secretkey\" \"30tEfhuJSVRhpG97XCuWgz2okj7L8vQ1s6V9zVUPeDQ=\"}}";
+    assert_eq!(render(known), "plaintext");
+    assert_eq!(
+        render("{{\"a text of more than one block\" | encryptAES \"k\" | decryptAES \"k\"}}"),
+        "a text of more than one block"
+    );
+    assert!(render("{{htpasswd \"user\" \"pw\"}}").starts_with("user:$2a$10$"));
+    assert_eq!(render("{{genPrivateKey \"odd\"}}"), "Unknown type odd");
+    let chain = "{{$ca := genCAWithKey \"my ca\" 365 (genPrivateKey \"ecdsa\")}}\
+        {{$c := genSignedCertWithKey \"web\" (list \"10.0.0.1\" \"::1\") (list \"a.example\") 30 $ca (genPrivateKey \"ecdsa\")}}\
+        {{$ca.Cert}}{{$c.Cert}}{{$c.Key}}{{(buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)).Cert | eq $c.Cert}}";
+    let out = render(chain);
+    assert!(out.ends_with("-----END EC PRIVATE KEY-----\ntrue"), "{out}");
+    assert_eq!(out.matches("-----BEGIN CERTIFICATE-----").count(), 2);
+    assert_eq!(out, render(chain), "the same seed makes the same");
+    if let Some(path) = std::env::var_os("ARGO_LANG_CERTIFICATES") {
+        std::fs::write(path, out).unwrap();
+    }
+    assert!(render("{{genCAWithKey \"x\" 1 \"no key\"}}").contains("parsing private key: no PEM data in input"));
+    assert!(
+        render("{{genSelfSignedCertWithKey \"x\" (list 1) nil 1 (genPrivateKey \"ecdsa\")}}")
+            .contains("error parsing ip: 1 is not a string")
+    );
+}
+
+#[cfg(not(feature = "crypto"))]
+#[test]
+fn what_needs_the_feature_says_so() {
+    assert!(out("{{genCA \"x\" 1}}").contains("error calling genCA: genCA is not built in"));
+}

@@ -1,7 +1,8 @@
-//! Sprig 3.3, the generic map, without what makes keys and certificates.
+//! Sprig 3.3, the generic map.
 
 mod casts;
 mod convert;
+mod crypto;
 mod dates;
 mod dicts;
 mod lists;
@@ -16,7 +17,7 @@ use super::exec::Context;
 use super::value::Val;
 
 /// Names and parameters, in the letters of [`Signature`](crate::text_template::signature::Signature).
-pub(crate) const TABLE: [(&str, &str); 196] = [
+pub(crate) const TABLE: [(&str, &str); 209] = [
     ("abbrev", "is"),
     ("abbrevboth", "iis"),
     ("add", "*a"),
@@ -34,7 +35,9 @@ pub(crate) const TABLE: [(&str, &str); 196] = [
     ("b64dec", "s"),
     ("b64enc", "s"),
     ("base", "s"),
+    ("bcrypt", "s"),
     ("biggest", "a*a"),
+    ("buildCustomCert", "ss"),
     ("camelcase", "s"),
     ("cat", "*a"),
     ("ceil", "a"),
@@ -49,9 +52,11 @@ pub(crate) const TABLE: [(&str, &str); 196] = [
     ("dateModify", "st"),
     ("date_in_zone", "sas"),
     ("date_modify", "st"),
+    ("decryptAES", "ss"),
     ("deepCopy", "a"),
     ("deepEqual", "aa"),
     ("default", "a*a"),
+    ("derivePassword", "ussss"),
     ("dict", "*a"),
     ("dig", "*a"),
     ("dir", "s"),
@@ -60,12 +65,20 @@ pub(crate) const TABLE: [(&str, &str); 196] = [
     ("duration", "a"),
     ("durationRound", "a"),
     ("empty", "a"),
+    ("encryptAES", "ss"),
     ("ext", "s"),
     ("fail", "s"),
     ("first", "a"),
     ("float64", "a"),
     ("floor", "a"),
     ("fromJson", "s"),
+    ("genCA", "si"),
+    ("genCAWithKey", "sis"),
+    ("genPrivateKey", "s"),
+    ("genSelfSignedCert", "slli"),
+    ("genSelfSignedCertWithKey", "sllis"),
+    ("genSignedCert", "sllic"),
+    ("genSignedCertWithKey", "sllics"),
     ("get", "ms"),
     ("getHostByName", "s"),
     ("has", "aa"),
@@ -75,6 +88,7 @@ pub(crate) const TABLE: [(&str, &str); 196] = [
     ("hello", ""),
     ("htmlDate", "a"),
     ("htmlDateInZone", "as"),
+    ("htpasswd", "ss"),
     ("indent", "is"),
     ("initial", "a"),
     ("initials", "s"),
@@ -287,6 +301,7 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, values: &[Val]) -> Res
         .or_else(|| numbers::call(name, context, &args))
         .or_else(|| dates::call(name, context, &args))
         .or_else(|| convert::call(name, context, &args))
+        .or_else(|| crypto::call(name, context, &args))
         .unwrap_or_else(|| Err(format!("{name} is not a function of Sprig")))
 }
 
