@@ -1,6 +1,6 @@
 //! A cluster for kubectl and every other client: `cargo run -p argo-embedded --example serve -- --address 127.0.0.1:6443`
 //!
-//! Then: `kubectl --kubeconfig kubeconfig get namespaces`. Ends with ctrl-c.
+//! Then: `kubectl --kubeconfig kubeconfig get namespaces`. Ends with ctrl-c or TERM.
 //!
 //! | option | |
 //! |---|---|
@@ -58,6 +58,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let serving = cluster.serve(address.parse()?).await?;
     std::fs::write(&kubeconfig, serving.kubeconfig())?;
     println!("{} ({kubeconfig})", serving.url());
-    tokio::signal::ctrl_c().await?;
+    // The processes of containers go with the cluster: it must not just be killed.
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = told.recv() => {}
+    }
     Ok(())
 }

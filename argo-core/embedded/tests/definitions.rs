@@ -237,3 +237,20 @@ async fn what_was_invalid_before_may_stay_while_it_is_not_touched() {
     );
     assert_eq!(refused.code, 422);
 }
+
+#[tokio::test]
+async fn what_the_stored_version_does_not_know_is_lost() {
+    let cluster = Cluster::new();
+    let mut definition = widgets(true);
+    // v1 is stored and knows `spec.size` and more; v1beta1 knows anything.
+    definition["spec"]["versions"][1]["schema"] = json!({ "openAPIV3Schema": { "type": "object", "properties": { "spec": { "type": "object", "properties": {
+            "size": { "type": "integer" }, "old": { "type": "integer" } } } } } });
+    cluster.install_crds(&[definition]).expect("installed");
+    let old = dynamic(&cluster, "example.com", "v1beta1", "Widget", "widgets");
+    let widget = object(
+        json!({ "apiVersion": "example.com/v1beta1", "kind": "Widget", "metadata": { "name": "w" }, "spec": { "size": 2, "old": 1 } }),
+    );
+    let created = old.create(&PostParams::default(), &widget).await.expect("created");
+    assert_eq!(created.data["spec"]["size"], 2);
+    assert!(created.data["spec"].get("old").is_none(), "no conversion carries it over: {}", created.data);
+}

@@ -182,3 +182,21 @@ subjects: [{kind: ServiceAccount, name: robot, namespace: default}]
         )
     );
 }
+
+#[tokio::test]
+async fn a_served_cluster_says_where_and_what_it_is() {
+    let cluster = Cluster::new();
+    let before = cluster.revision();
+    let serving = cluster.serve(([127, 0, 0, 1], 0).into()).await.expect("serving");
+    assert!(cluster.revision() > before, "a cluster that nobody serves has none of this");
+    let client = client(serving.kubeconfig()).await;
+    let get = |path: &'static str| client.request_text(http::Request::get(path).body(Vec::new()).expect("a request"));
+    let service = get("/api/v1/namespaces/default/services/kubernetes").await.expect("the service");
+    assert!(service.starts_with(r#"{"kind":"Service","apiVersion":"v1","metadata":{"#), "{service}");
+    let slice = get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes").await.expect("the slice");
+    assert!(slice.contains(&format!("\"port\":{}", serving.address().port())), "{slice}");
+    get("/apis/rbac.authorization.k8s.io/v1/clusterroles/cluster-admin").await.expect("the role");
+    get("/api/v1/componentstatuses/scheduler").await.expect("the component");
+    let line = get("/api/v1/namespaces/default/services?watch=true&timeoutSeconds=1").await.expect("a watch");
+    assert!(line.starts_with(r#"{"type":"ADDED","object":{"kind":"Service","apiVersion":"v1","#), "{line}");
+}
