@@ -38,7 +38,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    admission change cluster create describe explain get inside rollout
+    admission change cluster create describe explain get helm inside rollout
 }
 
 async fn check(name: &str, transcript: &str) {
@@ -46,6 +46,10 @@ async fn check(name: &str, transcript: &str) {
         eprintln!("skipped: kubectl is not installed");
         return;
     };
+    if name == "helm" && !session::installed("helm") {
+        eprintln!("skipped: helm is not installed");
+        return;
+    }
     let exact = version == RECORDED_WITH;
     if !exact {
         eprintln!(

@@ -37,6 +37,11 @@ struct Step<'a> {
     expected: String,
 }
 
+/// Whether a program can be run.
+pub(super) fn installed(program: &str) -> bool {
+    std::process::Command::new(program).arg("version").output().is_ok_and(|output| output.status.success())
+}
+
 /// Major and minor of the installed kubectl.
 pub(super) fn kubectl_version() -> Option<String> {
     let output = std::process::Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().ok()?;
