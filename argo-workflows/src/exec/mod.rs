@@ -14,8 +14,8 @@ pub mod inputs;
 mod layout;
 pub mod outputs;
 
-pub(crate) use layout::relative;
 pub use layout::{Layout, MAIN_FILES, Mount, VAR_RUN_ARGO};
+pub(crate) use layout::{overlapping, relative, volume_mounts};
 
 /// An error text as Go's standard library words it, so that what users search for stays the same.
 pub(crate) fn io_message(action: &str, path: &str, error: &std::io::Error) -> String {

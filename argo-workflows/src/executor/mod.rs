@@ -2,9 +2,12 @@
 //!
 //! | implementation | what a step is | for |
 //! |---|---|---|
+//! | [`PodsExecutor`] (feature `pods`) | a Pod with upstream's executor, or ours, in it | Kubernetes |
 //! | [`ProcessExecutor`] (feature `process`) | a local process | one machine, examples, CI |
 //! | [`ScriptedExecutor`] | a line in a script | tests and simulations |
 
+#[cfg(feature = "pods")]
+pub mod pods;
 #[cfg(feature = "process")]
 pub mod process;
 pub mod scripted;
@@ -15,6 +18,8 @@ use argo_core::{Category, Failure, ObjectKey, Timestamp};
 
 use crate::engine::{StepRequest, StepState};
 
+#[cfg(feature = "pods")]
+pub use pods::PodsExecutor;
 #[cfg(feature = "process")]
 pub use process::ProcessExecutor;
 pub use scripted::ScriptedExecutor;

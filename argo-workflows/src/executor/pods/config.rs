@@ -1,0 +1,93 @@
+//! How pods are made.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+use crate::executor::process::Image;
+
+/// How pods are made. `Default` is what upstream's controller does without any configuration.
+#[derive(Debug, Clone)]
+pub struct PodConfig {
+    /// Image with the executor in it, as the program `argoexec`. Default `quay.io/argoproj/argoexec:latest`.
+    pub executor_image: String,
+    /// When it is pulled. Default as Kubernetes decides.
+    pub executor_image_pull_policy: Option<String>,
+    /// Log level of the executor. Default `info`.
+    pub log_level: String,
+    /// Fields of the executor's containers: `resources`, `securityContext`, `env`, `args`.
+    pub executor: Value,
+    /// Merged under every main container.
+    pub main_container: Value,
+    /// Entrypoints of images, for containers without a command.
+    pub images: BTreeMap<String, Image>,
+    /// Label value of everything that belongs to this controller.
+    pub instance_id: Option<String>,
+    /// Where artifacts go that do not say it themselves, where no ConfigMap of the namespace says it.
+    pub repository: Option<ArtifactRepository>,
+    /// How long a finished pod stays where a strategy deletes it. Default 5 s.
+    pub gc_delay: Duration,
+    /// How often the executor reports progress. Default 1 min.
+    pub progress_patch: Duration,
+    /// How often the executor reads progress. Default 3 s.
+    pub progress_read: Duration,
+}
+
+impl Default for PodConfig {
+    fn default() -> Self {
+        Self {
+            executor_image: "quay.io/argoproj/argoexec:latest".to_owned(),
+            executor_image_pull_policy: None,
+            log_level: "info".to_owned(),
+            executor: Value::Null,
+            main_container: Value::Null,
+            images: BTreeMap::new(),
+            instance_id: None,
+            repository: None,
+            gc_delay: Duration::from_secs(5),
+            progress_patch: Duration::from_secs(60),
+            progress_read: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Where artifacts go that do not say it themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtifactRepository {
+    /// The location with its credentials, without a key: `{"s3": {"bucket": …, "endpoint": …}}`.
+    pub location: Value,
+    /// First part of keys; tags in it are replaced. Default `{{workflow.name}}/{{pod.name}}`.
+    pub key_format: String,
+    /// Whether the output of containers becomes an artifact.
+    pub archive_logs: bool,
+}
+
+/// Upstream's keys.
+const KEY_FORMAT: &str = "{{workflow.name}}/{{pod.name}}";
+
+impl ArtifactRepository {
+    /// Reads a repository as ConfigMaps hold it: `archiveLogs` and one location with `keyFormat`
+    /// (`blobNameFormat` for Azure, `keyFormat` of GCS and OSS, `pathFormat` of HDFS, `repoURL` and
+    /// `keyFormat` of Artifactory).
+    #[must_use]
+    pub fn read(value: &Value) -> Option<Self> {
+        let (kind, location) = crate::api::LOCATIONS.iter().find_map(|it| Some((*it, value.get(*it)?)))?;
+        let mut location = location.as_object()?.clone();
+        let format = match kind {
+            "azure" => "blobNameFormat",
+            "hdfs" => "pathFormat",
+            _ => "keyFormat",
+        };
+        let prefix = match location.remove("keyPrefix").as_ref().and_then(Value::as_str) {
+            Some(prefix) if !prefix.is_empty() => format!("{prefix}/{KEY_FORMAT}"),
+            _ => KEY_FORMAT.to_owned(),
+        };
+        let given = location.remove(format).and_then(|it| it.as_str().map(str::to_owned));
+        let mut key_format = given.filter(|it| !it.is_empty()).unwrap_or(prefix);
+        if let (true, Some(url)) = (kind == "artifactory", location.remove("repoURL")) {
+            key_format = format!("{}/{key_format}", url.as_str().unwrap_or_default().trim_end_matches('/'));
+        }
+        let archive_logs = value.get("archiveLogs") == Some(&Value::Bool(true));
+        Some(Self { location: serde_json::json!({ kind: location }), key_format, archive_logs })
+    }
+}
