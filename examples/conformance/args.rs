@@ -11,6 +11,11 @@ Runs workflows that were recorded with upstream's controller, and compares what 
 cargo run --example workflow-conformance -- DIR [OPTIONS]
   DIR                   holds manifests/<name>.yaml, expected/<name>.yaml.json and images/<program>
   --executor process    steps are processes of this machine, on the embedded Kubernetes (default)
+  --executor kube       steps are Pods of the cluster that KUBECONFIG names
+  --kubeconfig FILE     that cluster instead
+  --executor-image IMG  image with argo-exec in it as `argoexec` (default argo-exec:latest)
+  --store-host HOST     address of this machine that pods reach: an object store for artifacts listens there
+                        (default: that of a node that runs here)
   --only TEXT           only manifests with this in their name; may be repeated
   --jobs N              workflows at once (default 8)
   --timeout SECONDS     longest run of one workflow (default 120)
@@ -24,6 +29,8 @@ Prints where a run differs from its recording, and `N of M equal` last; exits wi
 pub(crate) enum Kind {
     /// Processes of this machine.
     Process,
+    /// Pods.
+    Kube,
 }
 
 /// The options.
@@ -31,6 +38,9 @@ pub(crate) enum Kind {
 pub(crate) struct Args {
     pub(crate) dir: PathBuf,
     pub(crate) executor: Kind,
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) executor_image: String,
+    pub(crate) store_host: Option<String>,
     pub(crate) only: Vec<String>,
     pub(crate) jobs: usize,
     pub(crate) timeout: Duration,
@@ -44,6 +54,9 @@ impl Args {
         let mut args = Self {
             dir: PathBuf::new(),
             executor: Kind::Process,
+            kubeconfig: None,
+            executor_image: "argo-exec:latest".to_owned(),
+            store_host: None,
             only: Vec::new(),
             jobs: 8,
             timeout: Duration::from_secs(120),
@@ -61,9 +74,13 @@ impl Args {
                 "--executor" => {
                     args.executor = match value()?.as_str() {
                         "process" => Kind::Process,
-                        other => bail!("--executor is `process`, not `{other}`"),
+                        "kube" => Kind::Kube,
+                        other => bail!("--executor is `process` or `kube`, not `{other}`"),
                     };
                 }
+                "--kubeconfig" => args.kubeconfig = Some(value()?.into()),
+                "--executor-image" => args.executor_image = value()?,
+                "--store-host" => args.store_host = Some(value()?),
                 "--only" => args.only.push(value()?),
                 "--jobs" => args.jobs = value()?.parse().context("--jobs takes a whole number")?,
                 "--timeout" => {

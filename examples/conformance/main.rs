@@ -4,6 +4,7 @@
 
 mod args;
 mod cases;
+mod kube;
 mod process;
 mod run;
 
@@ -28,6 +29,7 @@ async fn main() -> Result<ExitCode> {
     let cases = cases::read(&args)?;
     let world = match args.executor {
         Kind::Process => process::world(&args).await?,
+        Kind::Kube => kube::world(&args).await?,
     };
     let all = cases.len();
     let mut equal = 0;

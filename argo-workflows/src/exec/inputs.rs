@@ -105,25 +105,18 @@ fn chmod(path: &Path, mode: u32, recurse: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the script or manifest that a template holds.
+/// Writes the script that a template holds.
 ///
 /// # Errors
 /// When it can not be written.
 pub fn stage(template: &Template, layout: &Layout) -> Result<(), String> {
-    let text = |value: &Option<Value>, field: &str| {
-        value.as_ref().map(|it| it.get(field).and_then(Value::as_str).unwrap_or_default().to_owned())
-    };
-    let (path, body, mode) = if let Some(source) = text(&template.script, "source") {
-        (layout.staging.join("script"), source, 0o755)
-    } else if let Some(manifest) = text(&template.resource, "manifest").filter(|it| !it.is_empty()) {
-        (layout.staging.join("manifest.yaml"), manifest, 0o644)
-    } else {
-        return Ok(());
-    };
+    let source = template.script.as_ref().map(|it| it.get("source").and_then(Value::as_str).unwrap_or_default());
+    let Some(body) = source else { return Ok(()) };
+    let path = layout.staging.join("script");
     let written = || {
         std::fs::create_dir_all(&layout.staging)?;
         std::fs::write(&path, body)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
     };
     written().map_err(|it| io_message("open", &path.display().to_string(), &it))
 }

@@ -13,6 +13,8 @@ pub mod artifacts;
 pub mod inputs;
 mod layout;
 pub mod outputs;
+#[cfg(feature = "exec")]
+pub mod run;
 
 pub use layout::{Layout, MAIN_FILES, Mount, VAR_RUN_ARGO};
 pub(crate) use layout::{overlapping, relative, volume_mounts};

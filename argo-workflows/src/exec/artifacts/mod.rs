@@ -5,11 +5,19 @@
 //! | [`RawDriver`] | `raw` | yes | no |
 //! | [`FolderDriver`] | any with a key, in a directory of this machine | yes | yes |
 //! | [`GitDriver`] | `git` | yes | no |
+//! | `HttpDriver` (feature `http`) | `http`, `artifactory` | yes | yes |
+//! | `S3Driver` (feature `s3`) | `s3` | yes | yes |
 
 mod folder;
 mod git;
+#[cfg(feature = "http")]
+mod http;
 mod location;
 mod raw;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "http")]
+mod transfer;
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
@@ -17,8 +25,12 @@ use argo_core::{Category, Failure};
 
 pub use folder::FolderDriver;
 pub use git::GitDriver;
+#[cfg(feature = "http")]
+pub use http::HttpDriver;
 pub use location::{has_key, has_location, has_location_or_key, key, kind, relocate, set_key};
 pub use raw::RawDriver;
+#[cfg(feature = "s3")]
+pub use s3::S3Driver;
 
 use crate::api::Artifact;
 

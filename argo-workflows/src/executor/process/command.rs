@@ -102,8 +102,8 @@ pub(super) async fn prepare(
             ));
         }
     }
-    argv.extend(script.map(|it| it.display().to_string()));
     argv.extend(args);
+    argv.extend(script.map(|it| it.display().to_string()));
     for it in &mut argv {
         *it = expand(it, &env);
     }

@@ -1,0 +1,78 @@
+//! HTTP for the drivers that need it.
+
+use std::{io::Write as _, path::Path, time::Duration};
+
+use argo_core::Category;
+use serde_json::Value;
+
+use super::{ArtifactError, Secrets};
+
+/// Longest wait for a connection, and between two parts of an answer.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(60));
+
+/// A client; `ca` is a certificate in PEM form to trust besides the usual ones.
+pub(super) fn client(ca: Option<&str>) -> Result<reqwest::Client, ArtifactError> {
+    // Somebody else's choice of a TLS implementation stands.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let invalid = |it: reqwest::Error| ArtifactError::new(Category::Invalid, format!("the HTTP client: {it}"));
+    let mut builder = reqwest::Client::builder().connect_timeout(PATIENCE.0).read_timeout(PATIENCE.1);
+    if let Some(pem) = ca {
+        builder = builder.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(invalid)?);
+    }
+    builder.build().map_err(invalid)
+}
+
+/// A key of the Secret that a location names; absent where it names none.
+pub(super) fn secret(secrets: &dyn Secrets, location: &Value, pointer: &str) -> Result<Option<String>, ArtifactError> {
+    let Some(selector) = location.pointer(pointer).filter(|it| it.is_object()) else { return Ok(None) };
+    let text = |field: &str| selector.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (name, key) = (text("name"), text("key"));
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let missing = || ArtifactError::new(Category::NotFound, format!("no key {key} in Secret {name}"));
+    secrets.read(name, key).map(|it| Some(it.trim_end().to_owned())).ok_or_else(missing)
+}
+
+/// Sends a request; an answer that is no success is an error that says so.
+pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, ArtifactError> {
+    let response = request.send().await.map_err(|it| failure(&it))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let category = match status.as_u16() {
+        404 => Category::NotFound,
+        401 | 403 => Category::Forbidden,
+        429 => Category::Throttled,
+        500.. => Category::Unavailable,
+        _ => Category::Invalid,
+    };
+    let host = response.url().host_str().unwrap_or_default().to_owned();
+    let text = response.text().await.unwrap_or_default();
+    let text: String = text.trim().chars().take(300).collect();
+    Err(ArtifactError::new(category, format!("{host}: {status}: {text}")))
+}
+
+fn failure(error: &reqwest::Error) -> ArtifactError {
+    let category = if error.is_timeout() { Category::Timeout } else { Category::Unavailable };
+    // The reason is inside; the URL may hold credentials and stays out.
+    let mut text = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    let host = error.url().and_then(|it| it.host_str()).unwrap_or_default().to_owned();
+    ArtifactError::new(category, format!("{host}: {text}"))
+}
+
+/// Writes an answer's body to a file.
+pub(super) async fn into_file(mut response: reqwest::Response, to: &Path) -> Result<(), ArtifactError> {
+    let io = |it: std::io::Error| ArtifactError::io("write", to, &it);
+    let mut file = std::fs::File::create(to).map_err(io)?;
+    while let Some(bytes) = response.chunk().await.map_err(|it| failure(&it))? {
+        file.write_all(&bytes).map_err(io)?;
+    }
+    file.flush().map_err(io)
+}
