@@ -14,12 +14,15 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_
 pub(super) fn client(ca: Option<&str>) -> Result<reqwest::Client, ArtifactError> {
     // Somebody else's choice of a TLS implementation stands.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let invalid = |it: reqwest::Error| ArtifactError::new(Category::Invalid, format!("the HTTP client: {it}"));
-    let mut builder = reqwest::Client::builder().connect_timeout(PATIENCE.0).read_timeout(PATIENCE.1);
+    let mut own = Vec::new();
     if let Some(pem) = ca {
-        builder = builder.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(invalid)?);
+        let invalid = |it: reqwest::Error| ArtifactError::new(Category::Invalid, format!("the CA certificate: {it}"));
+        own.push(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(invalid)?);
     }
-    builder.build().map_err(invalid)
+    let builder = || reqwest::Client::builder().connect_timeout(PATIENCE.0).read_timeout(PATIENCE.1);
+    // An image without certificates can still reach what needs none, or brings its own.
+    let client = builder().tls_certs_merge(own.clone()).build().or_else(|_| builder().tls_certs_only(own).build());
+    client.map_err(|it| ArtifactError::new(Category::Internal, format!("the HTTP client: {it}")))
 }
 
 /// A key of the Secret that a location names; absent where it names none.

@@ -279,3 +279,118 @@ impl Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn ended(name: &str, code: i32, reason: &str, message: &str) -> Value {
+        json!({"name": name, "state": {"terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": "1970-01-01T00:00:10Z"}}})
+    }
+
+    fn pod(phase: &str, inits: Value, containers: Value) -> Object {
+        Object::from_value(json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {"nodeName": "host"},
+            "status": {"phase": phase, "initContainerStatuses": inits, "containerStatuses": containers}}))
+    }
+
+    fn report(whole: bool, outputs: Value) -> WorkflowTaskResult {
+        let label = if whole { "true" } else { "false" };
+        serde_json::from_value(
+            json!({"metadata": {"name": "x", "labels": {LABEL_OUTPUTS_COMPLETED: label}}, "outputs": outputs}),
+        )
+        .unwrap()
+    }
+
+    fn state(pod: &Object, report: Option<&WorkflowTaskResult>) -> StepState {
+        observe(pod, report, &Template::default(), at(15)).state
+    }
+
+    fn failure(inits: Value, containers: Value) -> (NodePhase, String) {
+        match state(&pod("Failed", inits, containers), Some(&report(true, json!({})))) {
+            StepState::Finished(it) => (it.phase, it.message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn failures_are_told_in_upstreams_words() {
+        let ok = |name: &str| ended(name, 0, "Completed", "");
+        assert_eq!(
+            failure(json!([]), json!([ok("wait"), ended("main", 137, "OOMKilled", "")])),
+            (NodePhase::Failed, "main: OOMKilled (exit code 137)".to_owned())
+        );
+        assert_eq!(
+            failure(json!([]), json!([ended("wait", 64, "Error", "no space left on device"), ok("main")])),
+            (NodePhase::Error, "wait: Error (exit code 64): no space left on device".to_owned())
+        );
+        assert_eq!(
+            failure(json!([ended("init", 64, "Error", "artifact a failed to load: timeout")]), json!([])),
+            (NodePhase::Error, "init: Error (exit code 64): artifact a failed to load: timeout".to_owned())
+        );
+        assert_eq!(
+            failure(json!([]), json!([ok("wait"), ok("main"), ended("side", 143, "Error", "")])),
+            (NodePhase::Succeeded, String::new())
+        );
+        assert_eq!(
+            failure(json!([]), json!([ok("wait"), ok("main"), ended("side", 2, "Error", "")])).1,
+            "side: Error (exit code 2)"
+        );
+        assert_eq!(
+            failure(json!([]), json!([ok("main")])).1,
+            "pod failed: wait container did not complete successfully"
+        );
+        let waiting =
+            json!({"name": "main", "state": {"waiting": {"reason": "CreateContainerError", "message": "no"}}});
+        assert_eq!(
+            failure(json!([]), json!([waiting])),
+            (NodePhase::Error, "Pod failed before main container starts due to CreateContainerError: no".to_owned())
+        );
+        let mut evicted = pod("Failed", json!([]), json!([]));
+        evicted.set(&["status", "message"], "The node was low on resource: memory.");
+        let StepState::Finished(it) = state(&evicted, None) else { panic!() };
+        assert_eq!((it.phase, it.message.as_str()), (NodePhase::Failed, "The node was low on resource: memory."));
+    }
+
+    #[test]
+    fn what_a_pod_waits_for_is_told() {
+        let waiting = |reason: &str, message: &str| json!([{"name": "main", "state": {"waiting": {"reason": reason, "message": message}}}]);
+        let it = pod("Pending", json!([]), waiting("ImagePullBackOff", "Back-off pulling image \"x\""));
+        assert_eq!(state(&it, None), StepState::Pending("ImagePullBackOff: Back-off pulling image \"x\"".into()));
+        let mut it = pod("Pending", json!([]), json!([]));
+        it.set(&["status", "conditions"], json!([{"reason": "Unschedulable", "message": "0/3 nodes are available"}]));
+        assert_eq!(state(&it, None), StepState::Pending("Unschedulable: 0/3 nodes are available".into()));
+    }
+
+    #[test]
+    fn a_pod_that_is_over_waits_for_its_report_but_not_for_ever() {
+        let it =
+            pod("Succeeded", json!([]), json!([ended("wait", 0, "Completed", ""), ended("main", 0, "Completed", "")]));
+        let template = Template::default();
+        let early = observe(&it, Some(&report(false, json!({}))), &template, at(15));
+        assert!(matches!(early.state, StepState::Live(_)));
+        assert_eq!(early.wake, Some(at(20)));
+        let late = observe(&it, None, &template, at(20));
+        assert!(matches!(late.state, StepState::Finished(it) if it.phase == NodePhase::Succeeded));
+        let outputs = json!({"parameters": [{"name": "p", "value": "v"}], "result": "r"});
+        let StepState::Finished(done) = state(&it, Some(&report(true, outputs))) else { panic!() };
+        assert_eq!((done.parameters["p"].as_str(), done.result.as_deref(), done.exit_code), ("v", Some("r"), Some(0)));
+        assert_eq!(done.host.as_deref(), Some("host"));
+    }
+
+    #[test]
+    fn a_whole_report_of_success_ends_a_step_before_its_pod() {
+        let it = pod("Running", json!([]), json!([{"name": "main", "state": {"running": {}}}]));
+        let done = report(true, json!({"exitCode": "0"}));
+        assert!(matches!(state(&it, Some(&done)), StepState::Finished(it) if it.exit_code == Some(0)));
+        assert!(matches!(state(&it, Some(&report(false, json!({"exitCode": "0"})))), StepState::Live(_)));
+        assert!(matches!(state(&it, Some(&report(true, json!({"exitCode": "1"})))), StepState::Live(_)));
+        let sidecar: Template = serde_json::from_value(json!({"sidecars": [{"name": "s"}]})).unwrap();
+        assert!(matches!(observe(&it, Some(&done), &sidecar, at(0)).state, StepState::Live(_)));
+    }
+}
