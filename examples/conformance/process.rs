@@ -11,7 +11,8 @@ use argo_core::runtime::{Context, Shutdown};
 use argo_embedded::Cluster;
 use argo_workflows::{
     Controller,
-    executor::process::{ClusterLookup, Config, Image, Isolation},
+    api::TemplateType,
+    executor::process::{ClusterLookup, Config, Image, Isolation, ResourceWork},
 };
 use serde_json::json;
 
@@ -38,6 +39,7 @@ pub(crate) async fn world(args: &Args) -> Result<World> {
         .tools(&tools)
         .artifacts(folder.path().join("artifacts"), "my-bucket")
         .archive_logs()
+        .work(TemplateType::Resource, Arc::new(ResourceWork::new(context.clone())))
         .lookup(Arc::new(ClusterLookup::new(context.clone())));
     // As the recorded controller was told: these images have a default argument, and no entrypoint.
     for (name, program) in [("argoproj/argosay:v2", "argosay"), ("argoproj/argosay:v1", "cowsay")] {

@@ -106,3 +106,29 @@ impl Failure for ExecutorError {
         self.category
     }
 }
+
+/// The template of a step as its work is to be done: a resource with `setOwnerReference` belongs to the
+/// workflow.
+#[cfg(feature = "process")]
+pub(crate) fn owned(step: &StepRequest) -> Result<crate::api::Template, String> {
+    use serde_json::{Value, json};
+
+    let mut template = step.template.clone();
+    let Some(resource) = &mut template.resource else { return Ok(template) };
+    let manifest = resource.get("manifest").and_then(Value::as_str).unwrap_or_default();
+    if resource.get("setOwnerReference") != Some(&Value::Bool(true)) || manifest.trim().is_empty() {
+        return Ok(template);
+    }
+    let mut object = argo_lang::yaml::decode(manifest).map_err(|it| format!("resource.manifest: {it}"))?;
+    let mut owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
+    owners.push(json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": step.workflow.name,
+        "uid": step.workflow_uid, "controller": true, "blockOwnerDeletion": true,
+    }));
+    if !object.get("metadata").is_some_and(Value::is_object) {
+        object["metadata"] = json!({});
+    }
+    object["metadata"]["ownerReferences"] = owners.into();
+    resource["manifest"] = object.to_string().into();
+    Ok(template)
+}

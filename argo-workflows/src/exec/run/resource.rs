@@ -363,8 +363,12 @@ fn parameters(template: &Template, object: &Object) -> Result<Outputs, String> {
             let parsed = argo_lang::jsonpath::JsonPath::parse(&path).map(argo_lang::jsonpath::JsonPath::allow_missing);
             let value = parsed.and_then(|it| it.render(object.value()));
             it.value = Some(AnyString(value.map_err(|error| format!("outputs.parameters.{}: {error}", it.name))?));
-        } else if given(&from.jq_filter).is_some() {
-            return Err(format!("outputs.parameters.{}.valueFrom.jqFilter is not supported", it.name));
+        } else if let Some(filter) = given(&from.jq_filter) {
+            let found = argo_lang::jq::eval(&filter, object.value());
+            let found = found.map_err(|error| format!("outputs.parameters.{}: {error}", it.name))?;
+            let texts: Vec<String> =
+                found.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect();
+            it.value = Some(AnyString(texts.join("\n").trim().to_owned()));
         } else {
             continue;
         }

@@ -40,7 +40,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), String> {
     } else {
         outputs::collect(&template, &settings.layout, &Settings::drivers(), settings.include_result).await
     };
-    let mut body = body(&template, &collected, files::exit_code(&settings.layout, MAIN));
+    // With an exit code the controller takes the step for done: not where something went wrong.
+    let failed = late.is_some() || !collected.errors.is_empty() || first.is_err();
+    let code = files::exit_code(&settings.layout, MAIN).filter(|_| !failed);
+    let mut body = body(&template, &collected, code);
     if let Some(progress) = read_progress(settings) {
         body["progress"] = progress.into();
     }

@@ -51,6 +51,32 @@ impl Default for PodConfig {
     }
 }
 
+impl From<&crate::config::Config> for PodConfig {
+    /// What the controller's ConfigMap says of pods; the image is chosen by a flag.
+    fn from(config: &crate::config::Config) -> Self {
+        let value = |it: &Option<Value>| it.clone().unwrap_or(Value::Null);
+        let mut executor = value(&config.executor);
+        let policy = executor.as_object_mut().and_then(|it| it.remove("imagePullPolicy"));
+        let default = Self::default();
+        let delay = config.pod_gc_delete_delay_duration.as_deref();
+        let delay = delay.and_then(|it| argo_lang::duration::parse_or_seconds(it).ok()?.try_into().ok());
+        let images = config.images.iter().map(|(name, it)| {
+            let image = Image { entrypoint: it.entrypoint.clone(), cmd: it.cmd.clone(), ..Image::default() };
+            (name.clone(), image)
+        });
+        Self {
+            executor_image_pull_policy: policy.as_ref().and_then(Value::as_str).map(str::to_owned),
+            executor,
+            main_container: value(&config.main_container),
+            images: images.collect(),
+            instance_id: config.instance_id.clone(),
+            repository: config.artifact_repository.as_ref().and_then(ArtifactRepository::read),
+            gc_delay: delay.unwrap_or(default.gc_delay),
+            ..default
+        }
+    }
+}
+
 /// Where artifacts go that do not say it themselves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArtifactRepository {

@@ -46,7 +46,7 @@ pub fn observe(pod: &Object, report: Option<&WorkflowTaskResult>, template: &Tem
                 ready,
                 pod_ip: some(pod.text("/status/podIP")),
                 host: some(pod.text("/spec/nodeName")),
-                progress: report.and_then(|it| it.progress.clone()),
+                progress: report.and_then(|it| it.result.progress.clone()),
             }))
         }
         "Succeeded" => {
@@ -73,10 +73,10 @@ fn early(
     mains: &[String],
 ) -> Option<StepResult> {
     let report = report.filter(|it| is_complete(it))?;
-    let outputs = report.outputs.as_ref()?;
+    let outputs = report.result.outputs.as_ref()?;
     let alone =
         mains == [MAIN] && template.extra.get("sidecars").is_none_or(|it| it.as_array().is_some_and(Vec::is_empty));
-    if !alone || outputs.exit_code.as_deref() != Some("0") || report.phase.is_some() {
+    if !alone || outputs.exit_code.as_deref() != Some("0") || report.result.phase.is_some() {
         return None;
     }
     let mut result = StepResult { phase: NodePhase::Succeeded, exit_code: Some(0), ..StepResult::default() };
@@ -134,8 +134,8 @@ fn fill(
         }
     }
     let Some(report) = report else { return };
-    result.progress.clone_from(&report.progress);
-    let Some(Outputs { parameters, artifacts, result: output, .. }) = &report.outputs else { return };
+    result.progress.clone_from(&report.result.progress);
+    let Some(Outputs { parameters, artifacts, result: output, .. }) = &report.result.outputs else { return };
     for it in parameters {
         if let Some(value) = &it.value {
             result.parameters.insert(it.name.clone(), value.as_str().to_owned());

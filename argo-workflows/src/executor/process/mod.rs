@@ -35,6 +35,8 @@ use tokio::process::Command;
 
 #[cfg(feature = "controller")]
 pub use self::lookup::ClusterLookup;
+#[cfg(feature = "exec")]
+pub use self::work::ResourceWork;
 pub use self::{
     config::{Config, Image, Repository},
     isolation::Isolation,
@@ -297,7 +299,8 @@ impl ProcessExecutor {
         let ended = match (work, kind) {
             (Some(work), _) => {
                 self.set(workflow, &step.node_id, StepState::Running, None);
-                work.run(step).await
+                let ended = work.run(step).await;
+                Pod::new(&self.0.config, step, &dir, self.work_dir(workflow, &dir)).logged(ended).await
             }
             (None, Some(TemplateType::Container | TemplateType::Script | TemplateType::ContainerSet)) => {
                 match self.spawn(workflow, step, &dir).await {

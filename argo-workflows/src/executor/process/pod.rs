@@ -175,6 +175,23 @@ impl<'a> Pod<'a> {
         result
     }
 
+    /// A result that no container gave, with the log artifact that a pod would leave.
+    pub(super) async fn logged(&self, mut result: StepResult) -> StepResult {
+        let mut template = with_repository(self.config, self.step);
+        if template.resource.is_none() || !outputs::archives_logs(&template) {
+            return result;
+        }
+        template.outputs = None;
+        let log = self.dir.container(MAIN);
+        let written =
+            std::fs::create_dir_all(&log).and_then(|()| std::fs::write(log.join("combined"), &result.message));
+        if let Err(error) = written {
+            tracing::warn!(node = self.step.node_id, %error, "the log of a step can not be written");
+        }
+        result.artifacts = outputs::collect(&template, &self.layout(), &self.config.drivers, false).await.artifacts;
+        result
+    }
+
     /// Phase and message from exit codes, as the controller reads them from a pod.
     fn inferred(&self, template: &Template, mains: &[String], code: i32) -> StepResult {
         let code_of = |name: &str| self.dir.exit_of(name);
@@ -198,8 +215,10 @@ impl<'a> Pod<'a> {
         if template.container_set.is_some() {
             for name in mains {
                 let code = code_of(name);
-                let message =
-                    code.filter(|it| *it != 0).map(|it| format!("Error (exit code {it})")).unwrap_or_default();
+                let message = code
+                    .filter(|it| *it != 0)
+                    .map(|it| format!("{name}: Error (exit code {it}): "))
+                    .unwrap_or_default();
                 result.containers.insert(name.clone(), ContainerResult { exit_code: code, message });
             }
         }

@@ -54,7 +54,7 @@ pub fn build(
     now: Timestamp,
 ) -> Result<Built, String> {
     let workflow = serde_json::to_value(&*step.spec).map_err(|it| it.to_string())?;
-    let template = with_archive_location(step, &workflow, repository);
+    let template = with_archive_location(step, crate::executor::owned(step)?, &workflow, repository);
     let kind = template.kind().ok_or("the template has no type")?;
     let raw = serde_json::to_value(&template).map_err(|it| it.to_string())?;
     let either = |field: &str| set(raw.get(field)).or_else(|| set(workflow.get(field)));
@@ -148,8 +148,12 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// The template with the place where its outputs go, where anything needs one.
-fn with_archive_location(step: &StepRequest, workflow: &Value, repository: Option<&ArtifactRepository>) -> Template {
-    let mut template = step.template.clone();
+fn with_archive_location(
+    step: &StepRequest,
+    mut template: Template,
+    workflow: &Value,
+    repository: Option<&ArtifactRepository>,
+) -> Template {
     let own = template.extra.get("archiveLocation").cloned().unwrap_or(Value::Null);
     if crate::api::LOCATIONS.iter().any(|it| own.get(*it).is_some_and(Value::is_object)) {
         return template;

@@ -196,6 +196,9 @@ fn sets_resources_and_data_have_their_own_main_containers() {
     assert_eq!(resource["spec"]["containers"].as_array().unwrap().len(), 1);
     let main = container(&resource, "main");
     assert_eq!(main["image"], "exec:1");
+    let template: Value =
+        serde_json::from_str(env(container(&resource, "init"), "ARGO_TEMPLATE").as_str().unwrap()).unwrap();
+    assert!(template["resource"]["manifest"].as_str().unwrap().contains("\"uid\":\"uid-1\""));
     assert_eq!(
         main["command"].as_array().unwrap()[..4],
         json!(["/var/run/argo/argoexec", "emissary", "--loglevel", "info"]).as_array().unwrap()[..]
