@@ -187,7 +187,7 @@ fn sets_resources_and_data_have_their_own_main_containers() {
     assert_eq!(container(&set, "b").get("dependencies"), None);
     assert_eq!(mounts(container(&set, "a")), ["v:/v", "var-run-argo:/var/run/argo"]);
     let resource = build(
-        &step(json!({"resource": {"action": "create", "manifest": "{}"}}), json!({})),
+        &step(json!({"resource": {"action": "create", "setOwnerReference": true, "manifest": "kind: Pod"}}), json!({})),
         &config(),
         None,
         Timestamp::UNIX_EPOCH,
@@ -198,7 +198,8 @@ fn sets_resources_and_data_have_their_own_main_containers() {
     assert_eq!(main["image"], "exec:1");
     let template: Value =
         serde_json::from_str(env(container(&resource, "init"), "ARGO_TEMPLATE").as_str().unwrap()).unwrap();
-    assert!(template["resource"]["manifest"].as_str().unwrap().contains("\"uid\":\"uid-1\""));
+    let manifest: Value = serde_json::from_str(template["resource"]["manifest"].as_str().unwrap()).unwrap();
+    assert_eq!(manifest["metadata"]["ownerReferences"][0]["uid"], "uid-1");
     assert_eq!(
         main["command"].as_array().unwrap()[..4],
         json!(["/var/run/argo/argoexec", "emissary", "--loglevel", "info"]).as_array().unwrap()[..]
