@@ -525,4 +525,51 @@ fn labels_and_conditions_are_those_that_clients_read() {
     assert_eq!(run.workflow.status.condition("PodRunning"), Some("False"));
     assert!(run.mermaid().contains("wf --> "));
     assert!(run.dot().starts_with("digraph"));
+    let picture = run.svg();
+    assert_eq!(picture.matches("<rect").count(), run.workflow.status.nodes.len(), "{picture}");
+    assert_eq!(picture.matches("<line").count(), 2, "{picture}");
+}
+
+#[test]
+fn an_artifact_is_chosen_by_an_expression() {
+    use argo_workflows::api::Artifact;
+    let run = |coin: &str| {
+        let artifact = |key: &str| {
+            let json = serde_json::json!({"name": "result", "path": "/r", "s3": {"key": key}});
+            StepResult { artifacts: vec![serde_json::from_value::<Artifact>(json).unwrap()], ..StepResult::succeeded() }
+        };
+        workflow(
+            r#"
+  - name: main
+    steps:
+    - - {name: flip, template: run}
+    - - {name: heads, template: side, when: '{{steps.flip.outputs.result}} == heads'}
+      - {name: tails, template: side, when: '{{steps.flip.outputs.result}} == tails'}
+    - - name: use
+        template: use
+        arguments:
+          artifacts:
+          - name: in
+            fromExpression: "steps.flip.outputs.result == 'heads' ? steps.heads.outputs.artifacts.result : steps.tails.outputs.artifacts.result"
+    outputs:
+      artifacts:
+      - name: stage
+        fromExpression: "steps['flip'].outputs.result == 'heads' ? steps['heads'].outputs.artifacts.result : steps['tails'].outputs.artifacts.result"
+  - {name: side, outputs: {artifacts: [{name: result, path: /r}]}, container: {image: x}}
+  - {name: use, inputs: {artifacts: [{name: in, path: /in}]}, container: {image: x}}
+"#,
+        )
+        .on("flip", Script::ends(StepResult::succeeded().result(coin)))
+        .on("heads", Script::ends(artifact("h")))
+        .on("tails", Script::ends(artifact("t")))
+        .finish()
+    };
+    for (coin, key) in [("heads", "h"), ("tails", "t")] {
+        let run = run(coin);
+        assert_eq!(run.status(), WorkflowPhase::Succeeded, "{}", run.tree());
+        let given = &run.node("wf[2].use").unwrap().inputs.as_ref().unwrap().artifacts[0];
+        assert_eq!((given.name.as_str(), &given.extra["s3"]["key"]), ("in", &serde_json::json!(key)));
+        let stage = &run.node("wf").unwrap().outputs.as_ref().unwrap().artifacts[0];
+        assert_eq!((stage.name.as_str(), &stage.extra["s3"]["key"]), ("stage", &serde_json::json!(key)));
+    }
 }

@@ -247,3 +247,115 @@ fn what_a_pass_writes_grows_with_what_happened_not_with_the_graph() {
     assert!(largest <= 30, "{largest}");
     assert_eq!(run.status(), WorkflowPhase::Running);
 }
+
+/// More than 200 nodes: loops, attempts, locks, hooks, exit handlers, a cache, a claim.
+fn large() -> Run {
+    let items: Vec<String> = (0..24).map(|it| format!("i{it}")).collect();
+    let mut run = Run::value(json!({
+        "metadata": {"name": "wf"},
+        "spec": {"entrypoint": "main", "onExit": "run", "volumeClaimTemplates": [{"metadata": {"name": "work"}, "spec": {}}],
+            "synchronization": {"mutexes": [{"name": "one"}]}, "templates": [
+            {"name": "main", "dag": {"tasks": [
+                {"name": "many", "template": "pair", "withItems": items, "hooks": {
+                    "exit": {"template": "run"},
+                    "bad": {"template": "run", "expression": "tasks.many.status == 'Failed'"},
+                }},
+                {"name": "cached", "template": "cached"},
+                {"name": "last", "template": "locked", "depends": "many && cached"},
+            ]}},
+            {"name": "pair", "steps": [[{"name": "a", "template": "locked"}, {"name": "b", "template": "retried"}], [{"name": "c", "template": "run"}]]},
+            {"name": "locked", "container": {"image": "x"},
+             "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": "five"}}]}},
+            {"name": "retried", "retryStrategy": {"limit": 2, "backoff": {"duration": "3"}}, "container": {"image": "x"}},
+            {"name": "cached", "memoize": {"key": "k", "cache": {"configMap": {"name": "c"}}}, "container": {"image": "x"}},
+            {"name": "run", "container": {"image": "x"}},
+        ]},
+    }))
+    .with(
+        argo_workflows::executor::ScriptedExecutor::new()
+            .with("retried", |step| Script::exits(i32::from(step.node_name.ends_with("(0)"))).after(Duration::from_secs(1)))
+            .otherwise(|_| Script::succeeds().after(Duration::from_secs(2))),
+    );
+    run.catalog.config_maps.insert("limits".into(), [("five".to_owned(), "5".to_owned())].into());
+    run
+}
+
+#[test]
+fn a_controller_killed_at_every_single_write_ends_in_the_same_graph_and_does_nothing_twice() {
+    let calm = large().finish();
+    assert_eq!(calm.status(), WorkflowPhase::Succeeded, "{}", calm.tree());
+    assert!(calm.workflow.status.nodes.len() > 200, "{}", calm.workflow.status.nodes.len());
+    let mut run = large();
+    let mut kills = 0;
+    loop {
+        // Every plan is made by a controller that knows nothing but the statuses, and dies after one write.
+        let plan = run.plan();
+        let mut writes = plan.effects().filter(|it| matches!(it, Effect::Ensure(_)));
+        if plan.status.is_some() {
+            // First what must be there before, once in vain and once again: it is written twice, and is one.
+            writes.by_ref().for_each(|it| run.carry_out(it));
+            let again = run.plan();
+            again.effects().filter(|it| matches!(it, Effect::Ensure(_))).for_each(|it| run.carry_out(it));
+            run.write(again.status.as_ref().unwrap());
+        } else if let Some(effect) = plan.effects().next() {
+            run.carry_out(effect);
+        } else if run.is_over() || !run.wait() {
+            break;
+        } else {
+            continue;
+        }
+        kills += 1;
+        assert!(kills < 10_000, "it does not end:\n{}", run.tree());
+    }
+    assert!(kills > 200, "{kills}");
+    // The order in which waiters get their turn is the same; only times differ.
+    assert_eq!(graph(&calm.workflow), graph(&run.workflow));
+    let mut started = run.executor.started();
+    let count = started.len();
+    started.sort();
+    started.dedup();
+    assert_eq!(started.len(), count, "every step is started once");
+    assert_eq!(run.objects.len(), calm.objects.len());
+    println!("killed {kills} times over {} nodes", run.workflow.status.nodes.len());
+}
+
+#[test]
+#[ignore = "measures (prints how long a pass takes)"]
+fn the_cost_of_a_pass() {
+    for count in [1_000_usize, 10_000, 50_000] {
+        let tasks: Vec<Value> = (0..count)
+            .map(|i| json!({"name": format!("t{i}"), "template": "run", "dependencies": if i < 10 { json!([]) } else { json!([format!("t{}", i - 10)]) }}))
+            .collect();
+        let mut run = Run::value(json!({
+            "metadata": {"name": "wf"},
+            "spec": {"entrypoint": "main", "templates": [
+                {"name": "main", "dag": {"tasks": tasks}},
+                {"name": "run", "container": {"image": "busybox", "command": ["x"]}},
+            ]},
+        }));
+        // All but the last ten have ended.
+        run.pass();
+        let root = run.workflow.status.nodes["wf"].clone();
+        let pod = run.node("wf.t0").unwrap().clone();
+        for i in 0..count - 10 {
+            let mut node = pod.clone();
+            node.name = format!("wf.t{i}");
+            node.id = argo_workflows::engine::node_id("wf", &node.name);
+            node.display_name = format!("t{i}");
+            node.phase = Some(NodePhase::Succeeded);
+            node.progress = Some("1/1".into());
+            if i + 10 < count {
+                node.children = vec![argo_workflows::engine::node_id("wf", &format!("wf.t{}", i + 10))];
+            }
+            run.workflow.status.nodes.insert(node.id.clone(), node);
+        }
+        run.workflow.status.nodes.insert("wf".into(), root);
+        let steps = BTreeMap::new();
+        drop(run.plan_with(&steps));
+        let start = std::time::Instant::now();
+        let plan = run.plan_with(&steps);
+        let nodes = plan.status.as_ref().map_or(0, |it| it.nodes.len());
+        println!("{count} nodes: a pass that starts ten steps takes {:?} and writes {nodes} nodes", start.elapsed());
+        assert!(nodes < 40);
+    }
+}

@@ -184,11 +184,11 @@ impl Artifact {
     /// Whether it says where it is.
     #[must_use]
     pub fn has_location(&self) -> bool {
-        let named = |it: &&str| match self.extra.get(*it) {
+        let named = |it: &str| match self.extra.get(it) {
             // An address that is not there is no place.
-            Some(http) if *it == "http" => http.get("url").and_then(Value::as_str).is_some_and(|it| !it.is_empty()),
+            Some(http) if it == "http" => http.get("url").and_then(Value::as_str).is_some_and(|it| !it.is_empty()),
             other => other.is_some(),
         };
-        LOCATIONS.iter().any(|it| named(&it))
+        LOCATIONS.iter().any(|it| named(it))
     }
 }

@@ -6,6 +6,7 @@
 //! Executor ──wake───────┘                           2. start / stop steps   3. deletes   4. events
 //! ```
 
+mod compressed;
 mod cron;
 mod memo;
 mod references;
@@ -279,7 +280,7 @@ impl Reconcile for Reconciler {
             self.memo.forget(key);
             return Ok(Outcome::DONE);
         }
-        let workflow: Workflow = match object.decode() {
+        let mut workflow: Workflow = match object.decode() {
             Ok(workflow) => workflow,
             Err(error) => {
                 let message = format!("cannot unmarshall spec: {error}");
@@ -287,6 +288,7 @@ impl Reconcile for Reconciler {
                 return Ok(Outcome::DONE);
             }
         };
+        let was_packed = compressed::unpack(&mut workflow)?;
         let mut decided = self.decide(key, &object, &workflow, &steps);
         if decided.needs_config_maps {
             self.open_config_maps().await;
@@ -294,7 +296,7 @@ impl Reconcile for Reconciler {
         }
         let plan = decided.plan;
         let change = match &plan.status {
-            Some(status) => Some(status.change(&object, &workflow).map_err(Unwritable)?),
+            Some(status) => Some(compressed::write(status, &object, &workflow, was_packed, compressed::MAX_SIZE)?),
             None => None,
         };
         let outcome = self.carry_out(&id, &object, plan, change).await;

@@ -1,7 +1,7 @@
 //! [`Compiled`]: a spec made ready once, walked many times.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
@@ -131,6 +131,8 @@ pub struct Compiled {
     pub(crate) has_locks: bool,
     /// Whether there may be daemons.
     pub(crate) has_daemons: bool,
+    /// What a pod takes from the spec: everything but templates and arguments.
+    pub(crate) pod_spec: Arc<Value>,
 }
 
 impl Compiled {
@@ -197,8 +199,22 @@ impl Compiled {
         // Templates of other resources may have daemons, too.
         let text = serde_json::to_string(&*spec).unwrap_or_default();
         let has_daemons = text.contains("\"daemon\":true") || text.contains("\"templateRef\":");
-        Self { spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons }
+        let pod_spec = Arc::new(pod_spec(&spec));
+        Self { pod_spec, spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons }
     }
+}
+
+/// The spec as pods see it.
+fn pod_spec(spec: &WorkflowSpec) -> Value {
+    let bare = WorkflowSpec {
+        templates: Vec::new(),
+        arguments: None,
+        hooks: None,
+        workflow_metadata: None,
+        template_defaults: None,
+        ..spec.clone()
+    };
+    serde_json::to_value(bare).unwrap_or_default()
 }
 
 /// The workflow's spec over its template's; lists of named things merge by name.
@@ -253,7 +269,7 @@ pub(crate) struct CompiledTemplate {
     pub(crate) steps: Vec<Vec<CompiledStep<WorkflowStep>>>,
     pub(crate) dag: Option<Result<DagPlan, DependsError>>,
     /// The steps and tasks whose standard output somebody in the template reads.
-    results_read: OnceLock<Vec<String>>,
+    results_read: OnceLock<BTreeSet<String>>,
 }
 
 /// A step or task with its texts parsed.
@@ -319,22 +335,10 @@ impl CompiledTemplate {
     /// Whether the standard output of child `name` is read in this template.
     pub(crate) fn reads_result_of(&self, name: &str) -> bool {
         let read = self.results_read.get_or_init(|| {
-            let json = serde_json::to_value(&self.template).unwrap_or_default();
-            let text = json.to_string();
-            let mut names: Vec<&str> = self.steps.iter().flatten().map(|it| it.source.name.as_str()).collect();
-            if let Some(Ok(dag)) = &self.dag {
-                names.extend(dag.tasks.iter().map(|it| it.source.step.name.as_str()));
-            }
-            let forms = |name: &str| {
-                [
-                    format!("{name}.outputs.result"),
-                    format!("['{name}'].outputs.result"),
-                    format!("[\\\"{name}\\\"].outputs.result"),
-                ]
-            };
-            names.into_iter().filter(|it| forms(it).iter().any(|form| text.contains(form))).map(str::to_owned).collect()
+            let text = serde_json::to_string(&self.template).unwrap_or_default();
+            results_in(&text)
         });
-        read.iter().any(|it| it == name)
+        read.contains(name)
     }
 }
 
@@ -470,7 +474,7 @@ fn mentioned(json: &Value, index: &BTreeMap<String, usize>, prefix: &str) -> Vec
     if text.contains("{{=") && mentions_all(&text, prefix) || text.contains(&format!("{prefix}.{{{{")) {
         return index.keys().cloned().collect();
     }
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for (at, _) in text.match_indices(prefix) {
         let rest = text[at + prefix.len()..].trim_start_matches(['.', '[', '\'', '"', '\\', '?']);
         let end = rest.find(|it: char| !(it.is_ascii_alphanumeric() || it == '-' || it == '_')).unwrap_or(rest.len());
@@ -483,6 +487,19 @@ fn mentioned(json: &Value, index: &BTreeMap<String, usize>, prefix: &str) -> Vec
         }
     }
     names.into_iter().collect()
+}
+
+/// The names before `.outputs.result` in a JSON text: `a.outputs.result`, `['a'].outputs.result`,
+/// `["a"].outputs.result`.
+fn results_in(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in text.match_indices(".outputs.result") {
+        let before = text[..at].trim_end_matches([']', '\'', '"', '\\']);
+        let start =
+            before.rfind(|it: char| !(it.is_ascii_alphanumeric() || it == '-' || it == '_')).map_or(0, |it| it + 1);
+        names.insert(before[start..].to_owned());
+    }
+    names
 }
 
 /// Whether `prefix` stands without a name after it.

@@ -99,14 +99,7 @@ impl Pass<'_> {
 
     /// What a pod takes from the workflow: the spec without templates, its variables replaced.
     fn pod_spec(&self) -> Result<Box<WorkflowSpec>, String> {
-        let mut json = serde_json::Map::new();
-        if let serde_json::Value::Object(all) =
-            serde_json::to_value(&*self.compiled.spec).map_err(|it| it.to_string())?
-        {
-            let left_out = ["templates", "arguments", "hooks", "workflowMetadata", "templateDefaults"];
-            json.extend(all.into_iter().filter(|(key, _)| !left_out.contains(&key.as_str())));
-        }
-        let mut json = serde_json::Value::Object(json);
+        let mut json = (*self.compiled.pod_spec).clone();
         if super::vars::has_tags(&json) {
             json = self.globals.render_value(&json, How::Keep).map_err(|it| it.to_string())?;
         }

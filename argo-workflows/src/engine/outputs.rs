@@ -13,6 +13,26 @@ pub(super) fn resolve_artifacts(json: &mut Value, scope: &Scope) -> Result<(), S
     let mut kept = Vec::new();
     for mut it in std::mem::take(list) {
         let optional = it.get("optional").and_then(Value::as_bool) == Some(true);
+        let expression = it.get("fromExpression").and_then(Value::as_str).filter(|it| !it.is_empty());
+        if let Some(expression) = expression.map(str::to_owned) {
+            match scope.eval_artifact(&expression) {
+                Ok(found) => {
+                    let mut found = serde_json::to_value(found).map_err(|it| it.to_string())?;
+                    if let (Some(map), Some(name)) = (found.as_object_mut(), it.get("name")) {
+                        map.insert("name".into(), name.clone());
+                    }
+                    kept.push(found);
+                }
+                Err(_) if optional => {
+                    if let Some(map) = it.as_object_mut() {
+                        map.remove("fromExpression");
+                        kept.push(it);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            continue;
+        }
         let reference = it
             .get("from")
             .and_then(Value::as_str)
@@ -95,6 +115,18 @@ pub(super) fn group_outputs(template: &Template, scope: &Scope) -> Result<Option
         outputs.parameters.push(it);
     }
     for it in &declared.artifacts {
+        if let Some(expression) = it.from_expression.as_deref().filter(|it| !it.is_empty()) {
+            match scope.eval_artifact(expression) {
+                Ok(mut artifact) => {
+                    artifact.name.clone_from(&it.name);
+                    artifact.global_name.clone_from(&it.global_name);
+                    outputs.artifacts.push(artifact);
+                }
+                Err(_) if it.optional == Some(true) => {}
+                Err(error) => return Err(error),
+            }
+            continue;
+        }
         let reference = it.from.as_deref().unwrap_or_default();
         let reference = reference.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
         match scope.artifact(reference) {

@@ -104,6 +104,38 @@ impl Scope {
         result.map_err(|it| it.to_string())
     }
 
+    /// Evaluates an expression that must give an artifact (`fromExpression`).
+    pub(crate) fn eval_artifact(&self, expression: &str) -> Result<Artifact, String> {
+        let mut flat = BTreeMap::new();
+        self.collect(&mut flat);
+        let mut known = BTreeMap::new();
+        self.collect_artifacts(&mut known);
+        let text = |it: &Option<String>| it.as_ref().map_or(Value::Null, |it| Value::String(it.clone()));
+        let values = flat.into_iter().map(|(name, it)| (name, text(it)));
+        let json = |it: &Option<Artifact>| serde_json::to_value(it).unwrap_or_default();
+        // The paths of inputs lie below the artifacts themselves.
+        let values = values.filter(|(name, _)| !known.keys().any(|it| name.starts_with(*it)));
+        let all: BTreeMap<&str, Value> = values.chain(known.iter().map(|(name, it)| (*name, json(it)))).collect();
+        let env = expr::env::expand(all);
+        let program = expr::Program::compile(expression, options()).map_err(|it| it.to_string())?;
+        let value = match self.now {
+            Some(now) => program.eval_at(&env, now),
+            None => program.eval(&env),
+        };
+        let value = value.map_err(|it| it.to_string())?;
+        if !value.is_object() {
+            return Err(format!("the expression '{expression}' gives no artifact"));
+        }
+        serde_json::from_value(value).map_err(|it| format!("the expression '{expression}' gives no artifact: {it}"))
+    }
+
+    fn collect_artifacts<'b>(&'b self, into: &mut BTreeMap<&'b str, &'b Option<Artifact>>) {
+        for outer in self.outer.iter().rev() {
+            outer.collect_artifacts(into);
+        }
+        into.extend(self.artifacts.iter().map(|(name, it)| (name.as_str(), it)));
+    }
+
     /// Evaluates an expression that must give a boolean.
     pub(crate) fn eval_bool(&self, expression: &str) -> Result<bool, String> {
         match self.eval(expression)? {

@@ -27,6 +27,7 @@
 
 pub mod conformance;
 mod print;
+mod svg;
 
 use std::{
     collections::BTreeMap,
@@ -361,5 +362,11 @@ impl Run {
     #[must_use]
     pub fn dot(&self) -> String {
         print::dot(&self.workflow)
+    }
+
+    /// The graph as a picture.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        svg::svg(&self.workflow)
     }
 }

@@ -110,7 +110,7 @@ impl Check<'_> {
             return Err("initContainers must all have container name".to_owned());
         }
         inputs(template, supplied).map_err(|it| format!("templates.{name} {it}"))?;
-        let key = (origin.clone(), name.clone());
+        let key = (origin.clone(), name);
         let seen = self.seen.contains(&key) && !(is_inline && self.options.strict);
         if seen {
             return Ok(());
@@ -268,7 +268,8 @@ pub(super) fn pod_resources(place: &str, resources: Option<&Value>) -> Result<()
         return Err(format!("{place}.claims is not supported for pod-level resources"));
     }
     for list in ["limits", "requests"].iter().filter_map(|it| resources.get(*it)).filter_map(Value::as_object) {
-        for name in list.keys().filter(|it| *it != "cpu" && *it != "memory" && !it.starts_with("hugepages-")) {
+        let known = |it: &&String| *it == "cpu" || *it == "memory" || it.starts_with("hugepages-");
+        if let Some(name) = list.keys().find(|it| !known(it)) {
             return Err(format!(
                 "{place}: {name:?} is not a valid pod-level resource, only cpu, memory and hugepages-* are supported"
             ));
