@@ -520,40 +520,29 @@ pub(super) fn delete<'a>(budget: &mut Budget, val: Val<'a>, paths: Vec<Val<'a>>)
     Ok(changed)
 }
 
-/// Removes the holes.
+/// Removes the holes. What something else holds too was not written to, so it has none.
 fn sweep<'a>(budget: &mut Budget, val: &mut Val<'a>) -> Res<'a, ()> {
     match val {
         Val::Hole => *val = Val::Null,
-        Val::List(list) if has_hole(&list.items) => {
-            budget.take_steps(list.items.len())?;
-            let list = own_list(budget, val)?;
-            list.items.retain(|it| !matches!(it, Val::Hole));
-            for item in &mut list.items {
-                sweep(budget, item)?;
+        Val::List(list) => {
+            if let Some(list) = Rc::get_mut(list) {
+                budget.take_steps(list.items.len() / 8)?;
+                list.items.retain(|it| !matches!(it, Val::Hole));
+                for item in &mut list.items {
+                    sweep(budget, item)?;
+                }
             }
         }
-        Val::Map(dict) if dict.map.values().any(|it| is_holed(it)) => {
-            budget.take_steps(dict.map.len())?;
-            let dict = own_map(budget, val)?;
-            dict.map.retain(|_, it| !matches!(it, Val::Hole));
-            for item in dict.map.values_mut() {
-                sweep(budget, item)?;
+        Val::Map(dict) => {
+            if let Some(dict) = Rc::get_mut(dict) {
+                budget.take_steps(dict.map.len() / 8)?;
+                dict.map.retain(|_, it| !matches!(it, Val::Hole));
+                for item in dict.map.values_mut() {
+                    sweep(budget, item)?;
+                }
             }
         }
         _ => {}
     }
     Ok(())
-}
-
-fn has_hole(items: &[Val<'_>]) -> bool {
-    items.iter().any(is_holed)
-}
-
-fn is_holed(val: &Val<'_>) -> bool {
-    match val {
-        Val::Hole => true,
-        Val::List(list) => has_hole(&list.items),
-        Val::Map(dict) => dict.map.values().any(is_holed),
-        _ => false,
-    }
 }

@@ -130,3 +130,21 @@ fn integers_are_exact_beyond_64_bits() {
     let got = values("[pow(2; 3), 9223372036854775807 + 1, 100000000000000000000 * 10 | tostring]", &Value::Null);
     assert_eq!(got, [json!(["8", "9223372036854775808", "1000000000000000000000"])]);
 }
+
+#[test]
+fn sorting_bears_an_order_with_flaws() {
+    let whole = 9_007_199_254_740_992_i64;
+    let mixed: Vec<Value> = (0..200)
+        .map(|it| match it % 3 {
+            0 => json!(whole + it % 5),
+            1 => json!(whole as f64),
+            _ => json!([it % 7, {"a": it}]),
+        })
+        .collect();
+    let sorted = values("sort | length, (sort == (sort | sort))", &Value::Array(mixed));
+    assert_eq!(sorted[0], json!(200));
+    let nans = values("[range(100) | [nan, . % 3]] | sort, unique | length", &Value::Null);
+    assert_eq!(nans, [json!(100), json!(100)]);
+    let stable = values("[range(50) | {k: (. % 4), v: .}] | sort_by(.k) | map(.v)[:4]", &Value::Null);
+    assert_eq!(stable, [json!([0, 4, 8, 12])]);
+}

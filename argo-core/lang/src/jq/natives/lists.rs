@@ -186,32 +186,34 @@ fn sorted<'a>(
     Ok(pairs)
 }
 
-/// A stable sort that bears an order with flaws (NaN inside of containers), where that of the library may panic.
+/// A stable sort that bears an order with flaws, where that of the library may panic: NaN inside of containers, and
+/// integers that are equal to one float but not to each other.
 fn merge_sort<'a>(pairs: &mut Vec<(Val<'a>, Val<'a>)>) {
-    let simple = |it: &Val<'_>| it.as_list().is_none() && it.as_map().is_none();
-    if pairs.iter().all(|it| simple(&it.0)) {
-        pairs.sort_by(|a, b| total(&a.0, &b.0));
-        return;
-    }
+    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    let mut merged: Vec<usize> = Vec::with_capacity(pairs.len());
     let mut width = 1;
     while width < pairs.len() {
-        let mut merged = Vec::with_capacity(pairs.len());
-        let mut rest = std::mem::take(pairs).into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut left = rest.by_ref().take(width).collect::<Vec<_>>().into_iter().peekable();
-            let mut right = rest.by_ref().take(width).collect::<Vec<_>>().into_iter().peekable();
+        merged.clear();
+        for block in order.chunks(width * 2) {
+            let (left, right) = block.split_at(width.min(block.len()));
+            let (mut a, mut b) = (left.iter().peekable(), right.iter().peekable());
             loop {
-                match (left.peek(), right.peek()) {
-                    (Some(a), Some(b)) if total(&b.0, &a.0) == Ordering::Less => merged.extend(right.next()),
-                    (Some(_), _) => merged.extend(left.next()),
-                    (None, Some(_)) => merged.extend(right.next()),
-                    (None, None) => break,
+                let next = match (a.peek(), b.peek()) {
+                    (Some(x), Some(y)) if total(&pairs[**y].0, &pairs[**x].0) == Ordering::Less => b.next(),
+                    (Some(_), _) => a.next(),
+                    (None, _) => b.next(),
+                };
+                match next {
+                    Some(place) => merged.push(*place),
+                    None => break,
                 }
             }
         }
-        *pairs = merged;
+        std::mem::swap(&mut order, &mut merged);
         width *= 2;
     }
+    let mut taken: Vec<Option<(Val<'a>, Val<'a>)>> = std::mem::take(pairs).into_iter().map(Some).collect();
+    pairs.extend(order.into_iter().filter_map(|place| taken.get_mut(place).and_then(Option::take)));
 }
 
 fn groups<'a>(budget: &mut Budget, sorted: Vec<(Val<'a>, Val<'a>)>) -> Res<'a> {
