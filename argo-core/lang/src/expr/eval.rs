@@ -1,5 +1,7 @@
 //! Walks the tree.
 
+mod conditions;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -128,8 +130,14 @@ impl<'a> Machine<'a> {
                 let value = self.eval(inner)?;
                 unary(*op, value).map_err(|it| self.fail(node, it))
             }
-            Kind::Binary(..) => self.spine(node),
+            Kind::Binary(..) => match self.condition(node) {
+                Some(it) => Ok(Val::Bool(it)),
+                None => self.spine(node),
+            },
             Kind::Comparison(first, rest) => {
+                if let Some(it) = self.condition(node) {
+                    return Ok(Val::Bool(it));
+                }
                 let mut left = self.eval(first)?;
                 for (op, at, right) in rest {
                     let right = self.eval(right)?;
@@ -384,7 +392,13 @@ impl<'a> Machine<'a> {
     }
 
     fn test(&mut self, node: &Node, body: &'a Node, item: Val<'a>, index: usize, broken: bool) -> Result<bool, Error> {
-        match self.with_item(body, item, index, None, broken)? {
+        self.scopes.push(Scope { item, broken, index, acc: None });
+        let result = match self.condition(body) {
+            Some(it) => Ok(Val::Bool(it)),
+            None => self.eval(body),
+        };
+        self.scopes.pop();
+        match result? {
             Val::Bool(it) => Ok(it),
             other => Err(self.fail(node, conversion(&other, "bool"))),
         }
