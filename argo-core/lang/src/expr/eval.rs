@@ -78,15 +78,34 @@ struct Machine<'a> {
     budget: Budget,
     locals: Vec<(&'a str, Val<'a>)>,
     scopes: Vec<Scope<'a>>,
+    /// Conditions look at both sides of `&&` and `||`, whatever the first one says.
+    strict: bool,
 }
 
 /// Boxed, because results are moved a lot and errors seldom.
 type Error = Box<ExprError>;
 type Outcome<'a> = Result<Val<'a>, Error>;
 
+/// The result of a condition all of whose parts are there and fit: then its types need no check. Nothing where they have
+/// to be checked first.
+pub(super) fn decide(program: &Program, env: &Value) -> Option<bool> {
+    matches!(program.root.kind, Kind::Binary(..) | Kind::Comparison(..) | Kind::Unary(..)).then_some(())?;
+    let mut machine = machine(program, env, None);
+    machine.strict = true;
+    machine.condition(&program.root)
+}
+
 pub(super) fn run(program: &Program, env: &Value, now: Option<Timestamp>) -> Result<Value, ExprError> {
+    let mut machine = machine(program, env, now);
+    match machine.eval(&program.root) {
+        Ok(value) => Ok(value.into_json()),
+        Err(error) => Err(*error),
+    }
+}
+
+fn machine<'a>(program: &'a Program, env: &'a Value, now: Option<Timestamp>) -> Machine<'a> {
     let Limits { steps, memory, .. } = program.options.limits;
-    let mut machine = Machine {
+    Machine {
         source: &program.source,
         env,
         options: &program.options,
@@ -95,10 +114,7 @@ pub(super) fn run(program: &Program, env: &Value, now: Option<Timestamp>) -> Res
         budget: Budget { steps, memory, elements: MAX_ELEMENTS },
         locals: Vec::new(),
         scopes: Vec::new(),
-    };
-    match machine.eval(&program.root) {
-        Ok(value) => Ok(value.into_json()),
-        Err(error) => Err(*error),
+        strict: false,
     }
 }
 

@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Value, YamlError> {
-        let place = place_of(&span);
+        let place = place_of(span);
         if depth > self.options.max_depth {
             return Err(YamlError::Limit("document is nested too deeply"));
         }

@@ -221,6 +221,9 @@ pub(super) fn semver_constraint(text: &str) {
     let (range, version) = parts(text, "1.2.3");
     if let Ok(constraint) = versions::Constraint::parse(range) {
         let printed = constraint.to_string();
+        if printed.len() > 200 {
+            return;
+        }
         let again = versions::Constraint::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
         assert_eq!(again.to_string(), printed);
         for version in [version, "0.0.0", "2.0.0-rc.1+x", "1.2"] {

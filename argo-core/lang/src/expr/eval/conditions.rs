@@ -58,6 +58,10 @@ impl<'a> Machine<'a> {
                 _ => None,
             },
             Kind::Binary(op, left, right) => match op {
+                Binary::And | Binary::AndWord | Binary::Or | Binary::OrWord if self.strict => {
+                    let (left, right) = (self.truth(left, depth)?, self.truth(right, depth)?);
+                    Some(if matches!(op, Binary::And | Binary::AndWord) { left && right } else { left || right })
+                }
                 Binary::And | Binary::AndWord => Some(self.truth(left, depth)? && self.truth(right, depth)?),
                 Binary::Or | Binary::OrWord => Some(self.truth(left, depth)? || self.truth(right, depth)?),
                 Binary::Equal | Binary::NotEqual => self.compare(*op, left, right, depth),
