@@ -9,17 +9,22 @@ use argo_core::{
     runtime::{Context, Shutdown},
 };
 use argo_events::sources::server::Listen;
+use argo_workflows::executor::{Executor, PodsExecutor, pods::PodConfig};
 use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 /// What the controllers need beside a cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Where they keep what a restart may need: git mirrors, working folders, the event journal.
     pub folder: PathBuf,
     /// Programs that workflow steps find first.
     pub tools: PathBuf,
+    /// Flags of the product, by name.
+    pub own: BTreeMap<String, String>,
+    /// The only namespace to look at.
+    pub namespace: Option<String>,
     /// Addresses for ports that webhook sources name; other ports are served as they are named.
     pub webhooks: BTreeMap<u16, SocketAddr>,
 }
@@ -140,16 +145,63 @@ pub fn application_controller(context: &Context, git: Arc<GitRepos>) -> Result<R
     Ok(Box::pin(controller.run(Shutdown::new())))
 }
 
-/// Argo Workflows, with steps as local processes that outlive a crash of this one.
+/// Argo Workflows: steps are local processes that outlive a crash of this one, or Pods (`--executor kube`).
 ///
 /// # Errors
-/// When the folder can not be made.
+/// When the folder can not be made, or a flag makes no sense.
 pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run> {
-    let mut config = argo_workflows::executor::process::Config::new(settings.folder.join("steps"));
-    config.path = format!("{}:{}", settings.tools.display(), config.path);
-    let executor = config.open()?;
-    let controller = argo_workflows::Controller::builder(context.clone()).executor(Arc::new(executor)).build()?;
-    Ok(Box::pin(controller.run(Shutdown::new())))
+    let flag = |name: &str| settings.own.get(name).cloned();
+    let image = flag("--executor-image");
+    let kind = flag("--executor").unwrap_or_else(|| if image.is_some() { "kube" } else { "process" }.to_owned());
+    let mut builder = argo_workflows::Controller::builder(context.clone());
+    if let Some(id) = flag("--instanceid") {
+        builder = builder.instance_id(id);
+    }
+    let map = flag("--configmap").map(|it| (settings.namespace.clone().unwrap_or_else(|| "argo".to_owned()), it));
+    if let Some((namespace, name)) = &map {
+        builder = builder.config_map(namespace, name);
+    }
+    match kind.as_str() {
+        "process" => {
+            let mut config = argo_workflows::executor::process::Config::new(settings.folder.join("steps"));
+            config.path = format!("{}:{}", settings.tools.display(), config.path);
+            let executor: Arc<dyn Executor> = Arc::new(config.open()?);
+            Ok(Box::pin(builder.executor(executor).build()?.run(Shutdown::new())))
+        }
+        "kube" => {
+            let (context, id, policy) = (context.clone(), flag("--instanceid"), flag("--executor-image-pull-policy"));
+            Ok(Box::pin(async move {
+                let started = async {
+                    let mut config = pod_config(&context, map).await?;
+                    config.instance_id = id.or(config.instance_id);
+                    config.executor_image_pull_policy = policy.or(config.executor_image_pull_policy);
+                    config.executor_image = image.unwrap_or(config.executor_image);
+                    let executor = PodsExecutor::new(context.clone(), config);
+                    anyhow::Ok(builder.executor(Arc::new(executor)).build()?)
+                };
+                match started.await {
+                    Ok(controller) => controller.run(Shutdown::new()).await,
+                    Err(error) => tracing::error!(error = format!("{error:#}"), "not started"),
+                }
+            }))
+        }
+        other => anyhow::bail!("--executor is `process` or `kube`, not `{other}`"),
+    }
+}
+
+/// What the ConfigMap says of pods; without one the defaults.
+async fn pod_config(context: &Context, map: Option<(String, String)>) -> Result<PodConfig> {
+    let Some((namespace, name)) = map else { return Ok(PodConfig::default()) };
+    let target = argo_core::ObjectRef::new(Gvk::new("", "v1", "ConfigMap"), Some(&namespace), &name);
+    let Some(object) = context.get(&target).await? else {
+        tracing::warn!(namespace, name, "there is no such ConfigMap: the defaults stand");
+        return Ok(PodConfig::default());
+    };
+    let data = object.pointer("/data").cloned().unwrap_or_default();
+    let data: BTreeMap<String, String> = serde_json::from_value(data).unwrap_or_default();
+    let config = argo_workflows::config::Config::from_config_map(&data)
+        .with_context(|| format!("reading ConfigMap {namespace}/{name}"))?;
+    Ok(PodConfig::from(&config))
 }
 
 /// Kargo: projects, warehouses, stages and promotions.

@@ -1,6 +1,6 @@
 //! What every controller binary does around its controller: flags, client, leader election, probes, stop.
 
-use std::{net::SocketAddr, path::PathBuf, sync::atomic::Ordering};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use argo_core::runtime::{Context, Elector, HealthServer, LeaseConfig, Shutdown};
@@ -23,7 +23,12 @@ pub struct Flags {
     pub state: PathBuf,
     /// `--install-crds`: installs the CustomResourceDefinitions first.
     pub install_crds: bool,
+    /// Flags of one product, by name: those of [`OWN`].
+    pub own: BTreeMap<String, String>,
 }
+
+/// Flags that only one of the products reads.
+const OWN: &[&str] = &["--executor", "--executor-image", "--executor-image-pull-policy", "--configmap", "--instanceid"];
 
 impl Flags {
     /// Reads the command line; `None` when help was asked for.
@@ -38,6 +43,7 @@ impl Flags {
             metrics: SocketAddr::from(([127, 0, 0, 1], 8080)),
             state: "argo-state".into(),
             install_crds: false,
+            own: BTreeMap::new(),
         };
         let mut arguments = arguments.into_iter().skip(1);
         while let Some(argument) = arguments.next() {
@@ -52,6 +58,10 @@ impl Flags {
                 "--namespace" | "--managed-namespace" => flags.namespace = Some(value()?),
                 "--metrics-addr" => flags.metrics = value()?.parse().context("--metrics-addr takes ADDRESS:PORT")?,
                 "--state" => flags.state = value()?.into(),
+                "--namespaced" => {
+                    flags.namespace.get_or_insert_with(|| "argo".to_owned());
+                }
+                it if OWN.contains(&it) => drop(flags.own.insert(name.clone(), value()?)),
                 "--leader-elect" => flags.leader_elect = true,
                 "--install-crds" => flags.install_crds = true,
                 "--help" | "-h" => return Ok(None),
@@ -70,6 +80,13 @@ const HELP: &str = "
   --metrics-addr ADDR    /healthz, /readyz and /metrics (default 127.0.0.1:8080)
   --state DIR            what a restart may need (default ./argo-state)
   --install-crds         installs the CustomResourceDefinitions first
+workflow-controller only:
+  --namespaced           looks at one namespace only: --namespace, else argo
+  --executor NAME        process (default): steps are local processes; kube: steps are Pods
+  --executor-image IMG   image of the executor in Pods; implies --executor kube
+  --executor-image-pull-policy POLICY
+  --configmap NAME       ConfigMap with upstream's settings, in --namespace (else argo)
+  --instanceid ID        runs only workflows labelled with this id
 ";
 
 /// A controller under way.
@@ -101,8 +118,13 @@ pub async fn controller(
     if flags.install_crds {
         crate::controllers::install(&context, &crds).await?;
     }
-    let settings =
-        Settings { folder: flags.state.clone(), tools: flags.state.join("tools"), webhooks: Default::default() };
+    let settings = Settings {
+        folder: flags.state.clone(),
+        tools: flags.state.join("tools"),
+        webhooks: Default::default(),
+        own: flags.own.clone(),
+        namespace: flags.namespace.clone(),
+    };
     let health = HealthServer::bind(flags.metrics, context.metrics().clone()).await?;
     let ready = health.ready();
     tokio::spawn(health.run(shutdown.clone()));

@@ -163,7 +163,12 @@ pub(crate) async fn run_child(settings: &chaos::Settings, shutdown: &Shutdown) -
 }
 
 fn controller_settings(folder: &Path, webhook: SocketAddr) -> Settings {
-    Settings { folder: folder.to_owned(), tools: folder.join("tools"), webhooks: [(WEBHOOK_PORT, webhook)].into() }
+    Settings {
+        folder: folder.to_owned(),
+        tools: folder.join("tools"),
+        webhooks: [(WEBHOOK_PORT, webhook)].into(),
+        ..Settings::default()
+    }
 }
 
 fn url(webhook: SocketAddr) -> String {
