@@ -73,7 +73,7 @@ impl ArtifactDriver for FolderDriver {
         let from = self.path(artifact)?;
         let key = key(artifact).unwrap_or_default().trim_matches('/').to_owned();
         let mut found = Vec::new();
-        let mut open = vec![(from.clone(), key)];
+        let mut open = vec![(from, key)];
         while let Some((path, key)) = open.pop() {
             if path.is_dir() {
                 let entries = std::fs::read_dir(&path).map_err(|it| ArtifactError::io("open", &path, &it))?;

@@ -100,7 +100,7 @@ async fn supervise(settings: &Settings, command: Vec<String>, directory: &Path) 
 
 fn code_of(status: ExitStatus) -> i32 {
     // Upstream says 137 of every signal.
-    status.code().unwrap_or(if status.signal().is_some() { 137 } else { FAILED })
+    status.code().unwrap_or_else(|| if status.signal().is_some() { 137 } else { FAILED })
 }
 
 fn named(template: &Template, pointer: &str) -> Vec<Value> {

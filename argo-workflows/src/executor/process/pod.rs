@@ -66,7 +66,7 @@ impl<'a> Pod<'a> {
         let template = with_repository(self.config, self.step);
         let has_root = self.config.isolation.has_roots();
         for it in template.outputs.iter().flat_map(|it| &it.artifacts) {
-            if template.extra.get("archiveLocation").is_none() && it.optional != Some(true) && !has_location_or_key(it)
+            if !template.extra.contains_key("archiveLocation") && it.optional != Some(true) && !has_location_or_key(it)
             {
                 let message = format!(
                     "outputs.artifacts.{} is not supported by the process executor: it has no repository",
