@@ -20,6 +20,8 @@ const ERROR: u8 = 3;
 const CLOSE: u8 = 255;
 /// Bytes on their way between a client and a command.
 const PIPE: usize = 64 * 1024;
+/// How long a command may go on after its client went away.
+const ALONE: Duration = Duration::from_secs(60);
 /// How long a client gets to take the end in.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -60,8 +62,9 @@ pub(super) async fn remote_command(
                 _ => {}
             }
         }
+        let _ = stdin.shutdown().await;
     };
-    let command = async {
+    let mut command = std::pin::pin!(async {
         let opened_stream = if wants_out { STDOUT } else { STDERR };
         // An empty message tells the client that the stream is open.
         let _ = outgoing.send(Outgoing::Binary(vec![opened_stream])).await;
@@ -74,14 +77,16 @@ pub(super) async fn remote_command(
         last.extend_from_slice(exec::status(&outcome).to_string().as_bytes());
         let _ = outgoing.send(Outgoing::Binary(last)).await;
         let _ = outgoing.send(Outgoing::Close(1000)).await;
-    };
+    });
     tokio::select! {
-        () = command => {
+        () = &mut command => {
             // Until the client closes too; it may still be reading.
             let _ = tokio::time::timeout(FAREWELL, async { while messages.recv().await.is_some() {} }).await;
         }
-        // A client that goes away takes its command along.
-        () = input => {}
+        // The input of a client that goes away ends, and its command with it, in its own time.
+        () = input => {
+            let _ = tokio::time::timeout(ALONE, command).await;
+        }
     }
 }
 
