@@ -287,7 +287,7 @@ fn verdict(file: &str, objects: &[Value], mode: LintMode) -> String {
     }
     for object in objects {
         let meta = &object["metadata"];
-        let name = meta["name"].as_str().or(meta["generateName"].as_str()).unwrap_or_default();
+        let name = meta["name"].as_str().or_else(|| meta["generateName"].as_str()).unwrap_or_default();
         let kind = object["kind"].as_str().unwrap_or_default();
         match lint_manifest(object, &catalog, mode) {
             Ok(()) => {}
