@@ -143,6 +143,66 @@ fn plain(digits: &[u8], point: i32) -> String {
     out
 }
 
+/// `%b`: the mantissa as a whole number and the power of two it is scaled by.
+#[must_use]
+pub fn format_b(value: f64) -> String {
+    let (negative, mantissa, exponent) = parts(value);
+    format!("{}{mantissa}p{:+}", if negative { "-" } else { "" }, exponent - 52)
+}
+
+/// `%x`: a hexadecimal mantissa and a power of two; all digits that are needed, or rounded to a number of them.
+#[must_use]
+pub fn format_x(value: f64, precision: Option<usize>) -> String {
+    /// Where the digit before the point stands.
+    const TOP: u32 = 60;
+    let (negative, mantissa, mut exponent) = parts(value);
+    let mut bits = mantissa << (TOP - 52);
+    if bits == 0 {
+        exponent = 0;
+    } else {
+        let shift = bits.leading_zeros() - (63 - TOP);
+        bits <<= shift;
+        exponent -= i64::from(shift);
+    }
+    if let Some(digits) = precision.filter(|it| *it < 15).and_then(|it| u32::try_from(it).ok()) {
+        let kept = digits * 4;
+        let extra = (bits << kept) & ((1 << TOP) - 1);
+        bits >>= TOP - kept;
+        if extra | (bits & 1) > 1 << (TOP - 1) {
+            bits += 1;
+        }
+        bits <<= TOP - kept;
+        if bits & (1 << (TOP + 1)) != 0 {
+            bits >>= 1;
+            exponent += 1;
+        }
+    }
+    let mut out = format!("{}0x{}", if negative { "-" } else { "" }, (bits >> TOP) & 1);
+    bits <<= 4;
+    let digits = precision.unwrap_or_else(|| (64 - bits.trailing_zeros()).div_ceil(4) as usize);
+    if digits > 0 {
+        out.push('.');
+    }
+    for _ in 0..digits {
+        out.push(char::from_digit((bits >> TOP) as u32, 16).unwrap_or('0'));
+        bits <<= 4;
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    out.push_str(&format!("p{sign}{:02}", exponent.unsigned_abs()));
+    out
+}
+
+/// Sign, mantissa of 53 bits and the exponent of its first bit.
+fn parts(value: f64) -> (bool, u64, i64) {
+    let bits = value.to_bits();
+    let (fraction, exponent) = (bits & ((1 << 52) - 1), ((bits >> 52) & 0x7ff) as i64);
+    if exponent == 0 {
+        (value.is_sign_negative(), fraction, -1022)
+    } else {
+        (value.is_sign_negative(), fraction | 1 << 52, exponent - 1023)
+    }
+}
+
 /// `strconv.FormatFloat(value, 'g', -1, 32)`: the shortest digits that read back the same float32.
 #[must_use]
 pub fn format_g32(value: f32) -> String {

@@ -1,4 +1,4 @@
-//! Kubernetes resource quantities: `100m`, `1.5Gi`, `1e3`. Exact to the nano, capped at 2^63-1.
+//! Kubernetes resource quantities: `100m`, `1.5Gi`, `1e3`. Exact to the nano; binary ones are capped at 2^63-1.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -32,25 +32,53 @@ enum Format {
 pub struct Quantity {
     nanos: i128,
     format: Format,
+    kept: Kept,
+}
+
+/// The text as it was written, which Kubernetes prints again when it takes it for canonical (`+1`, `1E3`, `5.`).
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    bytes: [u8; 23],
+    len: u8,
+}
+
+impl Kept {
+    const NONE: Self = Self { bytes: [0; 23], len: 0 };
+
+    fn of(text: &str) -> Self {
+        let mut it = Self::NONE;
+        if let (Some(bytes), Ok(len)) = (it.bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            bytes.copy_from_slice(text.as_bytes());
+            it.len = len;
+        }
+        it
+    }
+
+    fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).ok().filter(|it| !it.is_empty())
+    }
 }
 
 const NANO: i128 = 1_000_000_000;
-const MAX: i128 = (i64::MAX as i128) * NANO;
+/// What binary quantities are capped at.
+const MAX_BINARY: i128 = (i64::MAX as i128) * NANO;
+/// The most whole nanos that are held.
+const MAX: i128 = i128::MAX / NANO * NANO;
 
 impl Quantity {
     /// Zero.
-    pub const ZERO: Self = Self { nanos: 0, format: Format::Decimal };
+    pub const ZERO: Self = Self { nanos: 0, format: Format::Decimal, kept: Kept::NONE };
 
     /// A whole number, printed decimal.
     #[must_use]
     pub fn of(value: i64) -> Self {
-        Self { nanos: i128::from(value) * NANO, format: Format::Decimal }
+        Self { nanos: i128::from(value) * NANO, format: Format::Decimal, kept: Kept::NONE }
     }
 
     /// A number of thousandths, printed decimal.
     #[must_use]
     pub fn of_millis(value: i64) -> Self {
-        Self { nanos: i128::from(value) * 1_000_000, format: Format::Decimal }
+        Self { nanos: i128::from(value) * 1_000_000, format: Format::Decimal, kept: Kept::NONE }
     }
 
     /// Reads a quantity.
@@ -68,11 +96,8 @@ impl Quantity {
         };
         let number_len = rest.bytes().take_while(|it| it.is_ascii_digit() || *it == b'.').count();
         let (number, suffix) = rest.split_at(number_len);
-        if number.is_empty() {
+        if number.matches('.').count() > 1 {
             return Err(QuantityError::Format);
-        }
-        if number.matches('.').count() > 1 || number == "." {
-            return Err(if number == "." { QuantityError::Number } else { QuantityError::Format });
         }
         let letters = suffix.bytes().take_while(|it| b"eEinumkKMGTP".contains(it)).count();
         let tail = &suffix[letters..];
@@ -82,14 +107,21 @@ impl Quantity {
         }
         let (multiplier, divisor, format) = scale(suffix).ok_or(QuantityError::Suffix)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let quick = quick(whole, fraction, multiplier, divisor, format);
+        if whole.is_empty() && fraction.is_empty() && quick.is_none() {
+            return Err(QuantityError::Number);
+        }
         let nanos = amount(whole, fraction, multiplier, divisor);
-        Ok(Self { nanos: if negative { -nanos } else { nanos }, format })
+        let nanos = if format == Format::Binary { nanos.min(MAX_BINARY) } else { nanos };
+        let kept = if quick == Some(true) { Kept::of(text) } else { Kept::NONE };
+        Ok(Self { nanos: if negative { -nanos } else { nanos }, format, kept })
     }
 
     /// The value rounded up to a whole number, away from zero.
     #[must_use]
     pub fn value(self) -> i64 {
-        i64::try_from(div_away(self.nanos, NANO)).unwrap_or(i64::MAX)
+        let value = div_away(self.nanos, NANO);
+        i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// The value in thousandths, rounded up away from zero.
@@ -110,6 +142,25 @@ impl Quantity {
     pub fn is_zero(self) -> bool {
         self.nanos == 0
     }
+}
+
+/// Whether Kubernetes reads the quantity as a 64-bit number and a power, and if so whether it then keeps its text.
+fn quick(whole: &str, fraction: &str, multiplier: i128, divisor: i128, format: Format) -> Option<bool> {
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let digits = format!("{whole}{fraction}");
+    let count = i32::try_from(digits.len()).ok()?;
+    let value: i64 = digits.parse().ok()?;
+    if format == Format::Binary {
+        let exponent = multiplier.ilog2();
+        let fits = fraction.is_empty() && 14 - count - i32::try_from(exponent * 3 / 10).ok()? >= 0;
+        return fits.then_some(value & 7 != 0);
+    }
+    let scale = i32::try_from(multiplier.ilog10()).ok()? - i32::try_from(divisor.ilog10()).ok()?;
+    let scale = scale - i32::try_from(fraction.len()).ok()?;
+    (count <= 18 && scale >= -9).then(|| scale % 3 == 0 && !digits.ends_with("000") && !digits.starts_with('0'))
 }
 
 fn div_away(value: i128, by: i128) -> i128 {
@@ -211,6 +262,9 @@ fn scaled(mut value: i128, mut exponent: i64, multiplier: i128, divisor: i128, i
 impl fmt::Display for Quantity {
     /// The canonical form: no fraction, the largest suffix that is exact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.kept.text() {
+            return f.write_str(text);
+        }
         if self.nanos == 0 {
             return f.write_str("0");
         }
@@ -282,7 +336,7 @@ impl Add for Quantity {
 
     fn add(self, other: Self) -> Self {
         let format = if self.nanos == 0 { other.format } else { self.format };
-        Self { nanos: self.nanos.saturating_add(other.nanos), format }
+        Self { nanos: self.nanos.saturating_add(other.nanos), format, kept: Kept::NONE }
     }
 }
 
@@ -298,7 +352,7 @@ impl Neg for Quantity {
     type Output = Self;
 
     fn neg(self) -> Self {
-        Self { nanos: -self.nanos, format: self.format }
+        Self { nanos: -self.nanos, format: self.format, kept: Kept::NONE }
     }
 }
 
@@ -339,12 +393,15 @@ mod tests {
             ("1000k", "1M"),
             ("1Ei", "1Ei"),
             ("0.1Ki", "102400m"),
-            ("12E", "9223372036854775807"),
+            ("12E", "12E"),
+            ("12Ei", "9223372036854775807"),
+            ("+1", "+1"),
+            ("k", "0"),
             ("1.0", "1"),
         ] {
             assert_eq!(Quantity::parse(text).unwrap().to_string(), canonical, "{text}");
         }
-        for bad in ["", "x", "1x", "1.2.3", "1 k", "k", "1e", "1Kii"] {
+        for bad in ["", "x", "1x", "1.2.3", "1 k", "Pi", "1e", "1Kii"] {
             assert!(Quantity::parse(bad).is_err(), "{bad}");
         }
     }

@@ -13,6 +13,8 @@ struct Spec {
     minus: bool,
     plus: bool,
     sharp: bool,
+    /// `%#v`, which is no matter of `sharp`.
+    go: bool,
     space: bool,
     zero: bool,
     width: Option<usize>,
@@ -144,6 +146,8 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
         } else if let Some(value) = args.get(arg) {
             // %+v asks for field names, not for signs
             spec.plus &= verb != 'v';
+            spec.go = spec.sharp && verb == 'v';
+            spec.sharp &= verb != 'v';
             verb_of(&mut out, &spec, verb, value);
             arg += 1;
         } else {
@@ -203,7 +207,7 @@ fn verb_of(out: &mut String, spec: &Spec, verb: char, value: &Arg) {
         ('T', value) => pad(out, spec, value.type_name(), spec.zero),
         (_, Arg::Typed(name, inner)) => typed(out, spec, verb, name, inner),
         ('v', Arg::Nil) => pad(out, spec, "<nil>", false),
-        ('v', value) if spec.sharp => pad(out, spec, &go_syntax(value), false),
+        ('v', value) if spec.go => pad(out, spec, &go_syntax(value), false),
         ('v' | 't', Arg::Bool(it)) => pad(out, spec, if *it { "true" } else { "false" }, spec.zero),
         (_, Arg::Int(it)) => integer(out, spec, verb, it.unsigned_abs(), *it < 0, value),
         (_, Arg::Uint(it)) => integer(out, spec, verb, *it, false, value),
@@ -243,7 +247,7 @@ fn typed(out: &mut String, spec: &Spec, verb: char, name: &'static str, inner: &
     let own = format!("%!{verb}({}=", inner.type_name());
     match text.strip_prefix(&own) {
         Some(rest) => out.push_str(&format!("%!{verb}({name}={rest}")),
-        None if spec.sharp && verb == 'v' => out.push_str(&text.replacen(inner.type_name(), name, 1)),
+        None if spec.go && verb == 'v' => out.push_str(&text.replacen(inner.type_name(), name, 1)),
         None => out.push_str(&text),
     }
 }
@@ -314,10 +318,13 @@ fn float(out: &mut String, spec: &Spec, verb: char, value: f64, arg: &Arg) {
         'g' | 'G' => gofloat::format_g(value, spec.precision),
         'e' | 'E' => gofloat::format_e(value, Some(spec.precision.unwrap_or(6))),
         'f' | 'F' => gofloat::format_f(value, Some(spec.precision.unwrap_or(6))),
+        'x' | 'X' => gofloat::format_x(value, spec.precision),
+        'b' => gofloat::format_b(value),
         _ => return bad_verb(out, spec, verb, arg),
     };
-    let text = if matches!(verb, 'E' | 'G') { text.to_uppercase() } else { text };
+    let text = if matches!(verb, 'E' | 'G' | 'X') { text.to_uppercase() } else { text };
     let text = if value.is_infinite() || value.is_nan() { gofloat::format_g(value, None) } else { text };
+    let text = if spec.sharp && verb != 'b' && value.is_finite() { pointed(&text, spec, verb) } else { text };
     let (sign, body) = match text.as_bytes().first() {
         Some(b'-') => ("-", &text[1..]),
         Some(b'+') => ("+", &text[1..]),
@@ -338,6 +345,32 @@ fn float(out: &mut String, spec: &Spec, verb: char, value: f64, arg: &Arg) {
     } else {
         pad(out, spec, &format!("{sign}{body}"), zero);
     }
+}
+
+/// What `#` asks for: always a point, and the zeros that %g leaves out.
+fn pointed(text: &str, spec: &Spec, verb: char) -> String {
+    let hexadecimal = matches!(verb, 'x' | 'X');
+    let mut zeros = if matches!(verb, 'v' | 'g' | 'G' | 'x') {
+        i64::try_from(spec.precision.unwrap_or(6)).unwrap_or(i64::MAX)
+    } else {
+        0
+    };
+    let tail =
+        text.find(|it| matches!(it, 'p' | 'P') || (!hexadecimal && matches!(it, 'e' | 'E'))).unwrap_or(text.len());
+    let (body, tail) = text.split_at(tail);
+    let mut significant = false;
+    for digit in body.trim_start_matches('-').chars().filter(|it| *it != '.') {
+        significant |= digit != '0';
+        zeros -= i64::from(significant);
+    }
+    let mut out = body.to_owned();
+    if !body.contains('.') {
+        zeros -= i64::from(body.trim_start_matches('-') == "0");
+        out.push('.');
+    }
+    out.extend(std::iter::repeat_n('0', usize::try_from(zeros).unwrap_or(0)));
+    out.push_str(tail);
+    out
 }
 
 fn string(out: &mut String, spec: &Spec, verb: char, text: &str, value: &Arg) {
