@@ -21,7 +21,7 @@ pub(crate) fn track(call: &Call<'_>, live: Option<&Value>, change: Change, part:
     if change == Change::Update {
         let time = timestamp_text(call.now);
         let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
-        let writer = writer(call, part, &manager, &version, &time, object);
+        let writer = writer(call, part, &manager, &version, &time);
         let schema = schema(call);
         *object = match live {
             // A new object of a built-in kind is compared with the zero value of its Go type.
@@ -41,10 +41,11 @@ pub(crate) fn apply(
     live: Option<&Value>,
     config: &Value,
     force: bool,
+    place: &str,
 ) -> Result<Value, ApiError> {
     let time = timestamp_text(call.now);
     let (manager, version) = (call.field_manager(), call.def.api_version(call.version));
-    let writer = writer(call, part, &manager, &version, &time, config);
+    let writer = writer(call, part, &manager, &version, &time);
     structured::apply(live, config, &writer, force, &schema(call)).map_err(|error| match error {
         ApplyError::Conflicts(conflicts) => {
             let causes: Vec<Value> = conflicts
@@ -57,30 +58,30 @@ pub(crate) fn apply(
             error
         }
         ApplyError::BadRequest(message) => ApiError::bad_request(message),
-        other => ApiError::new(500, "InternalError", other.to_string()),
+        ApplyError::Invalid { reason, .. } => {
+            ApiError::new(500, "", format!("failed to create typed patch object ({place}): {reason}"))
+        }
+        other => ApiError::new(500, "", other.to_string()),
     })
 }
 
-fn writer<'a>(
-    call: &Call<'_>,
-    part: Part,
-    manager: &'a str,
-    version: &'a str,
-    time: &'a str,
-    object: &Value,
-) -> Writer<'a> {
+fn writer<'a>(call: &Call<'_>, part: Part, manager: &'a str, version: &'a str, time: &'a str) -> Writer<'a> {
     let writer = Writer::new(manager, version, time);
     match part {
         Part::Status => {
-            let others: Vec<&str> = object
-                .as_object()
-                .into_iter()
-                .flat_map(|root| root.keys())
-                .map(String::as_str)
-                .filter(|field| *field != "status")
-                .collect();
-            let paths: Vec<&[&str]> = others.iter().map(std::slice::from_ref).collect();
-            writer.subresource("status").ignoring(FieldSet::of_fields(&paths))
+            let writer = writer.subresource("status");
+            match (call.def.group(), call.def.resource()) {
+                ("apps", "deployments") => writer.ignoring(FieldSet::of_fields(&[&["spec"], &["metadata", "labels"]])),
+                ("", "pods") => writer.ignoring(FieldSet::of_fields(&[
+                    &["spec"],
+                    &["metadata", "deletionTimestamp"],
+                    &["metadata", "ownerReferences"],
+                ])),
+                _ if !call.def.builtin || call.def.status_keeps_metadata() => {
+                    writer.ignoring(FieldSet::of_fields(&[&["spec"]]))
+                }
+                _ => writer.ignoring(FieldSet::of_fields(&[&["spec"], &["metadata"]])),
+            }
         }
         Part::Scale => writer.subresource("scale"),
         Part::Ephemeral => writer.subresource("ephemeralcontainers"),

@@ -30,3 +30,17 @@ pub mod strategic;
 pub mod structured;
 
 pub use schema::Schema;
+
+/// `%v` of Go.
+pub(crate) fn go_text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "<nil>".to_owned(),
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
+        serde_json::Value::Object(members) => {
+            let members: Vec<String> = members.iter().map(|(key, inner)| format!("{key}:{}", go_text(inner))).collect();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
+    }
+}

@@ -60,6 +60,7 @@ fn parse(table: &str) -> Vec<Arc<ResourceDef>> {
                 () if flag('l') => NameRule::Label,
                 () if flag('L') => NameRule::Label1035,
                 () if flag('n') => NameRule::PathSegment,
+                () if plural == "poddisruptionbudgets" => NameRule::Any,
                 () => NameRule::Subdomain,
             },
             builtin: true,

@@ -49,6 +49,8 @@ pub(crate) enum NameRule {
     Label1035,
     /// Anything that can stand in a URL path.
     PathSegment,
+    /// Anything.
+    Any,
 }
 
 /// A resource that the server serves.
@@ -190,6 +192,33 @@ impl ResourceDef {
 
     pub(crate) fn resource(&self) -> &str {
         &self.served.resource
+    }
+
+    /// Whether an update must name the revision it replaces.
+    pub(crate) fn conditional_update(&self) -> bool {
+        !self.builtin
+            || matches!(
+                (self.group(), self.resource()),
+                ("policy", "poddisruptionbudgets")
+                    | ("coordination.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io", _)
+                    | ("apiregistration.k8s.io", _)
+                    | ("node.k8s.io", "runtimeclasses")
+                    | ("certificates.k8s.io", "clustertrustbundles" | "podcertificaterequests")
+                    | ("storage.k8s.io", "csidrivers" | "csistoragecapacities" | "volumeattachments" | "csinodes")
+            )
+    }
+
+    /// Whether a write of the status also writes labels, annotations, finalizers and owners.
+    pub(crate) fn status_keeps_metadata(&self) -> bool {
+        self.builtin
+            && !matches!(
+                (self.group(), self.resource()),
+                ("networking.k8s.io", "servicecidrs")
+                    | ("resource.k8s.io", "resourceclaims")
+                    | ("storage.k8s.io", "volumeattachments")
+                    | ("admissionregistration.k8s.io", "validatingadmissionpolicies")
+                    | ("apiextensions.k8s.io", "customresourcedefinitions")
+            )
     }
 
     pub(crate) fn api_version(&self, index: usize) -> String {

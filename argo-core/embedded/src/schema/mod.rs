@@ -2,6 +2,7 @@
 
 mod descriptions;
 mod protobuf;
+mod typed;
 mod zero;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 pub(crate) use descriptions::described;
 pub(crate) use protobuf::decode as decode_protobuf;
+pub(crate) use typed::problem as typed_problem;
 pub(crate) use zero::zero_of;
 
 static TYPES: LazyLock<BTreeMap<&'static str, TypeDef>> = LazyLock::new(|| parse(include_str!("types.txt")));
@@ -115,7 +117,10 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        Err(format!("json: cannot unmarshal {actual} into Go struct field {owner}.{path} of type {wanted}"))
+        Err(format!(
+            "json: cannot unmarshal {actual} into Go struct field {owner}.{} of type {wanted}",
+            without_indexes(path)
+        ))
     };
     match shape {
         Shape::Any => Ok(()),
@@ -203,7 +208,7 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
         Shape::Type(name) => {
             let Some(def) = TYPES.get(name) else { return Ok(()) };
             let type_name = name.rsplit('.').next().unwrap_or(name);
-            let Some(fields) = value.as_object_mut() else { return wrong(value, &format!("v1.{type_name}")) };
+            let Some(fields) = value.as_object_mut() else { return wrong(value, &go_name(shape)) };
             fields.retain(|field, value| {
                 if !def.fields.contains_key(field.as_str()) {
                     unknown.push(crate::crd::child(path, field));
@@ -230,6 +235,21 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
     }
 }
 
+/// Go's decoder names fields, not places in lists.
+fn without_indexes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            c if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
 /// Where a text ceases to be base64.
 fn illegal_base64(text: &str) -> Option<usize> {
     if base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).is_ok() {
@@ -252,7 +272,8 @@ fn go_name(shape: &Shape) -> String {
         Shape::Any => "interface {}".to_owned(),
         Shape::List(inner) => format!("[]{}", go_name(inner)),
         Shape::Map(inner) => format!("map[string]{}", go_name(inner)),
-        Shape::Type(name) => format!("v1.{}", name.rsplit('.').next().unwrap_or(name)),
+        // `autoscaling.v2.HorizontalPodAutoscalerStatus` without its group.
+        Shape::Type(name) => name.split_once('.').map_or(*name, |(_, rest)| rest).to_owned(),
     }
 }
 

@@ -11,6 +11,13 @@ use super::state::State;
 pub(super) fn apply(state: &mut State, call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
     match (call.def.group(), call.def.resource()) {
         ("", "pods") if live.is_none() => pod(object),
+        ("", "pods") => {
+            let class = live.and_then(|live| live.pointer("/status/qosClass")).cloned();
+            if let Some(class) = class {
+                put(object, &["status", "qosClass"], class);
+            }
+        }
+        ("apps", "daemonsets") => super::defaults::daemon_set(object, live),
         ("", "services") => service(state, object, live),
         ("", "namespaces") if live.is_none() => {
             put(object, &["spec", "finalizers"], json!(["kubernetes"]));

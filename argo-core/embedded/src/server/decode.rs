@@ -29,19 +29,29 @@ impl State {
                 excerpt(&shown)
             )));
         }
-        if !version.is_empty() && version != wanted {
-            let known =
-                self.registry.iter().any(|def| (0..def.versions.len()).any(|index| def.api_version(index) == version));
-            return Err(ApiError::bad_request(if call.def.builtin && !known {
-                format!(
-                    "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\"",
-                    call.def.kind
-                )
-            } else {
-                format!("the API version in the data ({version}) does not match the expected API version ({wanted})")
-            }));
+        let short = |version: &str| version.rsplit('/').next().unwrap_or_default().to_owned();
+        let known = |version: &str, kind: &str| {
+            self.registry.iter().any(|def| {
+                def.builtin
+                    && def.kind == kind
+                    && (0..def.versions.len()).any(|index| def.api_version(index) == version)
+            })
+        };
+        let given = if version.is_empty() { wanted.as_str() } else { version.as_str() };
+        let named = if kind.is_empty() { call.def.kind.as_str() } else { kind.as_str() };
+        if call.def.builtin && !known(given, named) && (given != wanted || named != call.def.kind) {
+            return Err(ApiError::bad_request(format!(
+                "{named} in version {:?} cannot be handled as a {}: no kind {named:?} is registered for version {given:?} in scheme \"pkg/runtime/scheme.go:110\"",
+                short(given),
+                call.def.kind
+            )));
         }
-        if !kind.is_empty() && kind != call.def.kind {
+        if given != wanted {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({version}) does not match the expected API version ({wanted})"
+            )));
+        }
+        if named != call.def.kind {
             if !call.def.builtin {
                 let name = root
                     .get("metadata")
@@ -65,10 +75,17 @@ impl State {
                 root.insert("metadata".to_owned(), json!({}));
             }
             Some(Value::Object(_)) => {}
-            Some(_) => {
+            Some(other) => {
+                let actual = match other {
+                    Value::Array(_) => "array",
+                    Value::String(_) => "string",
+                    Value::Bool(_) => "bool",
+                    _ => "number",
+                };
                 return Err(ApiError::bad_request(format!(
-                    "{} in version {wanted:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
-                    call.def.kind, call.def.kind
+                    "{kind} in version {:?} cannot be handled as a {kind}: json: cannot unmarshal {actual} into Go struct field {kind}.metadata of type v1.ObjectMeta",
+                    short(&wanted),
+                    kind = call.def.kind,
                 )));
             }
         }

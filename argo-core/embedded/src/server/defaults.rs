@@ -12,11 +12,24 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
         ("", "services") => service(object),
         ("", "namespaces") => namespace(object),
         ("", "secrets") => secret(object),
+        ("", "persistentvolumeclaims") => {
+            put(object, &["spec", "volumeMode"], json!("Filesystem"));
+            put(object, &["status", "phase"], json!("Pending"));
+        }
+        ("", "podtemplates") => template(object, &["template"], "Always"),
         ("", "limitranges") => limit_range(object),
-        ("", "persistentvolumeclaims") => put(object, &["spec", "volumeMode"], json!("Filesystem")),
         ("", "replicationcontrollers") => {
             put(object, &["spec", "replicas"], json!(1));
             template(object, &["spec", "template"], "Always");
+            let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| !is_empty(labels)).cloned();
+            if let Some(labels) = labels {
+                if object.pointer("/spec/selector").is_none_or(is_empty) {
+                    set_path(object, &["spec", "selector"].map(str::to_owned), labels.clone());
+                }
+                if object.pointer("/metadata/labels").is_none_or(is_empty) {
+                    set_path(object, &["metadata", "labels"].map(str::to_owned), labels);
+                }
+            }
         }
         ("apps", "deployments") => {
             put(object, &["spec", "replicas"], json!(1));
@@ -56,7 +69,8 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
                 put(object, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], json!(0));
             }
             template(object, &["spec", "template"], "Always");
-            daemon_set(object, live);
+            // The counter is not the client's: what it leaves out is zero, until the server counts.
+            put(object, &["metadata", "annotations", TEMPLATE_GENERATION], json!("0"));
         }
         ("batch", "jobs") => job(object),
         ("batch", "cronjobs") => {
@@ -66,7 +80,15 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
             put(object, &["spec", "failedJobsHistoryLimit"], json!(1));
             template(object, &["spec", "jobTemplate", "spec", "template"], "");
         }
-        ("autoscaling", "horizontalpodautoscalers") => autoscaler(object),
+        ("autoscaling", "horizontalpodautoscalers") => {
+            autoscaler(object);
+            if call.version_def().name == "v2" && object.pointer("/spec/metrics").is_none_or(is_empty) {
+                let target = json!({ "type": "Utilization", "averageUtilization": 80 });
+                let metrics = json!([{ "type": "Resource", "resource": { "name": "cpu", "target": target } }]);
+                set_path(object, &["spec", "metrics"].map(str::to_owned), metrics);
+            }
+        }
+        ("networking.k8s.io", "networkpolicies") => network_policy(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
                 let group = matches!(meta::text(subject, "/kind"), "User" | "Group");
@@ -77,6 +99,29 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => crate::crd::prepare(object, live),
         _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        other => other.is_null(),
+    }
+}
+
+fn network_policy(object: &mut Value) {
+    if object.pointer("/spec/policyTypes").is_none_or(is_empty) {
+        let egress = object.pointer("/spec/egress").is_some_and(|rules| !is_empty(rules));
+        let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+        set_path(object, &["spec", "policyTypes"].map(str::to_owned), types);
+    }
+    for rules in ["/spec/ingress", "/spec/egress"] {
+        for rule in object.pointer_mut(rules).and_then(Value::as_array_mut).into_iter().flatten() {
+            for port in rule.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+                put(port, &["protocol"], json!("TCP"));
+            }
+        }
     }
 }
 
@@ -198,9 +243,11 @@ fn namespace(object: &mut Value) {
     set_path(object, &["metadata", "labels", "kubernetes.io/metadata.name"].map(str::to_owned), json!(name));
 }
 
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// The counter of template changes that the DaemonSet API carries in an annotation.
-fn daemon_set(object: &mut Value, live: Option<&Value>) {
-    const GENERATION: &str = "deprecated.daemonset.template.generation";
+pub(super) fn daemon_set(object: &mut Value, live: Option<&Value>) {
+    const GENERATION: &str = TEMPLATE_GENERATION;
     let before = live.map(|live| {
         let count = live.pointer(&format!("/metadata/annotations/{GENERATION}")).and_then(Value::as_str);
         let count = count.and_then(|count| count.parse::<i64>().ok()).unwrap_or(0);

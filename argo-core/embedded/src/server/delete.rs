@@ -13,6 +13,7 @@ use super::{Call, Outcome, convert, namespaces};
 use crate::resources::ResourceDef;
 use crate::store::{GroupResource, ObjectKey, Op};
 
+const JOBS_LEAVE_PODS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 
@@ -40,6 +41,22 @@ impl DeleteOptions {
     fn of(call: &Call<'_>) -> Result<Self, ApiError> {
         let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
         let query = &call.request.query;
+        for (given, default) in [("kind", "DeleteOptions"), ("apiVersion", "v1")] {
+            let text = body.get(given).and_then(Value::as_str).unwrap_or(default);
+            let kind = meta::text(&body, "/kind");
+            if given == "kind" && text != default && call.def.builtin {
+                let why = format!(
+                    "no kind {kind:?} is registered for version \"v1\" in scheme \"pkg/runtime/scheme.go:110\""
+                );
+                return Err(ApiError::new(500, "", why));
+            }
+        }
+        let invalid = |cause: super::Cause| ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[cause]);
+        if let Some(list) =
+            body.get("dryRun").filter(|list| list.as_array().is_some_and(|list| list.iter().any(|it| it != "All")))
+        {
+            return Err(invalid(super::Cause::not_supported("dryRun", list, &["All".to_owned()])));
+        }
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let mut options = Self {
             grace: match body.get("gracePeriodSeconds").and_then(Value::as_i64) {
@@ -56,6 +73,11 @@ impl DeleteOptions {
                     .and_then(Value::as_array)
                     .is_some_and(|list| list.iter().any(|item| item == "All")),
         };
+        let orphans = body.get("orphanDependents").is_some() || query.get("orphanDependents").is_some();
+        if let Some(policy) = options.propagation.as_deref().filter(|_| orphans) {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(invalid(super::Cause::invalid("propagationPolicy", &Value::from(policy), why)));
+        }
         if options.propagation.is_none() {
             options.propagation = match body
                 .get("orphanDependents")
@@ -86,7 +108,16 @@ impl DeleteOptions {
 
 impl State {
     pub(super) fn delete(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
-        let options = DeleteOptions::of(call)?;
+        let mut options = DeleteOptions::of(call)?;
+        // Kinds older than the garbage collector leave their pods behind unless told otherwise.
+        let orphans =
+            matches!((call.def.group(), call.def.resource()), ("batch", "jobs") | ("", "replicationcontrollers"));
+        if orphans && options.propagation.is_none() {
+            if call.def.resource() == "jobs" {
+                self.warnings.push(JOBS_LEAVE_PODS.to_owned());
+            }
+            options.propagation = Some("Orphan".to_owned());
+        }
         let existing = self.current(call)?;
         self.admit_delete(call, &convert::from_storage(&call.def, call.version, &existing))?;
         let key = ObjectKey::new(call.namespace, call.name_or_empty());
@@ -113,12 +144,18 @@ impl State {
             return Err(ApiError::method_not_allowed());
         }
         let options = DeleteOptions::of(call)?;
+        if (call.def.group(), call.def.resource()) == ("batch", "jobs") && options.propagation.is_none() {
+            self.warnings.push(JOBS_LEAVE_PODS.to_owned());
+        }
         let filter = Filter::of(call)?;
+        let limit = call.request.query.number("limit")?.filter(|limit| *limit > 0);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let matching: Vec<(ObjectKey, Arc<Value>)> = self
             .store
             .objects(&call.def.stored, call.namespace)
             .map(|(key, object)| (key.clone(), convert::from_storage(&call.def, call.version, object)))
             .filter(|(_, object)| filter.matches(object))
+            .take(limit.unwrap_or(usize::MAX))
             .collect();
         let mut items = Vec::new();
         for (_, object) in &matching {

@@ -77,7 +77,11 @@ pub(crate) fn respond(
         Ok(response) => response,
         Err(error) if error.is_plain() => full(error.code, "text/plain; charset=utf-8", format!("{}\n", error.message)),
         Err(error) => {
-            let mut response = full(error.code, "application/json", error.status().to_string());
+            let status = error.status();
+            let mut response = match Form::of(&request.accept) {
+                Some(Form::Yaml) => full(error.code, "application/yaml", argo_lang::yaml::to_yaml(&status)),
+                _ => full(error.code, "application/json", status.to_string()),
+            };
             if let Some(seconds) = error.retry_after() {
                 response.headers_mut().insert(RETRY_AFTER, http::HeaderValue::from(seconds));
             }
@@ -97,7 +101,7 @@ pub(crate) fn warn(response: &mut http::Response<ResponseBody>, warnings: &[Stri
 
 /// Whether any form the client accepts can be served.
 pub(crate) fn acceptable(request: &RawRequest) -> Result<(), ApiError> {
-    Form::of(&request.accept).map(|_| ()).ok_or_else(not_acceptable)
+    Form::of(&request.accept).map(|_| ()).ok_or_else(|| not_acceptable(request))
 }
 
 /// Grants a stream: the face that holds the connection finds the ticket in the answer.
@@ -174,8 +178,21 @@ fn write(
             Some(Form::Yaml) => (code, Encoded::Yaml(value)),
             _ => (code, Encoded::Json(text_of(&value))),
         },
+        (Outcome::Object(_, object), Some((def, _)))
+            if request.accept.contains("as=PartialObjectMetadataList")
+                && super::meta::text(&object, "/kind") == def.kind =>
+        {
+            let actual = format!("not a list {}", go_type(def, &def.kind));
+            return Err(misfit("PartialObjectMetadataList", &actual));
+        }
+        (Outcome::List(_), Some((def, _)))
+            if request.accept.contains("as=PartialObjectMetadata;") && request.method == http::Method::GET =>
+        {
+            let actual = format!("a list {}", go_type(def, &def.list_kind));
+            return Err(misfit("PartialObjectMetadata", &actual));
+        }
         (Outcome::Object(code, object), Some((def, version))) => {
-            match Form::of(&request.accept).ok_or_else(not_acceptable)? {
+            match Form::of(&request.accept).ok_or_else(|| not_acceptable(request))? {
                 Form::Plain => (code, Encoded::Json(object_text(def, &object))),
                 Form::Yaml => (code, Encoded::Yaml((*object).clone())),
                 Form::Table if table::has_table(&object) => {
@@ -193,26 +210,42 @@ fn write(
                 Form::Metadata => (code, Encoded::Json(text_of(&partial(&object, true)))),
             }
         }
-        (Outcome::List(answer), Some((def, version))) => match Form::of(&request.accept).ok_or_else(not_acceptable)? {
-            Form::Table => {
-                (200, Encoded::Json(text_of(&table::render(def, *version, &answer, now, include_object(request)))))
-            }
-            Form::Metadata => {
-                let text = list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, |object, out| {
-                    put(out, &partial(object, true));
-                });
-                (200, Encoded::Json(text))
-            }
-            form => {
-                let text = list_text(&def.list_kind, &def.api_version(*version), &answer, |object, out| {
-                    put_item(out, def, object);
-                });
-                match form {
-                    Form::Yaml => (200, Encoded::Yaml(serde_json::from_slice(&text).unwrap_or_default())),
-                    _ => (200, Encoded::Json(text)),
+        (Outcome::List(answer), Some((def, version))) => {
+            match Form::of(&request.accept).ok_or_else(|| not_acceptable(request))? {
+                Form::Table
+                    if !matches!(request.query.get("includeObject"), None | Some("None" | "Object" | "Metadata")) =>
+                {
+                    let given = request.query.get("includeObject").unwrap_or_default();
+                    return Err(ApiError::bad_request(format!(
+                        "Unable to convert to Table as requested: includeObject: Invalid value: {given:?}: must be 'Metadata', 'Object', 'None', or empty"
+                    )));
+                }
+                Form::Table => {
+                    (200, Encoded::Json(text_of(&table::render(def, *version, &answer, now, include_object(request)))))
+                }
+                Form::Metadata => {
+                    if answer.items.is_empty() && def.builtin {
+                        // The real one writes its empty Go slice so.
+                        let metadata = json!({ "resourceVersion": answer.revision.to_string() });
+                        let list = json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": null });
+                        return Ok(full(200, "application/json", text_of(&list)));
+                    }
+                    let text = list_text("PartialObjectMetadataList", "meta.k8s.io/v1", &answer, |object, out| {
+                        put(out, &partial(object, true));
+                    });
+                    (200, Encoded::Json(text))
+                }
+                form => {
+                    let text = list_text(&def.list_kind, &def.api_version(*version), &answer, |object, out| {
+                        put_item(out, def, object);
+                    });
+                    match form {
+                        Form::Yaml => (200, Encoded::Yaml(serde_json::from_slice(&text).unwrap_or_default())),
+                        _ => (200, Encoded::Json(text)),
+                    }
                 }
             }
-        },
+        }
         _ => return Err(ApiError::internal("an answer without a target")),
     };
     Ok(match value {
@@ -346,7 +379,7 @@ fn include_object(request: &RawRequest) -> table::Include {
 /// A watch as newline-delimited JSON.
 pub(crate) fn stream(request: &RawRequest, target: &Target, watcher: Watcher) -> http::Response<ResponseBody> {
     let Some(form) = Form::of(&request.accept) else {
-        return respond(request, None, Err(not_acceptable()), watcher.now());
+        return respond(request, None, Err(not_acceptable(request)), watcher.now());
     };
     let (def, version) = target.clone();
     let include = include_object(request);
@@ -403,12 +436,43 @@ fn shape(
     }
 }
 
-fn not_acceptable() -> ApiError {
-    ApiError::new(
-        406,
-        "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml, application/json;stream=watch",
-    )
+fn not_acceptable(request: &RawRequest) -> ApiError {
+    if request.accept.contains("as=") {
+        let message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        return ApiError::new(406, "NotAcceptable", message);
+    }
+    let many = super::Path::parse(&request.path).is_some_and(|path| path.name.is_none());
+    let streams = if many && request.method == http::Method::GET {
+        ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    } else {
+        ""
+    };
+    ApiError {
+        details: Some(Box::new(json!({}))),
+        ..ApiError::new(
+            406,
+            "NotAcceptable",
+            format!(
+                "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf{streams}"
+            ),
+        )
+    }
+}
+
+/// A form of lists was asked for where there is one object, or the other way round.
+fn misfit(wanted: &str, actual: &str) -> ApiError {
+    ApiError::new(406, "NotAcceptable", format!("you requested {wanted}, but the requested object is {actual}"))
+}
+
+/// The Go type of a kind, as messages name it.
+fn go_type(def: &ResourceDef, kind: &str) -> String {
+    match def.builtin {
+        true => {
+            let package = def.group().split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            format!("(*{package}.{kind})")
+        }
+        false => "(*unstructured.Unstructured)".to_owned(),
+    }
 }
 
 fn full(code: u16, content_type: &'static str, text: impl Into<Bytes>) -> http::Response<ResponseBody> {
@@ -433,7 +497,7 @@ impl Form {
             let parameter =
                 |name: &str| item.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
             let base = match media {
-                "application/json" | "*/*" | "application/*" => Self::Plain,
+                "application/json" | "*/*" => Self::Plain,
                 "application/yaml" => Self::Yaml,
                 _ => return None,
             };

@@ -18,11 +18,13 @@ mod delete;
 mod discovery;
 mod encode;
 mod ids;
+mod label_syntax;
 mod logs;
 mod meta;
 mod names;
 mod namespaces;
 mod openapi;
+mod options;
 mod patch;
 mod priority;
 mod read;
@@ -188,7 +190,7 @@ impl Server {
         let Some((path, verb)) = parsed else {
             let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD {
                 self.non_resource(&request)
-            } else if Path::parse(&request.path).is_some() {
+            } else if Path::parse(&request.path).is_some() || self.non_resource(&request).is_ok() {
                 Err(ApiError::method_not_allowed())
             } else {
                 Err(ApiError::no_such_path())
@@ -233,7 +235,7 @@ impl Server {
     fn parse(&self, request: &RawRequest) -> Option<(Path, Verb)> {
         let path = Path::parse(&request.path)?;
         let watch = (request.query.flag("watch") || request.path.contains("/v1/watch/")) && path.subresource.is_none();
-        let verb = Verb::of(&request.method, path.name.is_some(), watch)?;
+        let verb = Verb::of(&request.method, &path, watch)?;
         Some((path, verb))
     }
 
@@ -272,7 +274,9 @@ impl Server {
     ) -> Performed {
         let mut state = self.state.lock();
         state.warnings.clear();
-        state.warnings.extend(deprecation(path));
+        if path.subresource.is_none() {
+            state.warnings.extend(deprecation(path));
+        }
         let drawn = state.ids.drawn();
         let before = state.store.revision();
         let result = self.resolve(&state, request, path, verb, attempt).and_then(|call| {
@@ -327,7 +331,7 @@ impl Server {
             name: path.name.as_deref(),
             subresource: path.subresource.as_deref(),
             request,
-            dry_run: request.query.dry_run()?,
+            dry_run: options::check(request, verb)?,
             now: self.clock.now(),
             attempt: Some(attempt),
         };
@@ -376,7 +380,7 @@ impl Server {
     /// Carries out a request in process, past faults and journal of the faces.
     pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
-        let verb = Verb::of(&request.method, path.name.is_some(), false).ok_or_else(ApiError::method_not_allowed)?;
+        let verb = Verb::of(&request.method, &path, false).ok_or_else(ApiError::method_not_allowed)?;
         let Performed { mut result, seen, changed, .. } = self.perform_here(request, &path, verb, &Verdict::default());
         if let Err(error) = self.settle_here(seen) {
             result = Err(error);
@@ -447,7 +451,10 @@ impl Call<'_> {
     pub(crate) fn body(&self) -> Result<Value, ApiError> {
         match &self.request.object {
             Some(object) => Ok(object.clone()),
-            None => decode_body(&self.def.kind, &self.request.content_type, &self.request.body),
+            None => {
+                let body = decode_body(&self.def.kind, &self.request.content_type, &self.request.body)?;
+                Ok(if body.is_null() && self.def.builtin { serde_json::json!({}) } else { body })
+            }
         }
     }
 }
@@ -461,6 +468,7 @@ pub(crate) fn decode_body(kind: &str, content_type: &str, body: &Bytes) -> Resul
             let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
             ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({})", decode::excerpt(&text)))
         }),
+        "application/yaml" | "application/x-yaml" if body.iter().all(u8::is_ascii_whitespace) => Ok(Value::Null),
         "application/yaml" | "application/x-yaml" => yaml(body),
         "application/vnd.kubernetes.protobuf" => crate::schema::decode_protobuf(body)
             .map_err(|why| ApiError::bad_request(format!("couldn't get version/kind; protobuf parse error: {why}"))),

@@ -1,6 +1,7 @@
 //! Patches of all four types.
 
 use argo_merge::Schema;
+use argo_merge::strategic::StrategicError;
 use serde_json::Value;
 
 use super::meta::{self, set_metadata};
@@ -40,8 +41,8 @@ impl State {
                 supported.join(", ")
             )));
         }
-        let body = patch_body(call)?;
         let existing = self.current(call)?;
+        let body = patch_body(call)?;
         let live = convert::from_storage(&call.def, call.version, &existing);
         let patched = patched(call, media, &live, &body)?;
         self.finish_patch(call, &existing, patched, part, Change::Update)
@@ -56,7 +57,19 @@ impl State {
         change: Change,
     ) -> Result<Outcome, ApiError> {
         let name = call.name_or_empty();
-        self.check_type(call, &mut patched)?;
+        self.check_type(call, &mut patched).map_err(|error| {
+            match error.message.split_once(" cannot be handled as a ") {
+                Some((_, rest)) if call.def.builtin => {
+                    let why = rest.split_once(": ").map_or(rest, |(_, why)| why);
+                    let cause = Cause::invalid("patch", &Value::from(patched.to_string()), why);
+                    ApiError::invalid("", "", "", &[cause])
+                }
+                _ => error,
+            }
+        })?;
+        if meta::name(&patched).is_empty() {
+            return Err(unnamed(name));
+        }
         if meta::name(&patched) != name {
             let given = meta::name(&patched);
             return Err(ApiError::bad_request(format!(
@@ -78,47 +91,34 @@ impl State {
 
     /// Server-side apply.
     fn apply(&mut self, call: &Call<'_>, part: Part) -> Result<Outcome, ApiError> {
-        let manager = call.request.query.get("fieldManager").unwrap_or_default();
-        if manager.is_empty() {
-            let cause = Cause::required("fieldManager", "is required for apply patch");
-            return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
-        }
-        let mut config = match &call.request.object {
-            Some(object) => object.clone(),
-            None => yaml(&call.request.body)?,
-        };
+        let config = configuration(call)?;
         let given = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
         let (version, kind) = (given("apiVersion"), given("kind"));
         if version != call.def.api_version(call.version) || kind != call.def.kind {
             let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
             return Err(ApiError::bad_request(format!("invalid object type: {version}, Kind={kind}")));
         }
-        let place = format!("{}/{}", meta::text(&config, "/metadata/namespace"), meta::name(&config));
-        let mut probe = config.clone();
-        let unknown = match &call.version_def().custom {
-            Some(custom) => custom.prune(&mut probe),
-            None => crate::schema::prune(call.def.group(), &call.version_def().name, &call.def.kind, &mut probe),
+        let shown = call.def.api_version(call.version);
+        let shown = if shown.contains('/') { shown } else { format!("/{shown}") };
+        let place = format!(
+            "{}/{}; {shown}, Kind={}",
+            meta::text(&config, "/metadata/namespace"),
+            meta::name(&config),
+            call.def.kind
+        );
+        let problem = match &call.version_def().custom {
+            Some(custom) => {
+                let unknown = custom.prune(&mut config.clone()).unwrap_or_default();
+                unknown.first().map(|first| format!(".{first}: field not declared in schema"))
+            }
+            None => crate::schema::typed_problem(call.def.group(), &call.version_def().name, &call.def.kind, &config),
         };
-        if let Some(first) = unknown.unwrap_or_default().first() {
-            let version = call.def.api_version(call.version);
-            let version = if version.contains('/') { version } else { format!("/{version}") };
-            let message = format!(
-                "failed to create typed patch object ({place}; {version}, Kind={}): .{first}: field not declared in schema",
-                call.def.kind
-            );
-            return Err(ApiError::new(500, "", message));
+        if let Some(problem) = problem {
+            return Err(ApiError::new(500, "", format!("failed to create typed patch object ({place}): {problem}")));
         }
         if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty())
         {
             return Err(ApiError::bad_request("metadata.managedFields must be nil"));
-        }
-        if meta::name(&config).is_empty() {
-            set_metadata(&mut config, "name", Some(Value::from(call.name_or_empty())));
-        }
-        if let Some(namespace) = call.namespace
-            && meta::text(&config, "/metadata/namespace").is_empty()
-        {
-            set_metadata(&mut config, "namespace", Some(Value::from(namespace)));
         }
         let force = call.request.query.flag("force");
         match self.current(call) {
@@ -131,6 +131,9 @@ impl State {
                         "uid mismatch: the provided object specified uid, and no existing object was found",
                     ));
                 }
+                if meta::name(&config).is_empty() {
+                    return Err(unnamed(call.name_or_empty()));
+                }
                 if meta::name(&config) != call.name_or_empty() {
                     return Err(ApiError::bad_request(format!(
                         "the name of the object ({}) does not match the name on the URL ({})",
@@ -138,12 +141,12 @@ impl State {
                         call.name_or_empty()
                     )));
                 }
-                let merged = crate::fields::apply(call, part, None, &config, force)?;
+                let merged = crate::fields::apply(call, part, None, &config, force, &place)?;
                 self.insert(call, merged, Change::Apply).map(|object| Outcome::Object(201, object))
             }
             Ok(existing) => {
                 let live = convert::from_storage(&call.def, call.version, &existing);
-                let mut object = crate::fields::apply(call, part, Some(&live), &config, force)?;
+                let mut object = crate::fields::apply(call, part, Some(&live), &config, force, &place)?;
                 let wanted = meta::resource_version(&config);
                 if !wanted.is_empty() && wanted != "0" {
                     set_metadata(&mut object, "resourceVersion", Some(Value::from(wanted)));
@@ -158,12 +161,21 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
     let mut object = live.clone();
     match media {
         JSON_PATCH => {
-            if !body.is_array() {
+            if body.is_null() {
+                return Ok(object);
+            }
+            let Some(operations) = body.as_array() else {
                 return Err(not_unmarshaled(body, "[]handlers.jsonPatchOp"));
+            };
+            if let Some(wrong) = operations.iter().find(|operation| !operation.is_object() && !operation.is_null()) {
+                return Err(not_unmarshaled(wrong, "handlers.jsonPatchOp"));
             }
             argo_merge::json_patch::apply(&mut object, body).map_err(json_patch_error)?;
         }
         MERGE_PATCH => {
+            if body.is_null() {
+                return Err(ApiError::bad_request("Invalid JSON Patch"));
+            }
             if !body.is_object() {
                 return Err(not_unmarshaled(body, "map[string]interface {}"));
             }
@@ -171,11 +183,58 @@ fn patched(call: &Call<'_>, media: &str, live: &Value, body: &Value) -> Result<V
         }
         _ => {
             let schema = Schema::of(call.def.group(), &call.version_def().name, &call.def.kind);
-            object = argo_merge::strategic::apply(live, body, &schema)
-                .map_err(|error| ApiError::bad_request(error.to_string()))?;
+            object = argo_merge::strategic::apply(live, body, &schema).map_err(strategic_error)?;
         }
     }
     Ok(object)
+}
+
+/// Whether a patch is a server-side apply.
+pub(super) fn is_apply(call: &Call<'_>) -> bool {
+    call.request.content_type.split(';').next().unwrap_or_default().trim() == APPLY_PATCH
+}
+
+/// The configuration of a server-side apply.
+pub(super) fn configuration(call: &Call<'_>) -> Result<Value, ApiError> {
+    if call.request.query.get("fieldManager").unwrap_or_default().is_empty() {
+        let cause = Cause::required("fieldManager", "is required for apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+    }
+    match &call.request.object {
+        Some(object) => Ok(object.clone()),
+        None => yaml_object(&call.request.body),
+    }
+}
+
+fn strategic_error(error: StrategicError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        StrategicError::BadDocument
+        | StrategicError::BadPrimitiveList
+        | StrategicError::BadRetainKeys
+        | StrategicError::BadSetElementOrder => ApiError::bad_request(message),
+        _ => ApiError::new(500, "", message),
+    }
+}
+
+fn unnamed(name: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    ))
+}
+
+/// A configuration: a map, in YAML or JSON; nothing is an empty one.
+fn yaml_object(body: &[u8]) -> Result<Value, ApiError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(serde_json::json!({}));
+    }
+    let value = yaml(body)?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    let ApiError { message, .. } = not_unmarshaled(&value, "map[string]interface {}");
+    let why = message.trim_start_matches("error decoding patch: ");
+    Err(ApiError::bad_request(format!("error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")))
 }
 
 /// The patch in JSON.

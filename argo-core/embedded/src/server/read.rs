@@ -67,12 +67,21 @@ impl Filter {
 
 impl State {
     pub(super) fn get(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        if let Some(version) = call.request.query.get("resourceVersion")
+            && version.parse::<u64>().is_err()
+        {
+            return Err(bad_revision(version));
+        }
         let object = self.current(call)?;
         self.check_not_future(call)?;
         Ok(Outcome::Object(200, convert::from_storage(&call.def, call.version, &object)))
     }
 
     pub(super) fn list(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
+        if call.request.query.get("sendInitialEvents").is_some() {
+            let cause = super::Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[cause]));
+        }
         let filter = Filter::of(call)?;
         let limit = call
             .request
@@ -170,7 +179,8 @@ impl State {
             return Ok(Reading::Now(None));
         };
         let revision: u64 = version.parse().map_err(|_| {
-            ApiError::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            ApiError::bad_request(format!(
+                "invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
             ))
         })?;
         self.check_not_future(call)?;
@@ -216,6 +226,12 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// The answer to a revision that is no number.
+pub(super) fn bad_revision(version: &str) -> ApiError {
+    let why = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+    ApiError::new(500, "", format!("resourceVersion: Invalid value: {version:?}: {why}"))
 }
 
 /// Up to `limit` of the objects that match, in order.

@@ -96,12 +96,13 @@ impl Verb {
         }
     }
 
-    pub(crate) fn of(method: &http::Method, named: bool, watch: bool) -> Option<Self> {
+    pub(crate) fn of(method: &http::Method, path: &Path, watch: bool) -> Option<Self> {
+        let named = path.name.is_some();
         Some(match (method.as_str(), named) {
             ("GET", _) if watch => Self::Watch,
             ("GET" | "HEAD", true) => Self::Get,
             ("GET" | "HEAD", false) => Self::List,
-            ("POST", _) => Self::Create,
+            ("POST", named) if !named || path.subresource.is_some() => Self::Create,
             ("PUT", true) => Self::Update,
             ("PATCH", true) => Self::Patch,
             ("DELETE", true) => Self::Delete,
@@ -159,19 +160,6 @@ impl Query {
                     .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax")))
             })
             .transpose()
-    }
-
-    pub(crate) fn dry_run(&self) -> Result<bool, ApiError> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(ApiError::invalid(
-                "meta.k8s.io",
-                "CreateOptions",
-                "",
-                &[super::status::Cause::not_supported("dryRun", &serde_json::json!([other]), &["All".to_owned()])],
-            )),
-        }
     }
 }
 

@@ -34,19 +34,17 @@ struct FieldTerm {
 
 impl LabelSelector {
     pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
-        let bad = |why: &str| ApiError::bad_request(format!("unable to parse requirement: {why}"));
-        let mut requirements = Vec::new();
-        for part in split_top_level(text) {
-            let part = part.trim();
-            if part.is_empty() {
-                if text.trim().is_empty() {
-                    continue;
-                }
-                return Err(bad("found ',', expected: identifier after ','"));
-            }
-            requirements.push(requirement(part).map_err(|why| bad(&why))?);
-        }
-        Ok(Self(requirements))
+        let terms = super::label_syntax::parse(text).map_err(ApiError::bad_request)?;
+        let number = |values: &[String]| values.first().and_then(|value| value.parse().ok()).unwrap_or_default();
+        let requirement = |(key, operator, values): super::label_syntax::Term| match operator {
+            "=" | "in" => Requirement::In(key, values),
+            "!=" | "notin" => Requirement::NotIn(key, values),
+            "!" => Requirement::Absent(key),
+            ">" => Requirement::Greater(key, number(&values)),
+            "<" => Requirement::Less(key, number(&values)),
+            _ => Requirement::Exists(key),
+        };
+        Ok(Self(terms.into_iter().map(requirement).collect()))
     }
 
     /// The selector of a workload's `matchLabels`/`matchExpressions`, or a plain map of labels. `None` for a malformed one.
@@ -138,7 +136,7 @@ impl LabelSelector {
 impl FieldSelector {
     pub(crate) fn parse(text: &str, def: &ResourceDef, version: &VersionDef) -> Result<Self, ApiError> {
         let mut terms = Vec::new();
-        for part in text.split(',').filter(|part| !part.is_empty()) {
+        for part in split_unescaped(text).into_iter().filter(|part| !part.is_empty()) {
             let (path, value, equal) = if let Some((path, value)) = part.split_once("!=") {
                 (path, value, false)
             } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
@@ -148,18 +146,19 @@ impl FieldSelector {
                     "invalid field selector: '{part}'; can't understand '{part}'"
                 )));
             };
+            let value = unescape(value)?;
             if !supported(path, def, version) {
-                return Err(ApiError::bad_request(if def.builtin && extra_fields(def).is_empty() {
-                    format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-                } else {
-                    format!("field label not supported: {path}")
+                return Err(ApiError::bad_request(match (def.group(), def.resource()) {
+                    ("batch", "jobs") => format!("field label {path:?} not supported for Job"),
+                    _ if def.builtin && extra_fields(def).is_empty() => {
+                        format!(
+                            "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                        )
+                    }
+                    _ => format!("field label not supported: {path}"),
                 }));
             }
-            terms.push(FieldTerm {
-                path: path.trim_start_matches('.').to_owned(),
-                value: value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\"),
-                equal,
-            });
+            terms.push(FieldTerm { path: path.trim_start_matches('.').to_owned(), value, equal });
         }
         Ok(Self(terms))
     }
@@ -171,6 +170,49 @@ impl FieldSelector {
     pub(crate) fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|term| (field(object, &term.path) == term.value) == term.equal)
     }
+}
+
+/// Splits at commas that no backslash stands before.
+fn split_unescaped(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ',' => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn unescape(value: &str) -> Result<String, ApiError> {
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
+                other => {
+                    let rest = other.map(String::from).unwrap_or_default();
+                    return Err(ApiError::bad_request(format!(
+                        "invalid field selector: invalid escape sequence: \\{rest}"
+                    )));
+                }
+            },
+            ',' | '=' => {
+                return Err(ApiError::bad_request(format!(
+                    "invalid field selector: invalid unescaped character in value: {c}"
+                )));
+            }
+            c => out.push(c),
+        }
+    }
+    Ok(out)
 }
 
 fn field(object: &Value, path: &str) -> String {
@@ -234,83 +276,22 @@ fn extra_fields(def: &ResourceDef) -> &'static [&'static str] {
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
         ("", "secrets") => &["type"],
-        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("", "replicationcontrollers") => &["status.replicas"],
+        ("", "services") => &["spec.clusterIP", "spec.type"],
+        ("events.k8s.io", "events") => &[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ],
         ("batch", "jobs") => &["status.successful"],
         ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
         _ => &[],
     }
-}
-
-/// Splits at commas that are not inside parentheses.
-fn split_top_level(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0usize, 0usize);
-    for (index, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..index]);
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn requirement(part: &str) -> Result<Requirement, String> {
-    let checked = |key: &str| -> Result<String, String> {
-        let key = key.trim();
-        if super::names::is_qualified_name(key) { Ok(key.to_owned()) } else { Err(super::names::bad_label_key(key)) }
-    };
-    let value_of = |value: &str| -> Result<String, String> {
-        let value = value.trim();
-        if value.starts_with('=') {
-            return Err("found '=', expected: identifier".to_owned());
-        }
-        if super::names::is_label_value(value) {
-            Ok(value.to_owned())
-        } else {
-            Err(super::names::bad_label_value(value))
-        }
-    };
-    if let Some(key) = part.strip_prefix('!') {
-        return Ok(Requirement::Absent(checked(key)?));
-    }
-    if let Some(open) = part.find('(') {
-        let values = part[open + 1..]
-            .strip_suffix(')')
-            .ok_or_else(|| "found '', expected: ',', ')' or identifier".to_owned())?;
-        let values = values.split(',').map(value_of).collect::<Result<Vec<_>, _>>()?;
-        let words: Vec<&str> = part[..open].split_whitespace().collect();
-        return match words[..] {
-            [key, "in"] => Ok(Requirement::In(checked(key)?, values)),
-            [key, "notin"] => Ok(Requirement::NotIn(checked(key)?, values)),
-            _ => Err(format!("found '{part}', expected: in, notin, =, ==, !=, gt, lt")),
-        };
-    }
-    if let Some((key, value)) = part.split_once("!=") {
-        return Ok(Requirement::NotIn(checked(key)?, vec![value_of(value)?]));
-    }
-    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return Ok(Requirement::In(checked(key)?, vec![value_of(value)?]));
-    }
-    let number = |value: &str| {
-        value
-            .trim()
-            .parse::<i64>()
-            .map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {value}"))
-    };
-    if let Some((key, value)) = part.split_once('>') {
-        return Ok(Requirement::Greater(checked(key)?, number(value)?));
-    }
-    if let Some((key, value)) = part.split_once('<') {
-        return Ok(Requirement::Less(checked(key)?, number(value)?));
-    }
-    if part.split_whitespace().count() > 1 {
-        return Err(format!("found '{part}', expected: in, notin, =, ==, !=, gt, lt"));
-    }
-    Ok(Requirement::Exists(checked(part)?))
 }

@@ -68,7 +68,22 @@ impl State {
         let shown = scale_of(&live, paths);
         let wanted = match verb {
             Verb::Get => return Ok(Outcome::Object(200, Arc::new(shown))),
-            Verb::Update => call.body()?,
+            Verb::Update => {
+                let mut scale = call.body()?;
+                if let Err(why) = crate::schema::prune("autoscaling", "v1", "Scale", &mut scale) {
+                    let message = format!("Scale in version \"v1\" cannot be handled as a Scale: {why}");
+                    return Err(ApiError::bad_request(message));
+                }
+                let given = meta::name(&scale);
+                if given != call.name_or_empty() && !given.is_empty() {
+                    return Err(ApiError::bad_request(format!(
+                        "the name of the object ({given}) does not match the name on the URL ({})",
+                        call.name_or_empty()
+                    )));
+                }
+                scale
+            }
+            Verb::Patch if super::patch::is_apply(call) => return self.apply_scale(call, &existing, paths),
             Verb::Patch => {
                 let body = super::patch::patch_body(call)?;
                 let mut scale = shown;
@@ -77,6 +92,10 @@ impl State {
                         argo_merge::json_patch::apply(&mut scale, &body).map_err(super::patch::json_patch_error)?;
                     }
                     _ => argo_merge::merge_patch::apply(&mut scale, &body),
+                }
+                if let Err(why) = crate::schema::prune("autoscaling", "v1", "Scale", &mut scale) {
+                    let cause = Cause::invalid("patch", &Value::from(scale.to_string()), &why);
+                    return Err(ApiError::invalid("", "", "", &[cause]));
                 }
                 scale
             }
@@ -94,6 +113,29 @@ impl State {
         let mut object = (*live).clone();
         set_path(&mut object, &paths.spec, Value::from(replicas));
         let object = self.replace(call, &existing, object, Part::Scale, Change::Update)?;
+        Ok(Outcome::Object(200, Arc::new(scale_of(&object, paths))))
+    }
+
+    /// Server-side apply of the number of replicas, owned under the subresource.
+    fn apply_scale(&mut self, call: &Call<'_>, existing: &Arc<Value>, paths: &ScalePaths) -> Result<Outcome, ApiError> {
+        let config = super::patch::configuration(call)?;
+        let given = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+        if given("kind") != "Scale" || given("apiVersion") != "autoscaling/v1" {
+            let message = format!("invalid object type: {}, Kind={}", given("apiVersion"), given("kind"));
+            return Err(ApiError::bad_request(message));
+        }
+        let live = convert::from_storage(&call.def, call.version, existing);
+        let mut whole = json!({
+            "apiVersion": call.def.api_version(call.version),
+            "kind": call.def.kind,
+            "metadata": { "name": call.name_or_empty() },
+        });
+        if let Some(replicas) = config.pointer("/spec/replicas") {
+            set_path(&mut whole, &paths.spec, replicas.clone());
+        }
+        let force = call.request.query.flag("force");
+        let object = crate::fields::apply(call, Part::Scale, Some(&live), &whole, force, call.name_or_empty())?;
+        let object = self.replace(call, existing, object, Part::Scale, Change::Apply)?;
         Ok(Outcome::Object(200, Arc::new(scale_of(&object, paths))))
     }
 

@@ -69,6 +69,7 @@ pub(crate) struct Watcher {
 impl State {
     pub(super) fn watch(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let query = &call.request.query;
+        query.number("limit")?;
         let filter = Filter::of(call)?;
         let current = self.store.revision();
         let streaming = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
@@ -99,11 +100,7 @@ impl State {
         }
         let requested: u64 = match query.get("resourceVersion") {
             None => 0,
-            Some(text) => text.parse().map_err(|_| {
-                ApiError::bad_request(format!(
-                    "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ))
-            })?,
+            Some(text) => text.parse().map_err(|_| super::read::bad_revision(text))?,
         };
         let bookmarks = query.flag("allowWatchBookmarks");
         let initial = match streaming {

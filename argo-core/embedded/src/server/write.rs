@@ -50,8 +50,13 @@ impl State {
         }
         meta::tidy_metadata(&mut object);
         self.prune(call, &mut object)?;
+        self.single_owners(&mut object);
         self.open_namespace(call, &object)?;
 
+        if meta::name(&object).is_empty() && call.def.resource() == "limitranges" && call.def.builtin {
+            let name = self.ids.uid();
+            set_metadata(&mut object, "name", Some(Value::from(name)));
+        }
         let generated = self.generate_name(&mut object);
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
             set_metadata(&mut object, field, None);
@@ -146,8 +151,13 @@ impl State {
             }
             Err(error) => Err(error),
             Ok(existing) => {
-                if meta::resource_version(&object).is_empty() {
-                    if !call.def.builtin {
+                let version = meta::resource_version(&object);
+                if version.parse::<u64>().is_err() && !version.is_empty() {
+                    let why = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+                    return Err(ApiError::new(500, "", why));
+                }
+                if version.is_empty() {
+                    if call.def.conditional_update() {
                         let cause = Cause {
                             reason: "FieldValueInvalid",
                             field: "metadata.resourceVersion".to_owned(),
@@ -195,6 +205,15 @@ impl State {
         }
         meta::tidy_metadata(&mut object);
         self.prune(call, &mut object)?;
+        self.single_owners(&mut object);
+        let requested = object.pointer("/metadata/deletionTimestamp").filter(|value| !value.is_null());
+        if call.verb == Verb::Patch
+            && let Some(requested) = requested
+            && live.pointer("/metadata/deletionTimestamp") != Some(requested)
+        {
+            let cause = Cause::invalid("metadata.deletionTimestamp", requested, "field is immutable");
+            return Err(ApiError::invalid(call.def.group(), &call.def.kind, name, &[cause]));
+        }
         for field in [
             "uid",
             "creationTimestamp",
@@ -211,15 +230,24 @@ impl State {
         set_metadata(&mut object, "resourceVersion", Some(Value::from(meta::resource_version(&live))));
         let isolated = call.version_def().status;
         let given_fields = object.pointer("/metadata/managedFields").cloned();
+        let mut sent = None;
         match part {
             Part::Main if isolated => carry("status", &live, &mut object),
             Part::Status => {
                 let mut next = (*live).clone();
                 carry("status", &object, &mut next);
-                if call.def.builtin {
-                    carry_notes(&call.def.kind, &object, &mut next);
-                }
-                if let Some(fields) = given_fields {
+                sent = object.get("metadata").cloned();
+                if call.def.status_keeps_metadata() {
+                    carry("metadata", &object, &mut next);
+                    let kept = match call.def.resource() {
+                        "pods" => Some("ownerReferences"),
+                        "deployments" => Some("labels"),
+                        _ => None,
+                    };
+                    if let Some(kept) = kept {
+                        set_metadata(&mut next, kept, live.pointer(&format!("/metadata/{kept}")).cloned());
+                    }
+                } else if let Some(fields) = given_fields {
                     set_metadata(&mut next, "managedFields", Some(fields));
                 }
                 object = next;
@@ -245,7 +273,16 @@ impl State {
             Part::Main | Part::Scale => {}
         }
         complete(call, &mut object, Some(&live));
-        crate::fields::track(call, Some(&live), change, part, &mut object);
+        match sent {
+            // Custom resources keep the old metadata, but who sent another is recorded as its owner.
+            Some(sent) if !call.def.builtin && change == Change::Update => {
+                let mut claimed = object.clone();
+                claimed["metadata"] = sent;
+                crate::fields::track(call, Some(&live), change, part, &mut claimed);
+                set_metadata(&mut object, "managedFields", claimed.pointer("/metadata/managedFields").cloned());
+            }
+            _ => crate::fields::track(call, Some(&live), change, part, &mut object),
+        }
         if call.def.builtin {
             allocate::apply(self, call, &mut object, Some(&live));
         }
@@ -282,6 +319,29 @@ impl State {
         Ok(convert::from_storage(&call.def, call.version, &event.object))
     }
 
+    /// An owner counts once.
+    fn single_owners(&mut self, object: &mut Value) {
+        let Some(owners) = object.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) else {
+            return;
+        };
+        let mut seen: Vec<Value> = Vec::new();
+        let mut twice: Vec<String> = Vec::new();
+        owners.retain(|owner| {
+            if seen.contains(owner) {
+                twice.push(meta::text(owner, "/uid").to_owned());
+                return false;
+            }
+            seen.push(owner.clone());
+            true
+        });
+        if !twice.is_empty() {
+            self.warnings.push(format!(
+                ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+                twice.join(", ")
+            ));
+        }
+    }
+
     fn generate_name(&mut self, object: &mut Value) -> Option<String> {
         if !meta::name(object).is_empty() {
             return None;
@@ -302,7 +362,7 @@ impl State {
     }
 
     fn validate(&self, call: &Call<'_>, object: &Value, live: Option<&Value>) -> Result<(), ApiError> {
-        let mut causes = names::metadata_causes(&call.def, object);
+        let mut causes = names::metadata_causes(&call.def, object, live);
         match &call.version_def().custom {
             Some(custom) => causes.extend(custom.validate(object, live)),
             None => causes.extend(checks::apply(call, object, live)),
@@ -385,16 +445,17 @@ fn spec_changed(call: &Call<'_>, part: Part, live: &Value, object: &Value) -> bo
                 .collect::<Vec<_>>()
         })
     };
-    fields(live) != fields(object)
-}
-
-/// A status update of a built-in kind carries annotations and labels along (a Deployment keeps its labels).
-fn carry_notes(kind: &str, from: &Value, to: &mut Value) {
-    for field in ["annotations", "labels"] {
-        if field == "annotations" || kind != "Deployment" {
-            set_metadata(to, field, from.pointer(&format!("/metadata/{field}")).cloned());
-        }
+    let annotations = |value: &Value| value.pointer("/metadata/annotations").cloned();
+    let labels = |value: &Value| value.pointer("/metadata/labels").cloned();
+    if call.def.group() == "discovery.k8s.io" && labels(live) != labels(object) {
+        return true;
     }
+    fields(live) != fields(object)
+        // Controllers of Deployments read annotations.
+        || (call.subresource.is_none()
+            && call.def.group() == "apps"
+            && call.def.resource() == "deployments"
+            && annotations(live) != annotations(object))
 }
 
 /// Whether a write changes nothing: then it is not written, as kube-apiserver does.

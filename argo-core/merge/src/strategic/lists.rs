@@ -105,8 +105,8 @@ fn check_order(change: &[Value], order: &[Value], key: &str) -> Result<(), Strat
         if !found {
             return Err(StrategicError::Other(format!(
                 "The order in patch list:\n{}\n doesn't match {SET_ORDER} list:\n{}\n",
-                Value::Array(change.to_vec()),
-                Value::Array(order.to_vec())
+                crate::go_text(&Value::Array(change.to_vec())),
+                crate::go_text(&Value::Array(order.to_vec()))
             )));
         }
     }
@@ -192,7 +192,7 @@ fn special_elements(
                     return Err(StrategicError::Other("merging lists cannot yet be specified in the patch".into()));
                 }
                 _ => {
-                    return Err(StrategicError::BadPatchType { kind: plain(directive), map: item.to_string() });
+                    return Err(StrategicError::BadPatchType { kind: plain(directive), map: crate::go_text(&item) });
                 }
             },
         }

@@ -83,7 +83,7 @@ pub enum StrategicError {
 
 impl StrategicError {
     fn no_merge_key(map: &Value, key: &str) -> Self {
-        Self::NoMergeKey { map: map.to_string(), key: key.to_owned() }
+        Self::NoMergeKey { map: crate::go_text(map), key: key.to_owned() }
     }
 
     fn bad_type(expected: &'static str, value: &Value) -> Self {
@@ -132,7 +132,9 @@ fn merge_map(
                 Ok(patch)
             }
             Some("delete") => Ok(Object::new()),
-            _ => Err(StrategicError::BadPatchType { kind: plain(directive), map: Value::Object(patch).to_string() }),
+            _ => {
+                Err(StrategicError::BadPatchType { kind: plain(directive), map: crate::go_text(&Value::Object(patch)) })
+            }
         };
     }
     retain_keys(&mut original, &mut patch, options)?;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::typed::{Form, form, is_atomic_list, item_path, items};
 use crate::Schema;
+use crate::go_text;
 use crate::schema::Scalar;
 
 /// Checks a value against its type as structured-merge-diff does: scalars of the declared sort, no undeclared members of closed maps, list items
@@ -110,20 +111,6 @@ fn go_type(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
-    }
-}
-
-/// `%v` of Go.
-fn go_text(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
-        Value::Object(members) => {
-            let members: Vec<String> = members.iter().map(|(key, inner)| format!("{key}:{}", go_text(inner))).collect();
-            format!("map[{}]", members.join(" "))
-        }
-        other => other.to_string(),
     }
 }
 

@@ -1,58 +1,75 @@
 //! Checks of the built-in kinds that users meet.
 
+mod pod;
+mod workloads;
+
 use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::meta;
-use super::selector::LabelSelector;
 use super::status::Cause;
+
+/// The most bytes of data in a ConfigMap or Secret.
+const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// Checks of the built-in kinds.
 pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let immutable = |causes: &mut Vec<Cause>, pointer: &str| {
-        let value = object.pointer(pointer);
-        if let Some(live) = live
-            && live.pointer(pointer) != value
-        {
-            causes.push(Cause::invalid(
-                pointer.trim_start_matches('/').replace('/', "."),
-                value.unwrap_or(&Value::Null),
-                "field is immutable",
-            ));
-        }
-    };
     match (call.def.group(), call.def.resource()) {
-        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
-            workload(object, &mut causes);
-            immutable(&mut causes, "/spec/selector");
-            restart_policy(object, "spec.template.spec", &["Always"], &mut causes);
-            containers(object, "/spec/template/spec", "spec.template.spec", &mut causes);
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") if call.subresource.is_none() => {
+            workloads::workload(call.def.resource(), object, live, &mut causes);
         }
-        ("batch", "jobs") => {
-            containers(object, "/spec/template/spec", "spec.template.spec", &mut causes);
-            let policy = meta::text(object, "/spec/template/spec/restartPolicy");
-            if !matches!(policy, "OnFailure" | "Never") {
-                causes.push(if policy.is_empty() || policy == "Always" {
-                    Cause {
-                        reason: "FieldValueRequired",
-                        field: "spec.template.spec.restartPolicy".to_owned(),
-                        message: "Required value: valid values: \"OnFailure\", \"Never\"".to_owned(),
-                    }
-                } else {
-                    Cause::not_supported(
-                        "spec.template.spec.restartPolicy",
-                        &Value::from(policy),
-                        &["OnFailure".to_owned(), "Never".to_owned()],
-                    )
-                });
+        ("apps", "controllerrevisions") if object.get("data").is_none() => {
+            causes.push(Cause::required("data", "data is mandatory"));
+        }
+        ("batch", "jobs") if call.subresource.is_none() => {
+            workloads::job(object.get("spec").unwrap_or(&Value::Null), "spec", &mut causes);
+            for pointer in ["/spec/selector", "/spec/completionMode"] {
+                immutable(object, live, pointer, &mut causes);
             }
-            immutable(&mut causes, "/spec/selector");
-            immutable(&mut causes, "/spec/completionMode");
+        }
+        ("batch", "cronjobs") if call.subresource.is_none() => workloads::cron_job(object, &mut causes),
+        ("autoscaling", "horizontalpodautoscalers") if call.subresource.is_none() => {
+            workloads::autoscaler(object, &mut causes);
+        }
+        ("", "podtemplates") => {
+            let spec = object.pointer("/template/spec").unwrap_or(&Value::Null);
+            pod::spec(spec, "template.spec", pod::Restart::Any, &mut causes);
+        }
+        ("", "replicationcontrollers") if call.subresource.is_none() => {
+            let spec = object.get("spec").unwrap_or(&Value::Null);
+            if spec.get("selector").is_none_or(|selector| selector.as_object().is_some_and(Map::is_empty)) {
+                causes.push(Cause::required("spec.selector", ""));
+            }
+            match spec.get("template") {
+                None => causes.push(Cause::required("spec.template", "")),
+                Some(template) => {
+                    let spec = template.get("spec").unwrap_or(&Value::Null);
+                    pod::spec(spec, "spec.template.spec", pod::Restart::Always, &mut causes);
+                }
+            }
+            negative(spec, "replicas", "spec", &mut causes);
+        }
+        ("", "persistentvolumeclaims") if call.subresource.is_none() => claim(object, &mut causes),
+        ("networking.k8s.io", "ingresses") if call.subresource.is_none() => {
+            let spec = object.get("spec").unwrap_or(&Value::Null);
+            if spec.get("defaultBackend").is_none() && items(spec, "/rules").is_empty() {
+                let why = "either `defaultBackend` or `rules` must be specified";
+                causes.push(Cause::invalid("spec", &Value::Null, why));
+            }
+        }
+        ("discovery.k8s.io", "endpointslices") => {
+            let kind = meta::text(object, "/addressType");
+            if kind.is_empty() {
+                causes.push(Cause::required("addressType", ""));
+            } else {
+                one_of(kind, &["FQDN", "IPv4", "IPv6"], "addressType".to_owned(), &mut causes);
+            }
         }
         ("", "pods") => {
-            restart_policy(object, "spec", &["Always", "OnFailure", "Never"], &mut causes);
-            containers(object, "/spec", "spec", &mut causes);
+            if call.subresource.is_none() {
+                pod::spec(object.get("spec").unwrap_or(&Value::Null), "spec", pod::Restart::Any, &mut causes);
+            }
             if let Some(live) = live {
                 match call.subresource {
                     None => pod_update(live, object, &mut causes),
@@ -104,6 +121,35 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
             {
                 causes.push(Cause::invalid("type", &object["type"], "field is immutable"));
             }
+            let mut size = 0;
+            for field in ["data", "binaryData"] {
+                for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
+                    size += value.as_str().map_or(0, |text| match (field, call.def.resource()) {
+                        ("data", "configmaps") => text.len(),
+                        _ => text.len() / 4 * 3,
+                    });
+                    let at = format!("{field}[{key}]");
+                    let shown = Value::from(key.as_str());
+                    if field == "data" && object.get("binaryData").is_some_and(|other| other.get(key).is_some()) {
+                        causes.push(Cause::invalid(at.clone(), &shown, "duplicate of key present in binaryData"));
+                    }
+                    match key.as_str() {
+                        "." => causes.push(Cause::invalid(at, &shown, "must not be '.'")),
+                        ".." => causes.push(Cause::invalid(at, &shown, "must not be '..'")),
+                        key if key.starts_with("..") => {
+                            causes.push(Cause::invalid(at, &shown, "must not start with '..'"));
+                        }
+                        key if key.len() > 253 => {
+                            causes.push(Cause::invalid(at, &shown, "must be no more than 253 characters"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            if size > SIZE_LIMIT {
+                let field = if call.def.resource() == "secrets" { "data" } else { "[]" };
+                causes.push(Cause::too_long(field, SIZE_LIMIT));
+            }
             for key in object.get("data").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
                 if !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
                     causes.push(Cause::invalid(
@@ -115,6 +161,17 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
             }
         }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            let reference = object.get("roleRef").unwrap_or(&Value::Null);
+            let kind = meta::text(reference, "/kind");
+            let kinds: &[&str] =
+                if call.def.resource() == "rolebindings" { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+            if !kinds.contains(&kind) {
+                let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+                causes.push(Cause::not_supported("roleRef.kind", &Value::from(kind), &kinds));
+            }
+            if meta::text(reference, "/name").is_empty() {
+                causes.push(Cause::required("roleRef.name", ""));
+            }
             if let Some(live) = live
                 && live.get("roleRef") != object.get("roleRef")
             {
@@ -127,14 +184,6 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
         _ => {}
     }
     causes
-}
-
-fn restart_policy(object: &Value, path: &str, allowed: &[&str], causes: &mut Vec<Cause>) {
-    let policy = meta::text(object, &format!("/{}/restartPolicy", path.replace('.', "/")));
-    if !policy.is_empty() && !allowed.contains(&policy) {
-        let allowed: Vec<String> = allowed.iter().map(|policy| (*policy).to_owned()).collect();
-        causes.push(Cause::not_supported(format!("{path}.restartPolicy"), &Value::from(policy), &allowed));
-    }
 }
 
 /// Of a pod's spec only images, deadlines, grace and added tolerations may change.
@@ -222,64 +271,64 @@ fn service_ports(ports: &[Value], causes: &mut Vec<Cause>) {
     }
 }
 
-/// Selector and template labels of a workload belong together.
-fn workload(object: &Value, causes: &mut Vec<Cause>) {
-    match object.pointer("/spec/selector") {
-        None => {
-            causes.push(Cause::required("spec.selector", ""));
-            let labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-            causes.push(Cause::invalid(
-                "spec.template.metadata.labels",
-                &labels,
-                "`selector` does not match template `labels`",
-            ));
-        }
-        Some(selector) => match LabelSelector::from_object(selector) {
-            Some(parsed) if parsed.is_empty() => {
-                causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"))
-            }
-            Some(parsed) => {
-                if !parsed.matches(object.pointer("/spec/template").unwrap_or(&Value::Null)) {
-                    let labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-                    causes.push(Cause::invalid(
-                        "spec.template.metadata.labels",
-                        &labels,
-                        "`selector` does not match template `labels`",
-                    ));
-                }
-            }
-            None => causes.push(Cause::invalid("spec.selector", selector, "invalid label selector")),
-        },
+fn claim(object: &Value, causes: &mut Vec<Cause>) {
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    let modes = items(spec, "/accessModes");
+    if modes.is_empty() {
+        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
     }
-    if object.pointer("/spec/replicas").and_then(Value::as_i64).is_some_and(|replicas| replicas < 0) {
-        causes.push(Cause::invalid("spec.replicas", &object["spec"]["replicas"], "must be greater than or equal to 0"));
+    if spec.pointer("/resources/requests/storage").is_none() {
+        causes.push(Cause::required("spec.resources[storage]", ""));
     }
 }
 
-fn containers(object: &Value, pointer: &str, path: &str, causes: &mut Vec<Cause>) {
-    let spec = object.pointer(pointer).unwrap_or(&Value::Null);
-    if spec.get("containers").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-        causes.push(Cause::required(format!("{path}.containers"), ""));
-        return;
+// === small readings and rules ===
+
+fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+fn one_of(text: &str, allowed: &[&str], field: String, causes: &mut Vec<Cause>) {
+    if !text.is_empty() && !allowed.contains(&text) {
+        let allowed: Vec<String> = allowed.iter().map(|text| (*text).to_owned()).collect();
+        causes.push(Cause::not_supported(field, &Value::from(text), &allowed));
     }
-    let mut seen: Vec<&str> = Vec::new();
-    let named = ["initContainers", "containers"]
-        .map(|field| (field, spec.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice)));
-    for (field, list) in named {
-        for (index, container) in list.iter().enumerate() {
-            let at = format!("{path}.{field}[{index}]");
-            let name = meta::text(container, "/name");
-            if name.is_empty() {
-                causes.push(Cause::required(format!("{at}.name"), ""));
-            } else if !super::names::is_label(name) {
-                causes.push(Cause::invalid(format!("{at}.name"), &Value::from(name), super::names::LABEL));
-            } else if seen.contains(&name) {
-                causes.push(Cause::duplicate(format!("{at}.name"), &Value::from(name)));
-            }
-            seen.push(name);
-            if meta::text(container, "/image").is_empty() {
-                causes.push(Cause::required(format!("{at}.image"), ""));
-            }
+}
+
+fn negative(value: &Value, field: &str, path: &str, causes: &mut Vec<Cause>) {
+    if let Some(number) = value.get(field).and_then(Value::as_i64).filter(|number| *number < 0) {
+        let why = "must be greater than or equal to 0";
+        causes.push(Cause::invalid(format!("{path}.{field}"), &Value::from(number), why));
+    }
+}
+
+fn port_number(number: i64, field: String, causes: &mut Vec<Cause>) {
+    if !(1..=65_535).contains(&number) {
+        causes.push(Cause::invalid(field, &Value::from(number), "must be between 1 and 65535, inclusive"));
+    }
+}
+
+fn labels(labels: Option<&Value>, field: &str, causes: &mut Vec<Cause>) {
+    for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
+        for problem in super::names::qualified_name_problems(key) {
+            causes.push(Cause::invalid(field, &Value::from(key.as_str()), &problem));
         }
+        if let Some(value) = value.as_str().filter(|value| !super::names::is_label_value(value)) {
+            causes.push(Cause::invalid(field, &Value::from(value), super::names::label_value_problem(value)));
+        }
+    }
+}
+
+fn immutable(object: &Value, live: Option<&Value>, pointer: &str, causes: &mut Vec<Cause>) {
+    let value = object.pointer(pointer);
+    if let Some(live) = live
+        && live.pointer(pointer) != value
+    {
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        causes.push(Cause::invalid(field, value.unwrap_or(&Value::Null), "field is immutable"));
     }
 }
