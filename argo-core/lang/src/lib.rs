@@ -11,6 +11,7 @@ pub mod cron;
 pub mod duration;
 pub mod expr;
 pub mod fmt;
+pub mod gitignore;
 pub mod gjson;
 pub mod glob;
 pub mod gofloat;

@@ -101,6 +101,7 @@ targets! {
     semver_constraint: ["semver"];
     cron: ["cron"];
     glob: ["glob"];
+    gitignore: ["glob"];
     regex: ["regex", "glob"];
     names: ["quantity", "names"];
 }

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use argo_lang::text_template::{Functions, Run, Template, Val};
 use argo_lang::{
-    duration as durations, expr as exprs, fmt, gjson as gjsons, glob as globs, gofloat, gojson,
-    govaluate as govaluates, int_or_string, jq as jqs, json_pointer as pointers, jsonpath as paths, names as naming,
-    quantity as quantities, regexp, semver as versions, tags as tagged, time, yaml,
+    duration as durations, expr as exprs, fmt, gitignore as gitignores, gjson as gjsons, glob as globs, gofloat,
+    gojson, govaluate as govaluates, int_or_string, jq as jqs, json_pointer as pointers, jsonpath as paths,
+    names as naming, quantity as quantities, regexp, semver as versions, tags as tagged, time, yaml,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -257,6 +257,15 @@ pub(super) fn glob(text: &str) {
         if let Ok(glob) = globs::Glob::new(pattern, mode) {
             assert_eq!(globs::Glob::new(&glob.to_string(), mode).map(|it| it.is_match(text)), Ok(glob.is_match(text)));
             let _ = (glob.is_match(pattern), glob.is_match(&"a".repeat(4096)));
+        }
+    }
+}
+
+pub(super) fn gitignore(text: &str) {
+    if let Ok(ignore) = gitignores::Gitignore::parse(text) {
+        for path in [text, "a/b.c", "x"] {
+            let inside = format!("{}/y/z", path.trim_matches('/'));
+            assert!(!ignore.is_ignored(path, true) || ignore.is_ignored(&inside, false), "{path}");
         }
     }
 }

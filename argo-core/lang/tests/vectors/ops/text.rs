@@ -1,12 +1,13 @@
 //! Patterns, names and formats.
 
-use argo_lang::{fmt, glob, names, regexp};
+use argo_lang::{fmt, gitignore, glob, names, regexp};
 use serde_json::{Value, json};
 
 use super::{Args, Field, Language, Outcome, error, op, optional, required};
 
 const TEXT: &[Field] = &[required("text")];
 const MATCH: &[Field] = &[required("pattern"), required("text")];
+const IGNORE: &[Field] = &[required("rules"), required("path"), optional("directory", "false")];
 
 pub(super) const LANGUAGES: &[Language] = &[
     Language {
@@ -21,6 +22,10 @@ pub(super) const LANGUAGES: &[Language] = &[
                 globbed(args, glob::Mode::Doublestar)
             }),
             op("filepath", MATCH, "whether it matches: `filepath.Match`", |args| globbed(args, glob::Mode::FilePath)),
+            op("gitignore", IGNORE, "whether git ignores it", |args| {
+                let ignore = gitignore::Gitignore::parse(args.text(0)?).map_err(error)?;
+                Ok(json!(ignore.is_ignored(args.text(1)?, args.flag(2)?)))
+            }),
         ],
     },
     Language {
