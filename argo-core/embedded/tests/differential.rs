@@ -1,7 +1,8 @@
 //! The same operations against this API server and a real one, topic by topic, each in a namespace of its own.
 //!
 //! The answers of a real one (kube-apiserver 1.34, without controllers) are recorded beside the operations. With `KUBECONFIG` set both are
-//! asked and compared; with `DIFFERENTIAL_RECORD` set as well, the answers are recorded anew.
+//! asked and compared; with `DIFFERENTIAL_RECORD` set as well, the answers are recorded anew. Operations that still differ are in
+//! `differential/open`, and counted with the others; `DIFFERENTIAL_SHOW` prints how they differ.
 //!
 //! Operations (`differential/operations`) run one after another: `[METHOD(:type of body), path, body, options]`. A path without a leading slash
 //! is below `/api/v1/namespaces/$NS/`; `apps:x` is below `/apis/apps/v1/namespaces/$NS/`, likewise `batch:` and so on, `w:` is
@@ -9,6 +10,7 @@
 
 mod compare;
 mod generate;
+mod open;
 mod send;
 
 use std::path::PathBuf;
@@ -47,20 +49,21 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("/customresourcedefinitions/widgets.$NS.example.com", "the controllers of the real one own the conditions"),
 ];
 
+/// Makes the operations for a namespace.
+type Operations = Box<dyn Fn(&str) -> Vec<Value> + Send + Sync>;
+
 /// A list of operations.
 struct Topic {
     name: &'static str,
-    operations: fn(&str) -> Vec<Value>,
+    operations: Operations,
 }
 
 macro_rules! topics {
     ($($name:ident),* $(,)?) => {
         $(#[tokio::test]
         async fn $name() {
-            let operations: fn(&str) -> Vec<Value> = |namespace| {
-                written(include_str!(concat!("differential/operations/", stringify!($name), ".yaml")), namespace)
-            };
-            Topic { name: stringify!($name), operations }.run().await;
+            let text = include_str!(concat!("differential/operations/", stringify!($name), ".yaml"));
+            Topic { name: stringify!($name), operations: Box::new(|namespace| written(text, namespace)) }.run().await;
         })*
     };
 }
@@ -69,12 +72,20 @@ topics!(basics, lists, network, patches, pods, policies, requests, workloads);
 
 #[tokio::test]
 async fn every_kind_and_verb() {
-    Topic { name: "every_kind_and_verb", operations: generate::operations }.run().await;
+    Topic { name: "every_kind_and_verb", operations: Box::new(generate::operations) }.run().await;
 }
 
 fn written(text: &str, namespace: &str) -> Vec<Value> {
     let text = text.replace("$NS", namespace);
     argo_lang::yaml::decode(&text).expect("YAML").as_array().expect("a list").clone()
+}
+
+/// The differences of two answers that are not known ones.
+fn different(operation: &Value, real: &Value, here: &Value) -> Vec<String> {
+    let text = operation.to_string();
+    let mut found = compare::differences(real, here);
+    found.retain(|line| !DIFFERENCES.iter().any(|(part, _)| format!("{text} {line}").contains(part)));
+    found
 }
 
 impl Topic {
@@ -101,18 +112,17 @@ impl Topic {
         };
         let operations = (self.operations)("$NS");
         assert_eq!(real.len(), operations.len(), "record the answers anew");
-        let mut different = Vec::new();
+        let mut unequal = Vec::new();
         for ((operation, real), here) in operations.iter().zip(&real).zip(&here) {
-            let mut found = compare::differences(real, here);
-            let text = operation.to_string();
-            found.retain(|line| !DIFFERENCES.iter().any(|(part, _)| format!("{text} {line}").contains(part)));
+            let found = different(operation, real, here);
             if !found.is_empty() {
-                let shown: String = text.chars().take(200).collect();
-                different.push(format!("{shown}\n    {}", found.join("\n    ")));
+                let shown: String = operation.to_string().chars().take(200).collect();
+                unequal.push(format!("{shown}\n    {}", found.join("\n    ")));
             }
         }
-        let shown = different.join("\n");
-        assert!(different.is_empty(), "{} of {} operations differ:\n{shown}", different.len(), operations.len());
+        let shown = unequal.join("\n");
+        assert!(unequal.is_empty(), "{} of {} operations differ:\n{shown}", unequal.len(), operations.len());
+        open::run(self.name, operations.len()).await;
     }
 
     /// The answers of one server, without what no two runs share.

@@ -142,9 +142,7 @@ impl FieldSelector {
             } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
                 (path, value, true)
             } else {
-                return Err(ApiError::bad_request(format!(
-                    "invalid field selector: '{part}'; can't understand '{part}'"
-                )));
+                return Err(ApiError::bad_request(format!("invalid selector: '{part}'; can't understand '{part}'")));
             };
             let value = unescape(value)?;
             if !supported(path, def, version) {

@@ -25,6 +25,8 @@ pub(crate) fn normal(answer: &Value, namespace: &str) -> Value {
             (r#"resourceVersion: \\"\d+\\""#, "resourceVersion: <rv>"),
             (r#""continue":"[^"]+""#, r#""continue":"<token>""#),
             (r"x{1000,}", "<fill>"),
+            // Of the range that ports are chosen from, by chance.
+            (r#""(nodePort|healthCheckNodePort)":3\d{4}"#, r#""${1}":"<port>""#),
         ]
         .into_iter()
         .map(|(pattern, replacement)| (Regex::new(pattern).expect("a pattern"), replacement))
