@@ -10,11 +10,27 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duration;
+use crate::position::{Located, Position};
 
 /// Why a schedule was refused; the text is upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CronError(String);
+#[error("{message}")]
+pub struct CronError {
+    message: String,
+    position: Position,
+}
+
+impl Located for CronError {
+    fn position(&self) -> Option<&Position> {
+        Some(&self.position)
+    }
+}
+
+/// A message about a part of the schedule.
+struct Wrong<'a> {
+    message: String,
+    part: &'a str,
+}
 
 /// A compiled schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +74,8 @@ const MONTHS: Bounds = Bounds {
 };
 const WEEKDAYS: Bounds = Bounds { min: 0, max: 6, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
-fn fail<T>(message: impl Into<String>) -> Result<T, CronError> {
-    Err(CronError(message.into()))
+fn fail<T>(part: &str, message: impl Into<String>) -> Result<T, Wrong<'_>> {
+    Err(Wrong { message: message.into(), part })
 }
 
 impl fmt::Display for Schedule {
@@ -74,7 +90,7 @@ impl Schedule {
     /// # Errors
     /// The text is no schedule, or its zone is not known.
     pub fn parse(spec: &str) -> Result<Self, CronError> {
-        Self::read(spec, false)
+        Self::checked(spec, false)
     }
 
     /// [`Schedule::parse`] with an optional field of seconds before the five.
@@ -82,12 +98,17 @@ impl Schedule {
     /// # Errors
     /// As [`Schedule::parse`].
     pub fn parse_with_seconds(spec: &str) -> Result<Self, CronError> {
-        Self::read(spec, true)
+        Self::checked(spec, true)
     }
 
-    fn read(spec: &str, seconds: bool) -> Result<Self, CronError> {
+    fn checked(spec: &str, seconds: bool) -> Result<Self, CronError> {
+        Self::read(spec, seconds)
+            .map_err(|it| CronError { position: Position::of_part(spec, it.part), message: it.message })
+    }
+
+    fn read(spec: &str, seconds: bool) -> Result<Self, Wrong<'_>> {
         if spec.is_empty() {
-            return fail("empty spec string");
+            return fail(spec, "empty spec string");
         }
         let source = spec.to_owned();
         let mut rest = spec;
@@ -95,12 +116,12 @@ impl Schedule {
         if let Some(after) = spec.strip_prefix("TZ=").or_else(|| spec.strip_prefix("CRON_TZ=")) {
             let (name, fields) = match after.find(' ') {
                 Some(at) => (&after[..at], after[at..].trim()),
-                None => return fail(format!("provided bad location {after}: no schedule after it")),
+                None => return fail(after, format!("provided bad location {after}: no schedule after it")),
             };
             zone = Some(match name {
                 "" | "UTC" => TimeZone::UTC,
                 name => TimeZone::get(name)
-                    .map_err(|_| CronError(format!("provided bad location {name}: unknown time zone {name}")))?,
+                    .or_else(|_| fail(name, format!("provided bad location {name}: unknown time zone {name}")))?,
             });
             rest = fields;
         }
@@ -162,10 +183,10 @@ impl Schedule {
     }
 }
 
-fn descriptor(text: &str) -> Result<Kind, CronError> {
+fn descriptor(text: &str) -> Result<Kind, Wrong<'_>> {
     if let Some(text) = text.strip_prefix("@every ") {
         let delay = duration::parse(text)
-            .map_err(|error| CronError(format!("failed to parse duration @every {text}: {error}")))?;
+            .or_else(|error| fail(text, format!("failed to parse duration @every {text}: {error}")))?;
         let seconds = (delay.as_nanos() / 1_000_000_000).max(1);
         return Ok(Kind::Every(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))));
     }
@@ -175,18 +196,20 @@ fn descriptor(text: &str) -> Result<Kind, CronError> {
         "@weekly" => "0 0 0 * * 0",
         "@daily" | "@midnight" => "0 0 0 * * *",
         "@hourly" => "0 0 * * * *",
-        _ => return fail(format!("unrecognized descriptor: {text}")),
+        _ => return fail(text, format!("unrecognized descriptor: {text}")),
     };
     Ok(Kind::Fields(fields(spec, true)?))
 }
 
-fn fields(spec: &str, seconds: bool) -> Result<Fields, CronError> {
+fn fields(spec: &str, seconds: bool) -> Result<Fields, Wrong<'_>> {
     let mut parts: Vec<&str> = spec.split_whitespace().collect();
     match (seconds, parts.len()) {
         (_, 5) => parts.insert(0, "0"),
         (true, 6) => {}
-        (true, count) => return fail(format!("expected 5 to 6 fields, found {count}: [{}]", parts.join(" "))),
-        (false, count) => return fail(format!("expected exactly 5 fields, found {count}: [{}]", parts.join(" "))),
+        (true, count) => return fail(spec, format!("expected 5 to 6 fields, found {count}: [{}]", parts.join(" "))),
+        (false, count) => {
+            return fail(spec, format!("expected exactly 5 fields, found {count}: [{}]", parts.join(" ")));
+        }
     }
     Ok(Fields {
         second: field(parts[0], &SECONDS)?,
@@ -198,7 +221,7 @@ fn fields(spec: &str, seconds: bool) -> Result<Fields, CronError> {
     })
 }
 
-fn field(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
+fn field<'a>(text: &'a str, bounds: &Bounds) -> Result<u64, Wrong<'a>> {
     let mut bits = 0;
     for part in text.split(',').filter(|it| !it.is_empty()) {
         bits |= range(part, bounds)?;
@@ -206,7 +229,7 @@ fn field(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
     Ok(bits)
 }
 
-fn range(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
+fn range<'a>(text: &'a str, bounds: &Bounds) -> Result<u64, Wrong<'a>> {
     let range_and_step: Vec<&str> = text.split('/').collect();
     let low_and_high: Vec<&str> = range_and_step[0].split('-').collect();
     let single = low_and_high.len() == 1;
@@ -219,7 +242,7 @@ fn range(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
         match low_and_high.as_slice() {
             [_] => (start, start),
             [_, high] => (start, number_or_name(high, bounds)?),
-            _ => return fail(format!("too many hyphens: {text}")),
+            _ => return fail(text, format!("too many hyphens: {text}")),
         }
     };
     let step = match range_and_step.as_slice() {
@@ -234,19 +257,19 @@ fn range(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
             }
             step
         }
-        _ => return fail(format!("too many slashes: {text}")),
+        _ => return fail(text, format!("too many slashes: {text}")),
     };
     if start < bounds.min {
-        return fail(format!("beginning of range ({start}) below minimum ({}): {text}", bounds.min));
+        return fail(text, format!("beginning of range ({start}) below minimum ({}): {text}", bounds.min));
     }
     if end > bounds.max {
-        return fail(format!("end of range ({end}) above maximum ({}): {text}", bounds.max));
+        return fail(text, format!("end of range ({end}) above maximum ({}): {text}", bounds.max));
     }
     if start > end {
-        return fail(format!("beginning of range ({start}) beyond end of range ({end}): {text}"));
+        return fail(text, format!("beginning of range ({start}) beyond end of range ({end}): {text}"));
     }
     if step == 0 {
-        return fail(format!("step of range should be a positive number: {text}"));
+        return fail(text, format!("step of range should be a positive number: {text}"));
     }
     let mut bits = extra;
     let mut at = start;
@@ -257,7 +280,7 @@ fn range(text: &str, bounds: &Bounds) -> Result<u64, CronError> {
     Ok(bits)
 }
 
-fn number_or_name(text: &str, bounds: &Bounds) -> Result<u32, CronError> {
+fn number_or_name<'a>(text: &'a str, bounds: &Bounds) -> Result<u32, Wrong<'a>> {
     let lower = text.to_lowercase();
     match bounds.names.iter().position(|it| *it == lower) {
         Some(place) => Ok(bounds.min + u32::try_from(place).unwrap_or(0)),
@@ -265,14 +288,17 @@ fn number_or_name(text: &str, bounds: &Bounds) -> Result<u32, CronError> {
     }
 }
 
-fn number(text: &str) -> Result<u32, CronError> {
+fn number(text: &str) -> Result<u32, Wrong<'_>> {
     match text.parse::<i64>() {
-        Ok(value) if value < 0 => fail(format!("negative number ({value}) not allowed: {text}")),
+        Ok(value) if value < 0 => fail(text, format!("negative number ({value}) not allowed: {text}")),
         Ok(value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
-        Err(_) => fail(format!(
-            "failed to parse int from {text}: strconv.Atoi: parsing {}: invalid syntax",
-            crate::fmt::quote(text)
-        )),
+        Err(_) => fail(
+            text,
+            format!(
+                "failed to parse int from {text}: strconv.Atoi: parsing {}: invalid syntax",
+                crate::fmt::quote(text)
+            ),
+        ),
     }
 }
 
@@ -501,6 +527,29 @@ fn days_of(year: i64, month: u32, day: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_know_line_column_and_text() {
+        for (text, column, offending) in [
+            ("0 25 * * *", 3, "25"),
+            ("CRON_TZ=Asia/Tokyo  0 0 * foo *", 27, "foo"),
+            ("TZ=Mars/Base 0 0 * * *", 4, "Mars/Base"),
+            ("*/0 * * * *", 1, "*/0"),
+            ("0 1,5-3 * * *", 5, "5-3"),
+            ("@every 3x", 8, "3x"),
+            ("@never", 1, "@never"),
+            ("0 0 *", 1, "0 0 *"),
+            ("", 1, ""),
+        ] {
+            let error = Schedule::parse(text).unwrap_err();
+            let place = (error.line(), error.column(), error.position().map(|it| it.text.as_str()));
+            assert_eq!(place, (Some(1), Some(column), Some(offending)), "{text}: {error}");
+        }
+        assert_eq!(
+            Schedule::parse("0 25 * * *").unwrap_err().show("0 25 * * *"),
+            "end of range (25) above maximum (23): 25 (1:3)\n | 0 25 * * *\n | ..^^"
+        );
+    }
 
     fn next(spec: &str, after: &str) -> String {
         let schedule = Schedule::parse_with_seconds(spec).unwrap();

@@ -2,16 +2,28 @@
 
 use jiff::SignedDuration;
 
+use crate::position::{Located, Position};
+
 /// Why a text is not a Go duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DurationError {
     /// Not of the form `[-+](number unit)+`.
-    #[error("time: invalid duration {0:?}")]
-    Invalid(String),
+    #[error("time: invalid duration {text:?}")]
+    Invalid {
+        /// The whole text.
+        text: String,
+        /// From where it can not be read.
+        position: Position,
+    },
     /// A number without unit.
-    #[error("time: missing unit in duration {0:?}")]
-    MissingUnit(String),
+    #[error("time: missing unit in duration {text:?}")]
+    MissingUnit {
+        /// The whole text.
+        text: String,
+        /// Where the unit should stand.
+        position: Position,
+    },
     /// A unit that is none of `ns us µs ms s m h`.
     #[error("time: unknown unit {unit:?} in duration {text:?}")]
     UnknownUnit {
@@ -19,7 +31,19 @@ pub enum DurationError {
         unit: String,
         /// The whole text.
         text: String,
+        /// Where the unit stands.
+        position: Position,
     },
+}
+
+impl Located for DurationError {
+    fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Invalid { position, .. }
+            | Self::MissingUnit { position, .. }
+            | Self::UnknownUnit { position, .. } => Some(position),
+        }
+    }
 }
 
 /// Reads a duration as `time.ParseDuration`: units `ns us µs ms s m h`, a sign, fractions, or a bare `0`.
@@ -27,7 +51,9 @@ pub enum DurationError {
 /// # Errors
 /// The text is no Go duration or does not fit 64 bits of nanoseconds.
 pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
-    let invalid = || DurationError::Invalid(text.to_owned());
+    let invalid_at =
+        |part: &str| DurationError::Invalid { text: text.to_owned(), position: Position::of_part(text, part) };
+    let invalid = || invalid_at(text);
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -42,7 +68,7 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
     let mut total: u64 = 0;
     while !rest.is_empty() {
         if !rest.starts_with(|it: char| it == '.' || it.is_ascii_digit()) {
-            return Err(invalid());
+            return Err(invalid_at(rest));
         }
         let whole_len = rest.bytes().take_while(u8::is_ascii_digit).count();
         let whole: u64 = if whole_len == 0 { 0 } else { rest[..whole_len].parse().map_err(|_| invalid())? };
@@ -65,11 +91,11 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
             rest = &after[fraction_len..];
         }
         if whole_len == 0 && fraction_len == 0 {
-            return Err(invalid());
+            return Err(invalid_at(rest));
         }
         let unit_len = rest.find(|it: char| it == '.' || it.is_ascii_digit()).unwrap_or(rest.len());
         if unit_len == 0 {
-            return Err(DurationError::MissingUnit(text.to_owned()));
+            return Err(DurationError::MissingUnit { text: text.to_owned(), position: Position::of_part(text, rest) });
         }
         let unit: u64 = match &rest[..unit_len] {
             "ns" => 1,
@@ -79,7 +105,8 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             other => {
-                return Err(DurationError::UnknownUnit { unit: other.to_owned(), text: text.to_owned() });
+                let position = Position::of_part(text, other);
+                return Err(DurationError::UnknownUnit { unit: other.to_owned(), text: text.to_owned(), position });
             }
         };
         rest = &rest[unit_len..];
@@ -157,6 +184,21 @@ mod tests {
         assert_eq!(format(parse("90m").unwrap()), "1h30m0s");
         assert_eq!(parse("0").unwrap(), SignedDuration::ZERO);
         assert_eq!(parse_or_seconds("30").unwrap(), SignedDuration::from_secs(30));
+    }
+
+    #[test]
+    fn errors_know_line_column_and_text() {
+        for (text, column, offending) in
+            [("1h3x", 4, "x"), ("1h3", 4, ""), ("1hé", 2, "hé"), ("5m 3s", 2, "m "), ("", 1, ""), ("h", 1, "h")]
+        {
+            let error = parse(text).unwrap_err();
+            let place = (error.line(), error.column(), error.position().map(|it| it.text.as_str()));
+            assert_eq!(place, (Some(1), Some(column), Some(offending)), "{text}: {error}");
+        }
+        assert_eq!(
+            parse("1h3x").unwrap_err().show("1h3x"),
+            "time: unknown unit \"x\" in duration \"1h3x\" (1:4)\n | 1h3x\n | ...^"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use regex::{Regex, RegexBuilder};
 
+use crate::position::{Located, Position};
+
 /// Longest accepted pattern in bytes.
 const MAX_PATTERN: usize = 16 << 10;
 
@@ -21,8 +23,17 @@ pub enum Mode {
 
 /// A pattern that is not a glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("syntax error in pattern {0:?}")]
-pub struct GlobError(String);
+#[error("syntax error in pattern {pattern:?}")]
+pub struct GlobError {
+    pattern: String,
+    position: Position,
+}
+
+impl Located for GlobError {
+    fn position(&self) -> Option<&Position> {
+        Some(&self.position)
+    }
+}
 
 /// A compiled glob.
 #[derive(Debug, Clone)]
@@ -44,16 +55,28 @@ impl Glob {
     /// # Errors
     /// The pattern is malformed in its mode.
     pub fn new(pattern: &str, mode: Mode) -> Result<Self, GlobError> {
-        let wrong = || GlobError(pattern.to_owned());
+        let wrong = |from: usize, to: usize| GlobError {
+            pattern: pattern.to_owned(),
+            position: Position::of_chars(pattern, from..to),
+        };
         if pattern.len() > MAX_PATTERN {
-            return Err(wrong());
+            return Err(wrong(MAX_PATTERN, MAX_PATTERN));
         }
-        let mut translator =
-            Translator { chars: pattern.chars().collect(), at: 0, mode, out: String::from(r"(?s)\A(?:"), depth: 0 };
-        translator.run().ok_or_else(wrong)?;
+        let mut translator = Translator {
+            chars: pattern.chars().collect(),
+            at: 0,
+            mode,
+            out: String::from(r"(?s)\A(?:"),
+            depth: 0,
+            from: 0,
+        };
+        translator.run().ok_or_else(|| wrong(translator.from, translator.at))?;
         translator.out.push_str(r")\z");
-        let regex =
-            RegexBuilder::new(&translator.out).size_limit(4 << 20).nest_limit(200).build().map_err(|_| wrong())?;
+        let regex = RegexBuilder::new(&translator.out)
+            .size_limit(4 << 20)
+            .nest_limit(200)
+            .build()
+            .map_err(|_| wrong(0, pattern.len()))?;
         Ok(Self { regex, source: pattern.to_owned() })
     }
 
@@ -82,6 +105,8 @@ struct Translator {
     mode: Mode,
     out: String,
     depth: usize,
+    /// Where the part starts that is being read, or the brace that is open.
+    from: usize,
 }
 
 impl Translator {
@@ -110,7 +135,9 @@ impl Translator {
     }
 
     fn run(&mut self) -> Option<()> {
+        let mut open = Vec::new();
         while let Some(it) = self.peek(0) {
+            self.from = self.at;
             match it {
                 '\\' => {
                     self.at += 1;
@@ -135,11 +162,13 @@ impl Translator {
                     if self.depth > 50 {
                         return None;
                     }
+                    open.push(self.at);
                     self.at += 1;
                     self.out.push_str("(?:");
                 }
                 '}' if self.depth > 0 => {
                     self.depth -= 1;
+                    open.pop();
                     self.at += 1;
                     self.out.push(')');
                 }
@@ -172,7 +201,11 @@ impl Translator {
             self.out.extend(std::iter::repeat_n(')', self.depth));
             return Some(());
         }
-        (self.depth == 0).then_some(())
+        if let Some(open) = open.first() {
+            self.from = *open;
+            return None;
+        }
+        Some(())
     }
 
     fn component_end(&self, ahead: usize) -> bool {
@@ -310,6 +343,22 @@ impl Translator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_know_line_column_and_text() {
+        for (pattern, mode, column, offending) in [
+            ("é/[z-a]", Mode::Gobwas, 3, "[z-a]"),
+            ("a/{b,c", Mode::Doublestar, 3, "{b,c"),
+            ("ab\\", Mode::FilePath, 3, "\\"),
+            ("x[", Mode::FilePath, 2, "["),
+        ] {
+            let error = Glob::new(pattern, mode).unwrap_err();
+            let place = (error.line(), error.column(), error.position().map(|it| it.text.as_str()));
+            assert_eq!(place, (Some(1), Some(column), Some(offending)), "{pattern}");
+        }
+        let error = Glob::new("é/[z-a]", Mode::Gobwas).unwrap_err();
+        assert_eq!(error.show("é/[z-a]"), "syntax error in pattern \"é/[z-a]\" (1:3)\n | é/[z-a]\n | ..^^^^^");
+    }
 
     #[test]
     fn each_mode_has_its_own_star() {

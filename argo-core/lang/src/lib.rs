@@ -25,6 +25,7 @@ pub mod jsonpath;
 #[cfg_attr(docsrs, doc(cfg(feature = "lua")))]
 pub mod lua;
 pub mod names;
+pub mod position;
 pub mod quantity;
 mod random;
 pub mod regexp;

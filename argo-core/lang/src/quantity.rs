@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::{Add, Neg, Sub};
 use std::str::FromStr;
 
+use crate::position::{Located, Position};
+
 /// A text that is no quantity; the text is upstream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,6 +20,23 @@ pub enum QuantityError {
     /// Not a number before the suffix.
     #[error("unable to parse numeric part of quantity")]
     Number,
+}
+
+/// The place of what is no number or no suffix.
+impl Located for QuantityError {
+    fn position_in(&self, source: &str) -> Option<Position> {
+        let sign = usize::from(source.starts_with(['-', '+']));
+        let number = source[sign..].bytes().take_while(|it| it.is_ascii_digit() || *it == b'.').count();
+        Some(match self {
+            Self::Suffix => Position::of(source, sign + number..source.len()),
+            Self::Number => Position::of(source, 0..sign + number),
+            Self::Format => {
+                let letters = source[sign + number..].bytes().take_while(|it| b"eEinumkKMGTP".contains(it)).count();
+                let dots = source[..sign + number].matches('.').count() > 1;
+                Position::of(source, if dots { sign } else { sign + number + letters }..source.len())
+            }
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -376,6 +395,19 @@ impl<'de> serde::Deserialize<'de> for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_shown_in_the_text_they_came_from() {
+        for (text, column, offending) in [("1.5Gx", 5, "x"), ("1.5GiG", 4, "GiG"), ("1.2.3", 1, "1.2.3"), ("é", 1, "é")]
+        {
+            let place = Quantity::parse(text).unwrap_err().position_in(text).unwrap();
+            assert_eq!((place.line, place.column, place.text.as_str()), (1, column, offending), "{text}");
+        }
+        assert_eq!(
+            Quantity::parse("1KK").unwrap_err().show("1KK"),
+            "unable to parse quantity's suffix (1:2)\n | 1KK\n | .^^"
+        );
+    }
 
     #[test]
     fn quantities_print_in_canonical_form() {

@@ -18,6 +18,8 @@ use plan::{Stage, plan};
 use token::{Kind, tokens};
 use value::Val;
 
+use crate::position::{Fault, Located, Position};
+
 /// Longest accepted source in bytes.
 pub const MAX_SOURCE: usize = 64 << 10;
 /// Deepest accepted nesting of parentheses.
@@ -28,11 +30,31 @@ pub const MAX_DEPTH: usize = 100;
 #[non_exhaustive]
 pub enum GovaluateError {
     /// The source is not an expression.
-    #[error("{0}")]
-    Parse(String),
+    #[error("{message}")]
+    Parse {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        position: Position,
+    },
     /// A value does not fit an operator, or a variable is not there.
     #[error("{0}")]
     Evaluate(String),
+}
+
+impl GovaluateError {
+    fn parse(source: &str, fault: Fault) -> Self {
+        Self::Parse { position: Position::of_chars(source, fault.chars), message: fault.message }
+    }
+}
+
+impl Located for GovaluateError {
+    fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Parse { position, .. } => Some(position),
+            Self::Evaluate(_) => None,
+        }
+    }
 }
 
 /// Why a `when` gave no answer; the text is what a workflow shows.
@@ -46,6 +68,8 @@ pub enum WhenError {
         when: String,
         /// Why, with a hint where quotes may help.
         message: String,
+        /// Where.
+        position: Position,
     },
     /// With bare words as strings it is not an expression.
     #[error("Failed to parse 'when' expression '{when}': {message}")]
@@ -54,6 +78,8 @@ pub enum WhenError {
         when: String,
         /// Why.
         message: String,
+        /// Where.
+        position: Position,
     },
     /// It failed.
     #[error("Failed to evaluate 'when' expresion '{when}': {message}")]
@@ -73,6 +99,15 @@ pub enum WhenError {
     },
 }
 
+impl Located for WhenError {
+    fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Invalid { position, .. } | Self::Parse { position, .. } => Some(position),
+            Self::Evaluate { .. } | Self::NotBool { .. } => None,
+        }
+    }
+}
+
 /// A compiled expression whose bare words are variables.
 #[derive(Debug, Clone)]
 pub struct Expression {
@@ -86,9 +121,10 @@ impl Expression {
     /// # Errors
     /// The source is not an expression.
     pub fn parse(source: &str) -> Result<Self, GovaluateError> {
-        let tokens = tokens(source)?;
+        let fault = |it| GovaluateError::parse(source, it);
+        let tokens = tokens(source).map_err(fault)?;
         let variables = tokens.iter().filter(|it| it.kind == Kind::Variable).map(|it| it.text.clone()).collect();
-        Ok(Self { root: plan(&tokens)?, variables })
+        Ok(Self { root: plan(&tokens).map_err(fault)?, variables })
     }
 
     /// The variables it reads, in order of appearance.
@@ -137,12 +173,12 @@ pub fn when(when: &str) -> Result<bool, WhenError> {
         return Ok(true);
     }
     let owned = when.to_owned();
-    let invalid = |error: GovaluateError| {
-        let mut message = error.to_string();
+    let invalid = |fault: Fault| {
+        let mut message = fault.message;
         if message.contains("Invalid token") {
             message.push_str(" (hint: try wrapping the affected expression in quotes (\"))");
         }
-        WhenError::Invalid { when: owned.clone(), message }
+        WhenError::Invalid { when: owned.clone(), message, position: Position::of_chars(when, fault.chars) }
     };
     let mut tokens = tokens(when).map_err(invalid)?;
     plan(&tokens).map_err(invalid)?;
@@ -151,7 +187,11 @@ pub fn when(when: &str) -> Result<bool, WhenError> {
             token.kind = Kind::Str;
         }
     }
-    let root = plan(&tokens).map_err(|error| WhenError::Parse { when: owned.clone(), message: error.to_string() })?;
+    let root = plan(&tokens).map_err(|fault| WhenError::Parse {
+        when: owned.clone(),
+        message: fault.message,
+        position: Position::of_chars(when, fault.chars),
+    })?;
     match evaluate(&root, &Value::Null) {
         Ok(Val::Bool(it)) => Ok(it),
         Ok(other) => Err(WhenError::NotBool { when: owned, got: other.display() }),
@@ -205,6 +245,30 @@ mod tests {
             message("!foo"),
             "Failed to parse 'when' expression '!foo': Cannot transition token types from PREFIX [!] to STRING [foo]"
         );
+    }
+
+    #[test]
+    fn errors_know_line_column_and_text() {
+        for (text, line, column, offending) in [
+            ("a = b", 1, 3, "="),
+            ("a == b &&\n  c.d == 'é'", 2, 3, "c.d"),
+            ("(a == b", 1, 1, "("),
+            ("a == b)", 1, 7, ")"),
+            ("a ==", 1, 5, ""),
+            ("'é' == 'x", 1, 8, "'x"),
+            ("a b", 1, 3, "b"),
+            ("!foo", 1, 2, "foo"),
+            ("1.2.3 > 2", 1, 1, "1.2.3"),
+            ("a =~ '('", 1, 6, "'('"),
+        ] {
+            let error = when(text).unwrap_err();
+            let place = error.position().unwrap_or_else(|| panic!("{text}: {error} has no place"));
+            assert_eq!((place.line, place.column, place.text.as_str()), (line, column, offending), "{text}: {error}");
+        }
+        let error = Expression::parse("x > 1 &&\ny = 2").unwrap_err();
+        assert_eq!((error.line(), error.column(), error.offset()), (Some(2), Some(3), Some(11)));
+        assert_eq!(error.show("x > 1 &&\ny = 2"), "Invalid token: '=' (2:3)\n | y = 2\n | ..^");
+        assert_eq!(when("1 + 1").unwrap_err().position(), None);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use regex::Regex;
 
+use super::MAX_DEPTH;
 use super::token::{Kind, Token, parse_error};
-use super::{GovaluateError, MAX_DEPTH};
+use crate::position::Fault;
 use crate::regexp;
 
-fn check_syntax(tokens: &[Token]) -> Result<(), GovaluateError> {
+fn check_syntax(tokens: &[Token]) -> Result<(), Fault> {
     let mut state = Kind::Unknown;
     let mut last: Option<&Token> = None;
     for token in tokens {
@@ -15,21 +16,25 @@ fn check_syntax(tokens: &[Token]) -> Result<(), GovaluateError> {
                 && last.kind == Kind::Variable
                 && token.kind == Kind::Clause
             {
-                return parse_error(format!("Undefined function {}", last.text));
+                return parse_error(last.chars.clone(), format!("Undefined function {}", last.text));
             }
             let shown = last.map_or_else(|| "<nil>".to_owned(), Token::shown);
-            return parse_error(format!(
-                "Cannot transition token types from {} [{shown}] to {} [{}]",
-                state.name(),
-                token.kind.name(),
-                token.shown()
-            ));
+            return parse_error(
+                token.chars.clone(),
+                format!(
+                    "Cannot transition token types from {} [{shown}] to {} [{}]",
+                    state.name(),
+                    token.kind.name(),
+                    token.shown()
+                ),
+            );
         }
         state = token.kind;
         last = Some(token);
     }
     if last.is_none() || !state.may_end() {
-        return parse_error("Unexpected end of expression");
+        let end = last.map_or(0, |it| it.chars.end);
+        return parse_error(end..end, "Unexpected end of expression");
     }
     Ok(())
 }
@@ -123,7 +128,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn level(&mut self, level: usize) -> Result<Stage, GovaluateError> {
+    fn level(&mut self, level: usize) -> Result<Stage, Fault> {
         let Some(operators) = LEVELS.get(level) else { return self.value() };
         let mut left = self.level(level + 1)?;
         while let Some(token) = self.tokens.get(self.at) {
@@ -135,28 +140,31 @@ impl Planner<'_> {
             self.at += 1;
             self.height += 1;
             if self.height > 400 {
-                return parse_error("Expression is too long");
+                return parse_error(token.chars.clone(), "Expression is too long");
             }
+            let from = self.at;
             let mut right = self.level(level + 1)?;
             if matches!(operator, Operator::Matches | Operator::MatchesNot)
                 && let Stage::Text(pattern) = &right
             {
-                right =
-                    Stage::Pattern(regexp::compile(pattern).map_err(|error| GovaluateError::Parse(error.to_string()))?);
+                right = Stage::Pattern(regexp::compile(pattern).map_err(|error| Fault {
+                    message: error.to_string(),
+                    chars: self.tokens.get(from).map_or(0..0, |it| it.chars.clone()),
+                })?);
             }
             left = Stage::Binary(*operator, Box::new(left), Box::new(right));
         }
         Ok(left)
     }
 
-    fn value(&mut self) -> Result<Stage, GovaluateError> {
+    fn value(&mut self) -> Result<Stage, Fault> {
         let Some(token) = self.tokens.get(self.at) else { return Ok(Stage::Empty) };
         self.at += 1;
         Ok(match token.kind {
             Kind::Clause => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    return parse_error("Expression is nested too deeply");
+                    return parse_error(token.chars.clone(), "Expression is nested too deeply");
                 }
                 let inner = self.level(0)?;
                 self.at += 1;
@@ -174,17 +182,16 @@ impl Planner<'_> {
             Kind::Boolean => Stage::Bool(token.text == "true"),
             Kind::Str => Stage::Text(token.text.clone()),
             other => {
-                return parse_error(format!(
-                    "Unable to plan token kind: '{}', value: '{}'",
-                    other.name(),
-                    token.shown()
-                ));
+                return parse_error(
+                    token.chars.clone(),
+                    format!("Unable to plan token kind: '{}', value: '{}'", other.name(), token.shown()),
+                );
             }
         })
     }
 }
 
-pub(super) fn plan(tokens: &[Token]) -> Result<Stage, GovaluateError> {
+pub(super) fn plan(tokens: &[Token]) -> Result<Stage, Fault> {
     check_syntax(tokens)?;
     let mut planner = Planner { tokens, at: 0, depth: 0, height: 0 };
     planner.level(0)

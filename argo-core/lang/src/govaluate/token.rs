@@ -1,8 +1,11 @@
 //! Text to tokens.
 
+use std::ops::Range;
+
 use jiff::tz::TimeZone;
 
-use super::{GovaluateError, MAX_SOURCE};
+use super::MAX_SOURCE;
+use crate::position::Fault;
 use crate::{gofloat, time};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,8 @@ pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) text: String,
     pub(super) number: f64,
+    /// Where it stands, in characters.
+    pub(super) chars: Range<usize>,
 }
 
 impl Token {
@@ -126,13 +131,21 @@ impl Token {
 struct Lexer {
     chars: Vec<char>,
     at: usize,
+    /// Where the token starts that is being read.
+    from: usize,
 }
 
-pub(super) fn parse_error<T>(message: impl Into<String>) -> Result<T, GovaluateError> {
-    Err(GovaluateError::Parse(message.into()))
+pub(super) fn parse_error<T>(chars: Range<usize>, message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { message: message.into(), chars })
 }
 
 impl Lexer {
+    /// What was read of the token, without the spaces after it.
+    fn span(&self) -> Range<usize> {
+        let spaces = self.chars[self.from..self.at].iter().rev().take_while(|it| it.is_whitespace()).count();
+        self.from..self.at - spaces
+    }
+
     /// Reads on while the condition holds; says whether it ended by the condition or a space.
     fn until(&mut self, keep_space: bool, break_at_space: bool, condition: impl Fn(char) -> bool) -> (String, bool) {
         let mut out = String::new();
@@ -163,8 +176,8 @@ impl Lexer {
         (out, false)
     }
 
-    fn token(&mut self, state: Kind) -> Result<Option<Token>, GovaluateError> {
-        let token = |kind, text: String| Ok(Some(Token { kind, text, number: 0.0 }));
+    fn token(&mut self, state: Kind) -> Result<Option<Token>, Fault> {
+        let token = |kind, text: String| Ok(Some(Token { kind, text, number: 0.0, chars: 0..0 }));
         let numeric = |it: char| it.is_numeric() || it == '.';
         let quote = |it: char| it == '\'' || it == '"';
         let symbol =
@@ -174,19 +187,20 @@ impl Lexer {
                 self.at += 1;
                 continue;
             }
+            self.from = self.at;
             if numeric(it) {
                 if it == '0' && self.chars.get(self.at + 1) == Some(&'x') && self.chars.len() > self.at + 2 {
                     self.at += 2;
                     let (text, _) = self.until(false, true, |it| it.is_ascii_hexdigit() || it.is_numeric());
                     return match u64::from_str_radix(&text, 16) {
-                        Ok(value) => Ok(Some(Token { kind: Kind::Numeric, text, number: value as f64 })),
-                        Err(_) => parse_error(format!("Unable to parse hex value '{text}' to uint64\n")),
+                        Ok(value) => Ok(Some(Token { kind: Kind::Numeric, text, number: value as f64, chars: 0..0 })),
+                        Err(_) => parse_error(self.span(), format!("Unable to parse hex value '{text}' to uint64\n")),
                     };
                 }
                 let (text, _) = self.until(false, true, numeric);
                 return match gofloat::parse_float(&text) {
-                    Some(number) => Ok(Some(Token { kind: Kind::Numeric, text, number })),
-                    None => parse_error(format!("Unable to parse numeric value '{text}' to float64\n")),
+                    Some(number) => Ok(Some(Token { kind: Kind::Numeric, text, number, chars: 0..0 })),
+                    None => parse_error(self.span(), format!("Unable to parse numeric value '{text}' to float64\n")),
                 };
             }
             match it {
@@ -206,7 +220,7 @@ impl Lexer {
                     self.at += 1;
                     let (text, complete) = self.until(true, false, |it| it != ']');
                     if !complete {
-                        return parse_error("Unclosed parameter bracket");
+                        return parse_error(self.span(), "Unclosed parameter bracket");
                     }
                     self.at += 1;
                     return token(Kind::Variable, text);
@@ -222,11 +236,11 @@ impl Lexer {
                 self.at += 1;
                 let (text, complete) = self.until(true, false, |it| !quote(it));
                 if !complete {
-                    return parse_error("Unclosed string literal");
+                    return parse_error(self.span(), "Unclosed string literal");
                 }
                 self.at += 1;
                 return match date(&text) {
-                    Some(number) => Ok(Some(Token { kind: Kind::Time, text, number })),
+                    Some(number) => Ok(Some(Token { kind: Kind::Time, text, number, chars: 0..0 })),
                     None => token(Kind::Str, text),
                 };
             }
@@ -235,7 +249,7 @@ impl Lexer {
             if self.at == before {
                 // a character that is neither symbol nor anything else cannot make progress
                 self.at += 1;
-                return parse_error(format!("Invalid token: '{it}'"));
+                return parse_error(self.span(), format!("Invalid token: '{it}'"));
             }
             if state.may_precede(Kind::Prefix) && matches!(text.as_str(), "-" | "!" | "~") {
                 return token(Kind::Prefix, text);
@@ -245,15 +259,15 @@ impl Lexer {
                 "&&" | "||" => Kind::Logical,
                 "==" | "!=" | ">" | ">=" | "<" | "<=" | "=~" | "!~" => Kind::Comparator,
                 "?" | ":" | "??" => Kind::Ternary,
-                _ => return parse_error(format!("Invalid token: '{text}'")),
+                _ => return parse_error(self.span(), format!("Invalid token: '{text}'")),
             };
             return token(kind, text);
         }
         Ok(None)
     }
 
-    fn word(&self, text: String) -> Result<Token, GovaluateError> {
-        let mut token = Token { kind: Kind::Variable, number: 0.0, text };
+    fn word(&self, text: String) -> Result<Token, Fault> {
+        let mut token = Token { kind: Kind::Variable, number: 0.0, text, chars: 0..0 };
         match token.text.as_str() {
             "true" | "false" => token.kind = Kind::Boolean,
             "in" | "IN" => {
@@ -264,14 +278,14 @@ impl Lexer {
         }
         if token.text.find('.').is_some_and(|it| it > 0) {
             if token.text.ends_with('.') {
-                return parse_error(format!("Hanging accessor on token '{}'", token.text));
+                return parse_error(self.span(), format!("Hanging accessor on token '{}'", token.text));
             }
             for part in token.text.split('.').skip(1) {
                 if part.chars().next().is_some_and(|it| it.to_uppercase().next() != Some(it)) {
-                    return parse_error(format!(
-                        "Unable to access unexported field '{part}' in token '{}'",
-                        token.text
-                    ));
+                    return parse_error(
+                        self.span(),
+                        format!("Unable to access unexported field '{part}' in token '{}'", token.text),
+                    );
                 }
             }
             token.kind = Kind::Accessor;
@@ -306,21 +320,34 @@ fn date(text: &str) -> Option<f64> {
         .map(|it| it.timestamp().as_second() as f64)
 }
 
-pub(super) fn tokens(source: &str) -> Result<Vec<Token>, GovaluateError> {
+pub(super) fn tokens(source: &str) -> Result<Vec<Token>, Fault> {
     if source.len() > MAX_SOURCE {
-        return parse_error("Expression is too long");
+        return parse_error(0..0, "Expression is too long");
     }
-    let mut lexer = Lexer { chars: source.chars().collect(), at: 0 };
+    let mut lexer = Lexer { chars: source.chars().collect(), at: 0, from: 0 };
     let mut out: Vec<Token> = Vec::new();
     let mut state = Kind::Unknown;
-    while let Some(token) = lexer.token(state)? {
+    while let Some(mut token) = lexer.token(state)? {
         state = token.kind;
+        token.chars = lexer.span();
         out.push(token);
     }
     let open = out.iter().filter(|it| it.kind == Kind::Clause).count();
     let close = out.iter().filter(|it| it.kind == Kind::ClauseClose).count();
     if open != close {
-        return parse_error("Unbalanced parenthesis");
+        // the first that has no partner
+        let mut unpaired = Vec::new();
+        for token in &out {
+            match token.kind {
+                Kind::Clause => unpaired.push(token.chars.clone()),
+                Kind::ClauseClose if unpaired.pop().is_none() => {
+                    return parse_error(token.chars.clone(), "Unbalanced parenthesis");
+                }
+                _ => {}
+            }
+        }
+        let chars = unpaired.first().cloned().unwrap_or_default();
+        return parse_error(chars, "Unbalanced parenthesis");
     }
     Ok(out)
 }

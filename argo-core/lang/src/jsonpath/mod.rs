@@ -8,13 +8,20 @@ mod print;
 
 use serde_json::Value;
 
+use crate::position::{Fault, Located, Position};
+
 /// Why a path was refused or failed; the text is upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonPathError {
     /// The text is no path.
-    #[error("{0}")]
-    Parse(String),
+    #[error("{message}")]
+    Parse {
+        /// What is wrong.
+        message: String,
+        /// Where in the text that was given.
+        position: Position,
+    },
     /// A field is not there.
     #[error("{0} is not found")]
     NotFound(String),
@@ -24,6 +31,15 @@ pub enum JsonPathError {
     /// More than 1,000,000 values were visited, or the text is longer than 16 MiB.
     #[error("{0}")]
     Limit(&'static str),
+}
+
+impl Located for JsonPathError {
+    fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Parse { position, .. } => Some(position),
+            Self::NotFound(_) | Self::Evaluate(_) | Self::Limit(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +79,7 @@ impl JsonPath {
     /// # Errors
     /// The text is no template.
     pub fn parse(template: &str) -> Result<Self, JsonPathError> {
-        Ok(Self { nodes: parse::parse(template)?, allow_missing: false })
+        Self::compile(template, |fault| fail(template, fault))
     }
 
     /// [`JsonPath::parse`] that adds what is missing around a bare path: `a.b`, `.a.b`, `$.a.b`, `{a.b}` all read `{.a.b}`.
@@ -80,10 +96,21 @@ impl JsonPath {
                 let inner = inner.trim();
                 let dotted =
                     if inner.starts_with(['.', '[', '$', '@']) { inner.to_owned() } else { format!(".{inner}") };
-                Self::parse(&format!("{{{dotted}}}"))
+                let before = path.find(inner).unwrap_or(0);
+                let skipped = path[..before].chars().count();
+                let added = 1 + dotted.chars().count() - inner.chars().count();
+                // places are told in the text as it was given
+                let back = |at: usize| (at + skipped).saturating_sub(added);
+                Self::compile(&format!("{{{dotted}}}"), |Fault { message, chars }| {
+                    fail(path, Fault { message, chars: back(chars.start)..back(chars.end) })
+                })
             }
             None => Self::parse(path),
         }
+    }
+
+    fn compile(template: &str, error: impl FnOnce(Fault) -> JsonPathError) -> Result<Self, JsonPathError> {
+        Ok(Self { nodes: parse::parse(template).map_err(error)?, allow_missing: false })
     }
 
     /// Lets missing fields give nothing instead of an error.
@@ -110,6 +137,10 @@ impl JsonPath {
     }
 }
 
+fn fail(source: &str, fault: Fault) -> JsonPathError {
+    JsonPathError::Parse { position: Position::of_chars(source, fault.chars), message: fault.message }
+}
+
 /// Compiles and evaluates one path in any of its forms (see [`JsonPath::parse_relaxed`]).
 ///
 /// # Errors
@@ -123,6 +154,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn errors_know_line_column_and_text() {
+        for (text, line, column, offending) in [
+            ("{.a", 1, 1, "{.a"),
+            ("é {.a[x]}", 1, 7, "x"),
+            ("{.a}\n{.b[?(@.c=1)]}", 2, 10, "="),
+            ("{.a[1}", 1, 4, "[1}"),
+            ("{foo}", 1, 2, "foo"),
+            ("{.a}{\"x}", 1, 6, "\"x}"),
+            ("{ #}", 1, 3, "#"),
+        ] {
+            let error = JsonPath::parse(text).expect_err(text);
+            let place = error.position().unwrap_or_else(|| panic!("{text}: {error} has no place"));
+            assert_eq!((place.line, place.column, place.text.as_str()), (line, column, offending), "{text}: {error}");
+        }
+        let error = JsonPath::parse_relaxed(" a.b[x]").unwrap_err();
+        assert_eq!((error.line(), error.column(), error.offset()), (Some(1), Some(6), Some(5)));
+        assert_eq!(error.show(" a.b[x]"), "invalid array index x (1:6)\n |  a.b[x]\n | .....^");
+        assert_eq!(JsonPath::parse("{end}").unwrap().find(&json!(1)).unwrap_err().position(), None);
+    }
 
     #[test]
     fn paths_select_as_kubectl() {

@@ -1,20 +1,17 @@
 //! Templates to nodes.
 
-use super::{JsonPathError, Node};
+use super::Node;
+use crate::position::Fault;
 
 const MAX_TEXT: usize = 64 << 10;
 const MAX_DEPTH: usize = 40;
 
-fn fail<T>(message: impl Into<String>) -> Result<T, JsonPathError> {
-    Err(JsonPathError::Parse(message.into()))
-}
-
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, JsonPathError> {
+pub(super) fn parse(text: &str) -> Result<Vec<Node>, Fault> {
     if text.len() > MAX_TEXT {
-        return fail("template is too long");
+        return Err(Fault { message: "template is too long".to_owned(), chars: 0..0 });
     }
     let mut nodes = Vec::new();
-    let mut parser = Parser { chars: text.chars().collect(), at: 0, depth: 0 };
+    let mut parser = Parser { chars: text.chars().collect(), at: 0, from: 0, depth: 0 };
     loop {
         let plain: String = parser.chars[parser.at..].iter().take_while(|it| **it != '{').collect();
         parser.at += plain.chars().count();
@@ -32,10 +29,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, JsonPathError> {
 struct Parser {
     chars: Vec<char>,
     at: usize,
+    /// Where the part starts that is being read.
+    from: usize,
     depth: usize,
 }
 
 impl Parser {
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault { message: message.into(), chars: self.from..self.at.max(self.from) })
+    }
+
+    fn fail_at<T>(&mut self, from: usize, message: &str) -> Result<T, Fault> {
+        self.from = from;
+        self.fail(message)
+    }
+
     fn peek(&self) -> Option<char> {
         self.chars.get(self.at).copied()
     }
@@ -47,12 +55,13 @@ impl Parser {
     }
 
     /// What stands inside one pair of braces, with the closing one.
-    fn action(&mut self) -> Result<Vec<Node>, JsonPathError> {
+    fn action(&mut self) -> Result<Vec<Node>, Fault> {
         let mut out = Vec::new();
         let mut path = Vec::new();
+        let open = self.at.saturating_sub(1);
         loop {
             match self.peek() {
-                None => return fail("unclosed action"),
+                None => return self.fail_at(open, "unclosed action"),
                 Some('}') => {
                     self.at += 1;
                     if !path.is_empty() || out.is_empty() {
@@ -73,7 +82,7 @@ impl Parser {
                     match word.as_str() {
                         "range" => out.push(Node::Range),
                         "end" => out.push(Node::End),
-                        _ => return fail(format!("unrecognized identifier {word}")),
+                        _ => return self.fail(format!("unrecognized identifier {word}")),
                     }
                 }
                 Some(_) => self.step(&mut path)?,
@@ -82,6 +91,7 @@ impl Parser {
     }
 
     fn word(&mut self) -> String {
+        self.from = self.at;
         let mut out = String::new();
         while let Some(it) = self.peek().filter(|it| it.is_alphanumeric() || *it == '_') {
             out.push(it);
@@ -90,7 +100,8 @@ impl Parser {
         out
     }
 
-    fn step(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+    fn step(&mut self, path: &mut Vec<Node>) -> Result<(), Fault> {
+        self.from = self.at;
         match self.peek() {
             Some(it @ ('$' | '@')) => {
                 self.at += 1;
@@ -132,13 +143,16 @@ impl Parser {
                 let number = self.number()?;
                 path.push(number);
             }
-            Some(it) => return fail(format!("unrecognized character in action: U+{:04X} '{it}'", u32::from(it))),
-            None => return fail("unclosed action"),
+            Some(it) => {
+                let message = format!("unrecognized character in action: U+{:04X} '{it}'", u32::from(it));
+                return Err(Fault { message, chars: self.at..self.at + 1 });
+            }
+            None => return self.fail("unclosed action"),
         }
         Ok(())
     }
 
-    fn number(&mut self) -> Result<Node, JsonPathError> {
+    fn number(&mut self) -> Result<Node, Fault> {
         let mut text = String::new();
         while let Some(it) = self.peek().filter(|it| it.is_ascii_digit() || matches!(it, '+' | '-' | '.')) {
             text.push(it);
@@ -147,10 +161,10 @@ impl Parser {
         if let Ok(int) = text.parse() {
             return Ok(Node::Int(int));
         }
-        text.parse().map(Node::Float).map_err(|_| JsonPathError::Parse(format!("cannot parse number {text}")))
+        text.parse().map(Node::Float).or_else(|_| self.fail(format!("cannot parse number {text}")))
     }
 
-    fn field(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+    fn field(&mut self, path: &mut Vec<Node>) -> Result<(), Fault> {
         let mut name = String::new();
         while let Some(it) = self.peek() {
             match it {
@@ -158,7 +172,7 @@ impl Parser {
                     self.at += 1;
                     match self.next() {
                         Some(escaped) => name.push(escaped),
-                        None => return fail("unclosed action"),
+                        None => return self.fail("unclosed action"),
                     }
                 }
                 '.' | '[' | ']' | '$' | '@' | '{' | '}' | '(' | ')' | '=' | '<' | '>' | '!' | ',' | '"' | '\'' => break,
@@ -170,19 +184,20 @@ impl Parser {
             }
         }
         if name.is_empty() {
-            return fail("unexpected end of path");
+            return self.fail("unexpected end of path");
         }
         path.push(Node::Field(name));
         Ok(())
     }
 
     /// A quoted literal with Go's escapes.
-    fn quoted(&mut self) -> Result<String, JsonPathError> {
+    fn quoted(&mut self) -> Result<String, Fault> {
+        self.from = self.at;
         let mark = self.next().unwrap_or('"');
         let mut out = String::new();
         loop {
             match self.next() {
-                None | Some('\n') => return fail("unterminated quoted string"),
+                None | Some('\n') => return self.fail("unterminated quoted string"),
                 Some(it) if it == mark => return Ok(out),
                 Some('\\') => match self.next() {
                     Some('n') => out.push('\n'),
@@ -194,10 +209,10 @@ impl Parser {
                         self.at = (self.at + 4).min(self.chars.len());
                         match u32::from_str_radix(&code, 16).ok().and_then(char::from_u32) {
                             Some(it) => out.push(it),
-                            None => return fail("invalid syntax"),
+                            None => return self.fail("invalid syntax"),
                         }
                     }
-                    _ => return fail("invalid syntax"),
+                    _ => return self.fail("invalid syntax"),
                 },
                 Some(it) => out.push(it),
             }
@@ -205,16 +220,16 @@ impl Parser {
     }
 
     /// After `[`: an index, slice, union, wildcard or filter.
-    fn bracket(&mut self, path: &mut Vec<Node>) -> Result<(), JsonPathError> {
+    fn bracket(&mut self, path: &mut Vec<Node>) -> Result<(), Fault> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return fail("path is nested too deeply");
+            return self.fail("path is nested too deeply");
         }
         let start = self.at;
         if self.peek() == Some('?') {
             self.at += 1;
             if self.next() != Some('(') {
-                return fail("invalid filter expression");
+                return self.fail("invalid filter expression");
             }
             let filter = self.filter()?;
             path.push(filter);
@@ -224,7 +239,7 @@ impl Parser {
         let mut parts: Vec<String> = vec![String::new()];
         loop {
             match self.next() {
-                None => return fail("unterminated array"),
+                None => return self.fail_at(start - 1, "unterminated array"),
                 Some(']') => break,
                 Some('"' | '\'') => {
                     self.at -= 1;
@@ -235,7 +250,7 @@ impl Parser {
                     }
                 }
                 Some(',') => parts.push(String::new()),
-                Some('[') => return fail("unexpected [ in array"),
+                Some('[') => return self.fail_at(self.at - 1, "unexpected [ in array"),
                 Some(it) => {
                     if let Some(last) = parts.last_mut() {
                         last.push(it);
@@ -245,7 +260,9 @@ impl Parser {
         }
         self.depth -= 1;
         let raw: String = self.chars[start..self.at - 1].iter().collect();
-        let mut nodes = parts.iter().map(|it| subscript(it, &raw)).collect::<Result<Vec<_>, _>>()?;
+        let Some(mut nodes) = parts.iter().map(|it| subscript(it)).collect::<Option<Vec<_>>>() else {
+            return Err(Fault { message: format!("invalid array index {raw}"), chars: start..self.at - 1 });
+        };
         path.push(if nodes.len() == 1 {
             nodes.remove(0)
         } else {
@@ -254,10 +271,12 @@ impl Parser {
         Ok(())
     }
 
-    fn filter(&mut self) -> Result<Node, JsonPathError> {
+    fn filter(&mut self) -> Result<Node, Fault> {
+        let start = self.at.saturating_sub(3);
         let left = self.filter_side()?;
         self.spaces();
         let mut operator = String::new();
+        self.from = self.at;
         while let Some(it) = self.peek().filter(|it| matches!(it, '=' | '!' | '<' | '>')) {
             operator.push(it);
             self.at += 1;
@@ -267,13 +286,13 @@ impl Parser {
             ("exists".to_owned(), Node::List(Vec::new()))
         } else {
             if !matches!(operator.as_str(), "==" | "!=" | "<" | "<=" | ">" | ">=") {
-                return fail(format!("unrecognized filter operator {operator}"));
+                return self.fail(format!("unrecognized filter operator {operator}"));
             }
             (operator, self.filter_side()?)
         };
         self.spaces();
         if self.next() != Some(')') || self.next() != Some(']') {
-            return fail("unterminated filter");
+            return self.fail_at(start, "unterminated filter");
         }
         Ok(Node::Filter(Box::new(left), operator, Box::new(right)))
     }
@@ -284,14 +303,14 @@ impl Parser {
         }
     }
 
-    fn filter_side(&mut self) -> Result<Node, JsonPathError> {
+    fn filter_side(&mut self) -> Result<Node, Fault> {
         self.spaces();
         match self.peek() {
             Some('"' | '\'') => Ok(Node::List(vec![Node::Text(self.quoted()?)])),
             Some(it) if it.is_alphabetic() => match self.word().as_str() {
                 "true" => Ok(Node::List(vec![Node::Bool(true)])),
                 "false" => Ok(Node::List(vec![Node::Bool(false)])),
-                word => fail(format!("unrecognized identifier {word}")),
+                word => self.fail(format!("unrecognized identifier {word}")),
             },
             _ => {
                 let mut path = Vec::new();
@@ -301,31 +320,31 @@ impl Parser {
                     }
                     self.step(&mut path)?;
                 }
-                if path.is_empty() { fail("invalid filter expression") } else { Ok(Node::List(path)) }
+                if path.is_empty() { self.fail("invalid filter expression") } else { Ok(Node::List(path)) }
             }
         }
     }
 }
 
-fn subscript(part: &str, raw: &str) -> Result<Node, JsonPathError> {
-    let invalid = || JsonPathError::Parse(format!("invalid array index {raw}"));
+/// What stands between the commas of brackets.
+fn subscript(part: &str) -> Option<Node> {
     let trimmed = part.trim();
     if let Some(key) = trimmed.strip_prefix('\0') {
-        return Ok(Node::Field(key.to_owned()));
+        return Some(Node::Field(key.to_owned()));
     }
     if trimmed == "*" {
-        return Ok(Node::Slice(None, None, None));
+        return Some(Node::Slice(None, None, None));
     }
     if !trimmed.contains(':') {
-        return trimmed.parse().map(Node::Index).map_err(|_| invalid());
+        return trimmed.parse().map(Node::Index).ok();
     }
     let bounds: Vec<&str> = trimmed.split(':').collect();
     if bounds.len() > 3 {
-        return Err(invalid());
+        return None;
     }
     let bound = |place: usize| match bounds.get(place).map(|it| it.trim()) {
-        None | Some("") => Ok(None),
-        Some(it) => it.parse().map(Some).map_err(|_| invalid()),
+        None | Some("") => Some(None),
+        Some(it) => it.parse().ok().map(Some),
     };
-    Ok(Node::Slice(bound(0)?, bound(1)?, bound(2)?))
+    Some(Node::Slice(bound(0)?, bound(1)?, bound(2)?))
 }

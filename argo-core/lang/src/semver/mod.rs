@@ -8,6 +8,8 @@ mod version;
 pub use constraint::Constraint;
 pub use version::Version;
 
+use crate::position::{Located, Position};
+
 /// Longest accepted text.
 const MAX_TEXT: usize = 4096;
 
@@ -36,6 +38,19 @@ pub enum SemverError {
     /// Not a constraint.
     #[error("improper constraint: {0}")]
     Constraint(String),
+}
+
+/// The place of the refused part in the version or constraint that was given.
+impl Located for SemverError {
+    fn position_in(&self, source: &str) -> Option<Position> {
+        let part = match self {
+            Self::Range(part) | Self::Constraint(part) => part.trim(),
+            _ => source.trim(),
+        };
+        // a range with a hyphen is refused in the form it was rewritten to
+        let (at, len) = source.find(part).map_or((0, source.len()), |it| (it, part.len()));
+        Some(Position::of(source, at..at + len))
+    }
 }
 
 /// What changed between two versions: `Major`, `Minor`, `Patch`, `Metadata`, `None`, or `Incomparable` when one is no version
@@ -109,6 +124,18 @@ mod tests {
             );
         }
         assert_eq!(Constraint::parse("a b").unwrap_err().to_string(), "improper constraint: a b");
+    }
+
+    #[test]
+    fn errors_are_shown_in_the_text_they_came_from() {
+        let text = ">=1.2 || a b";
+        assert_eq!(
+            Constraint::parse(text).unwrap_err().show(text),
+            "improper constraint:  a b (1:10)\n | >=1.2 || a b\n | .........^^^"
+        );
+        let text = "1.99999999999999999999.0";
+        let place = Version::parse(text).unwrap_err().position_in(text).unwrap();
+        assert_eq!((place.line, place.column, place.text.as_str()), (1, 3, "99999999999999999999"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use template::Template;
 
 use crate::expr::{self, Functions};
 use crate::gojson;
+use crate::position::{Located, Position};
 
 /// What a scope knows of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,21 @@ pub enum TagError {
     /// The output would be too large.
     #[error("template output is too long")]
     TooLong,
+}
+
+/// The place of the tag or expression in the text that was rendered; it is found by its text, first come first.
+impl Located for TagError {
+    fn position_in(&self, source: &str) -> Option<Position> {
+        let (wanted, mark) = match self {
+            Self::Unresolved { tag } | Self::Absent { tag } => (tag, "{{"),
+            Self::Expression { expression, .. } => (expression, "="),
+            Self::Syntax(_) | Self::TooLong => return None,
+        };
+        let (at, found) = source.match_indices(wanted.as_str()).find(|(at, found)| {
+            source[..*at].trim_end().ends_with(mark) && source[at + found.len()..].trim_start().starts_with("}}")
+        })?;
+        Some(Position::of(source, at..at + found.len()))
+    }
 }
 
 /// How to render.

@@ -72,3 +72,21 @@ fn strict_prefixes_and_absent_values_are_typed_errors() {
     );
     assert_eq!(substitute("{{=steps.s.outputs.result ?? 'd'}}", &absent, &how).unwrap(), "d");
 }
+
+#[test]
+fn errors_are_shown_in_the_text_they_came_from() {
+    use crate::position::Located;
+
+    let text = "a {{b}}\n  é {{ steps.x }} {{=1 + }}";
+    let scope = BTreeMap::from([("b".to_owned(), "1".to_owned())]);
+    let error = substitute(text, &scope, &Render::strict()).unwrap_err();
+    let place = error.position_in(text).unwrap();
+    assert_eq!((place.line, place.column, place.text.as_str()), (2, 8, "steps.x"));
+    assert_eq!(
+        error.show(text),
+        "failed to resolve {{steps.x}} (2:8)\n |   é {{ steps.x }} {{=1 + }}\n | .......^^^^^^^"
+    );
+    let text = "{{=1 + }}";
+    let place = substitute(text, &scope, &Render::strict()).unwrap_err().position_in(text).unwrap();
+    assert_eq!((place.line, place.column, place.text.as_str()), (1, 4, "1 +"));
+}

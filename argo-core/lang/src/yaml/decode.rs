@@ -126,6 +126,8 @@ fn read(text: &str, options: &Options, only_first: bool) -> Result<Vec<Value>, Y
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser_options = granit_parser::Options::default();
     parser_options.set_emit_comments(false);
+    // as libyaml: a block scalar that the end of the text cuts off has no line break there
+    parser_options.block_scalar_eof_without_line_feed = true;
     let mut reader = Reader {
         parser: Parser::new_from_str_with_options(text, parser_options),
         options,

@@ -71,14 +71,27 @@ impl YamlError {
     #[must_use]
     pub fn show(&self, text: &str) -> String {
         let Some((line, column)) = self.place() else { return self.to_string() };
-        let snippet: String = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().chars().take(400).collect();
-        format!("{self} ({line}:{})\n | {snippet}\n | {}^", column + 1, ".".repeat(column.min(400)))
+        crate::position::picture(&self.to_string(), text, line, column, 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_scalar_cut_off_by_the_end_has_no_line_break() {
+        for (text, wanted) in [
+            ("a: |\n  b", "b"),
+            ("a: |\n  b\n", "b\n"),
+            ("a: |+\n  b", "b"),
+            ("a: |-\n  b", "b"),
+            ("a: >\n  b\n  c", "b c"),
+            ("a: >\n  b\n  c\n", "b c\n"),
+        ] {
+            assert_eq!(decode(text).unwrap()["a"], wanted, "{text:?}");
+        }
+    }
 
     #[test]
     fn errors_show_line_column_and_text() {

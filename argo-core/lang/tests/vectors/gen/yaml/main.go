@@ -41,6 +41,17 @@ func main() {
 			return json.RawMessage(b), err
 		}, text)
 	}
+	// block scalars at the end of a text, with and without a last line break
+	for _, head := range []string{"|", "|-", "|+", ">", ">-", ">+"} {
+		for _, body := range []string{"  b", "  b\n", "  b\n\n", "  b\n ", "  b\n  ", "  b\n  c", "  b\n\n  c", "  b\n   c", "  b\r\n  c", "  b\n# c", "  ", "", "  b\n...", "  b\n---"} {
+			for _, text := range []string{"a: " + head + "\n" + body, "- " + head + "\n" + body, head + "\n" + body, "a:\n  c: " + head + "\n  " + body} {
+				emit.Add("decode", func() (any, error) {
+					b, err := yaml.YAMLToJSON([]byte(text))
+					return json.RawMessage(b), err
+				}, text)
+			}
+		}
+	}
 	for _, text := range []string{"a: 1\na: 2\n", "a: 1\nb: 2\nb: 3\n", "{a: 1, a: 2}", "- a: 1\n  a: 2\n", "a: {b: 1}\nc: 2\n", "yes: 1\ntrue: 2\n"} {
 		emit.Add("decode_strict", func() (any, error) {
 			b, err := yaml.YAMLToJSONStrict([]byte(text))
