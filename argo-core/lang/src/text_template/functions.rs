@@ -77,7 +77,8 @@ impl Functions {
         SET.clone()
     }
 
-    /// [`Functions::sprig`] and what Helm adds: `include tpl required toYaml fromYaml …`; `lookup` finds nothing.
+    /// [`Functions::sprig`] and what Helm adds: `include tpl required toYaml fromYaml toToml mustToDuration …`; `lookup`
+    /// finds nothing.
     #[must_use]
     pub fn helm() -> Self {
         static SET: LazyLock<Functions> = LazyLock::new(|| {

@@ -1,11 +1,14 @@
 //! What Helm adds to Sprig.
 
+mod durations;
+mod toml;
+
 use super::exec::Context;
 use super::value::Val;
 use crate::{gojson, yaml};
 
 /// Names and parameters.
-pub(super) const TABLE: [(&str, &str); 14] = [
+pub(super) const TABLE: [(&str, &str); 28] = [
     ("include", "sa"),
     ("tpl", "sa"),
     ("required", "sa"),
@@ -20,6 +23,20 @@ pub(super) const TABLE: [(&str, &str); 14] = [
     ("fromJson", "s"),
     ("mustFromJson", "s"),
     ("fromJsonArray", "s"),
+    ("toToml", "a"),
+    ("mustToToml", "a"),
+    ("fromToml", "s"),
+    ("mustToDuration", "a"),
+    ("durationSeconds", "a"),
+    ("durationMilliseconds", "a"),
+    ("durationMicroseconds", "a"),
+    ("durationNanoseconds", "a"),
+    ("durationMinutes", "a"),
+    ("durationHours", "a"),
+    ("durationDays", "a"),
+    ("durationWeeks", "a"),
+    ("durationRoundTo", "aa"),
+    ("durationTruncateTo", "aa"),
 ];
 
 pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Result<Val, String> {
@@ -67,6 +84,17 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Resul
             Ok(other) => Val::list(vec![Val::str(wrong_kind(&other, "[]interface {}"))]),
             Err(error) => Val::list(vec![Val::str(error.to_string())]),
         },
+        // Go looks at the type of what is there before it writes
+        "toToml" | "mustToToml" if value(0).is_nil() => {
+            return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
+        }
+        "toToml" => Val::str(toml::encode(&value(0)).unwrap_or_else(|error| error)),
+        "mustToToml" => Val::str(toml::encode(&value(0))?),
+        "fromToml" => match toml::decode(&text(0)?) {
+            Ok(it) => it,
+            Err(error) => Val::map([("Error".to_owned(), Val::from(error))]),
+        },
+        name if name == "mustToDuration" || name.starts_with("duration") => return durations::call(name, args),
         _ => return Err(format!("{name} is not a function of Helm")),
     })
 }
