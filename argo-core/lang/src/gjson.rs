@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::position::{Located, Position};
+
 /// Longest accepted path and deepest accepted document.
 const MAX_PATH: usize = 4096;
 /// Largest index that a write may create.
@@ -74,6 +76,26 @@ pub enum SetError {
     /// The path has more than 200 parts or 4096 bytes, or makes lists of more than 100,000 items in all.
     #[error("path is too long: {0}")]
     Limit(&'static str),
+}
+
+/// The place of the character or key that can not be written; none for a bound.
+impl Located for SetError {
+    fn position_in(&self, source: &str) -> Option<Position> {
+        let (at, len) = match self {
+            Self::Wildcard(_) => {
+                let mut escaped = false;
+                let (at, _) = source.char_indices().find(|(_, it)| {
+                    let found = !escaped && matches!(it, '*' | '?' | '#' | '|');
+                    escaped = !escaped && *it == '\\';
+                    found
+                })?;
+                (at, 1)
+            }
+            Self::Index(key) => (source.find(key.as_str())?, key.len()),
+            Self::Limit(_) => return None,
+        };
+        Some(Position::of(source, at..at + len))
+    }
 }
 
 struct Part {
@@ -192,6 +214,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn errors_are_shown_in_the_path_they_came_from() {
+        let path = "a.\\*.b#";
+        let error = set(&mut Value::Null, path, Value::Null).unwrap_err();
+        let place = error.position_in(path).unwrap();
+        assert_eq!((place.line, place.column, place.text.as_str()), (1, 7, "#"));
+        let error = set(&mut Value::Array(Vec::new()), "foo.b", Value::Null).unwrap_err();
+        assert!(error.show("foo.b").ends_with(" (1:1)\n | foo.b\n | ^^^"), "{}", error.show("foo.b"));
+    }
 
     #[test]
     fn paths_read_as_gjson() {

@@ -2,10 +2,19 @@
 
 use serde_json::Value;
 
+use crate::position::{Located, Position};
+
 /// A text that is no pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid JSON pointer {0:?}: it must be empty or start with \"/\"")]
 pub struct PointerError(String);
+
+/// The start of the text, where the slash should stand.
+impl Located for PointerError {
+    fn position_in(&self, source: &str) -> Option<Position> {
+        Some(Position::at(source, 1, 1, 1))
+    }
+}
 
 /// Splits a pointer into unescaped tokens.
 ///
@@ -90,6 +99,6 @@ mod tests {
         );
         assert_eq!(value, json!({"a/b": [1, 2], "c": {"d": {"e": 3}}}));
         assert_eq!(join(["a/b", "~"]), "/a~1b/~0");
-        assert!(parse("x").is_err());
+        assert!(parse("x").unwrap_err().show("x").ends_with(" (1:1)\n | x\n | ^"));
     }
 }

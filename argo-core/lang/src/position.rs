@@ -52,6 +52,16 @@ impl Position {
         start.map_or_else(|| Self::of(source, 0..0), |it| Self::of(source, it..it + part.len()))
     }
 
+    /// The place of so many characters at a line and a column, both from 1.
+    #[must_use]
+    pub fn at(source: &str, line: usize, column: usize, width: usize) -> Self {
+        let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let rest = source[start..].split('\n').next().unwrap_or_default();
+        let byte = |at: usize| start + rest.char_indices().nth(at).map_or(rest.len(), |it| it.0);
+        let column = column.saturating_sub(1);
+        Self::of(source, byte(column)..byte(column.saturating_add(width)))
+    }
+
     /// A message with the line of the source and a mark under the offending text.
     ///
     /// ```
@@ -132,6 +142,23 @@ mod tests {
         assert_eq!(Position::of_part(source, &source[11..12]).column, 5);
         assert_eq!(Position::of(source, 1..1).offset, 0, "moved to the start of the character");
         assert_eq!(Position::of(source, 99..120).text, "");
+        assert_eq!(Position::at(source, 2, 4, 1), place);
+        assert_eq!(Position::at(source, 7, 9, 3).offset, source.len());
+    }
+
+    #[test]
+    fn every_language_shows_its_errors_in_one_form() {
+        let yaml = crate::yaml::decode("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(Located::show(&yaml, "a: 1\na: 2\n"), yaml.show("a: 1\na: 2\n"));
+        let source = "1 +\n  )";
+        let jq = crate::jq::Jq::compile("1 |\n  nope").unwrap_err();
+        assert_eq!((jq.line(), jq.column()), (Some(jq.line), Some(jq.column)));
+        let shown = Located::show(&jq, "1 |\n  nope");
+        assert!(shown.starts_with(&jq.message) && shown.ends_with("\n |   nope\n | ..^^^^"), "{shown}");
+        let expr = crate::expr::Program::compile(source, &crate::expr::Options::default()).unwrap_err();
+        let place = expr.position_in(source).unwrap();
+        assert_eq!((Some(place.line), Some(place.column)), (Located::line(&expr), Located::column(&expr)));
+        assert_eq!(Located::show(&expr, source), expr.to_string());
     }
 
     #[test]

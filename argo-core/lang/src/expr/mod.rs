@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::position::{Located, Position};
+
 /// A function callable from expressions: JSON values in, a JSON value or a message out.
 pub type Function = Arc<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
 
@@ -193,6 +195,25 @@ impl fmt::Display for ExprError {
         }
         write!(f, "{} ({}:{})", self.message, self.line, self.column + 1)?;
         write!(f, "\n | {}\n | {}^", self.snippet, ".".repeat(self.column))
+    }
+}
+
+impl Located for ExprError {
+    fn line(&self) -> Option<usize> {
+        Some(self.line)
+    }
+
+    fn column(&self) -> Option<usize> {
+        Some(self.column + 1)
+    }
+
+    fn position_in(&self, source: &str) -> Option<Position> {
+        Some(Position::at(source, self.line, self.column + 1, 1))
+    }
+
+    /// Its own text has the picture.
+    fn show(&self, _source: &str) -> String {
+        self.to_string()
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::value::{Val, to_json};
+use crate::position::{Located, Position};
 
 /// What kind of trouble a program had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,24 @@ impl fmt::Display for JqError {
             write!(f, " (line {}, column {})", self.line, self.column)?;
         }
         Ok(())
+    }
+}
+
+impl Located for JqError {
+    fn line(&self) -> Option<usize> {
+        (self.line > 0).then_some(self.line)
+    }
+
+    fn column(&self) -> Option<usize> {
+        (self.line > 0).then_some(self.column)
+    }
+
+    fn position_in(&self, source: &str) -> Option<Position> {
+        (self.line > 0).then(|| Position::at(source, self.line, self.column, self.token.chars().count()))
+    }
+
+    fn show(&self, source: &str) -> String {
+        self.position_in(source).map_or_else(|| self.to_string(), |it| it.show(&self.message, source))
     }
 }
 

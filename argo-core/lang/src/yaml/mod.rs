@@ -75,6 +75,24 @@ impl YamlError {
     }
 }
 
+impl crate::position::Located for YamlError {
+    fn line(&self) -> Option<usize> {
+        self.place().map(|it| it.0)
+    }
+
+    fn column(&self) -> Option<usize> {
+        self.place().map(|it| it.1 + 1)
+    }
+
+    fn position_in(&self, source: &str) -> Option<crate::position::Position> {
+        self.place().map(|(line, column)| crate::position::Position::at(source, line, column + 1, 1))
+    }
+
+    fn show(&self, source: &str) -> String {
+        Self::show(self, source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
