@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use super::exec::Context;
 use super::signature::Signature;
 use super::value::Val;
-use super::{builtins, helm, sprig};
+use super::{applicationset, builtins, helm, notifications, sprig};
 
 /// A function callable from templates.
 pub type Function = Arc<dyn Fn(&mut Context<'_>, &[Val]) -> Result<Val, String> + Send + Sync>;
@@ -90,6 +90,40 @@ impl Functions {
                     false,
                     Arc::new(move |context, args| helm::call(name, context, args)),
                 );
+            }
+            set
+        });
+        SET.clone()
+    }
+
+    /// What Go templates of an ApplicationSet may call: [`Functions::sprig`] without `getHostByName`, and `normalize slugify
+    /// toYaml fromYaml fromYamlArray tpl`. Unlike Helm's, the YAML functions fail on what is no YAML.
+    #[must_use]
+    pub fn application_set() -> Self {
+        static SET: LazyLock<Functions> = LazyLock::new(|| {
+            let mut set = Functions::sprig().without(&["getHostByName"]);
+            for (name, letters) in applicationset::TABLE {
+                set.put(
+                    name,
+                    Signature::new(letters),
+                    false,
+                    Arc::new(move |context, args| applicationset::call(name, context, args)),
+                );
+            }
+            set
+        });
+        SET.clone()
+    }
+
+    /// What Argo CD's notification templates may call: [`Functions::sprig`] and `slackUserByEmail slackChannel
+    /// slackUserGroup`. What upstream puts beside the data (`time`, `repo`, `strings`) are maps of [`Val::function`]s that
+    /// the caller gives: `{{ (call .repo.GetCommitMetadata .app.status.sync.revision).Author }}`.
+    #[must_use]
+    pub fn notifications() -> Self {
+        static SET: LazyLock<Functions> = LazyLock::new(|| {
+            let mut set = Functions::sprig();
+            for (name, letters) in notifications::TABLE {
+                set.put(name, Signature::new(letters), false, Arc::new(move |_, args| notifications::call(name, args)));
             }
             set
         });

@@ -1,7 +1,8 @@
 //! Go's `text/template` with Sprig, over JSON data.
 //!
 //! [`Template`] is parsed once and executed often. [`Functions`] names what a template may call: [`Functions::builtin`]
-//! is Go's own set, [`Functions::sprig`] adds Sprig 3.3. Numbers of JSON data are float64, as Go decodes them; use
+//! is Go's own set, [`Functions::sprig`] adds Sprig 3.3, and [`Functions::helm`], [`Functions::application_set`] and
+//! [`Functions::notifications`] are what Helm and Argo CD make of it. Numbers of JSON data are float64, as Go decodes them; use
 //! [`Val::exact`] for integers. Nothing reads a clock or a random source: both are given in [`Run`].
 //!
 //! ```
@@ -11,12 +12,14 @@
 //! # Ok::<(), argo_lang::text_template::TemplateError>(())
 //! ```
 
+mod applicationset;
 mod ast;
 mod builtins;
 mod exec;
 mod functions;
 mod helm;
 mod lex;
+mod notifications;
 mod number;
 mod parse;
 mod print;

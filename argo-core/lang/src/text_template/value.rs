@@ -19,7 +19,8 @@ pub trait Object: fmt::Debug {
     /// A field, or a method called without arguments.
     fn field(&self, name: &str) -> Option<Val>;
 
-    /// A method called with arguments; `None` when there is none of the name.
+    /// A method called with arguments; `None` when there is none of the name. The empty name is the value itself, where it
+    /// is a function: `{{ call .f 1 }}`.
     fn call(&self, name: &str, args: &[Val]) -> Option<Result<Val, String>> {
         let _ = (name, args);
         None
@@ -122,6 +123,12 @@ impl Val {
     #[must_use]
     pub fn object(object: impl Object + 'static) -> Self {
         Self::Object(Rc::new(object))
+    }
+
+    /// A function in the data, for `{{ call .f 1 }}`; it is given what stands after it.
+    #[must_use]
+    pub fn function(function: impl Fn(&[Self]) -> Result<Self, String> + 'static) -> Self {
+        Self::object(Closure(function))
     }
 
     /// The value as JSON; times are RFC 3339, objects their text. What is deeper than 200 is nil.
@@ -369,6 +376,33 @@ impl Object for Complex {
         let imaginary = gofloat::format_g(self.1, None);
         let sign = if imaginary.starts_with(['-', '+']) { "" } else { "+" };
         format!("({}{sign}{imaginary}i)", gofloat::format_g(self.0, None))
+    }
+}
+
+/// A function among the data.
+struct Closure<F>(F);
+
+impl<F> fmt::Debug for Closure<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("func")
+    }
+}
+
+impl<F: Fn(&[Val]) -> Result<Val, String>> Object for Closure<F> {
+    fn type_name(&self) -> &'static str {
+        "func"
+    }
+
+    fn field(&self, _name: &str) -> Option<Val> {
+        None
+    }
+
+    fn call(&self, name: &str, args: &[Val]) -> Option<Result<Val, String>> {
+        name.is_empty().then(|| (self.0)(args))
+    }
+
+    fn display(&self) -> String {
+        "func".to_owned()
     }
 }
 

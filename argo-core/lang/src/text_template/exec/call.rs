@@ -311,12 +311,19 @@ impl<'t> State<'_, '_, 't> {
         self.invoke(&entry, name, place, &values)
     }
 
-    /// Go's `call`: nothing here is a function, so it always complains.
+    /// Go's `call` of a function among the values.
     fn call_of(&mut self, entry: &Entry, name: &str, place: Place<'t>, values: &[Val], callee: &str) -> Outcome<Held> {
         if !entry.builtin {
             return self.invoke(entry, name, place, values);
         }
         self.at = place;
+        if let Some((Val::Object(object), rest)) = values.split_first() {
+            match object.call("", rest) {
+                Some(Ok(value)) => return Ok(Held::plain(value)),
+                Some(Err(message)) => return self.fail(&format!("error calling call: {message}")),
+                None => {}
+            }
+        }
         match values.first() {
             Some(value) if !value.is_nil() => {
                 self.fail(&format!("error calling call: non-function {callee} of type {}", value.type_name()))

@@ -61,18 +61,8 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Resul
         "lookup" => Val::map([]),
         "toYaml" | "mustToYaml" => Val::str(yaml::to_yaml(&value(0).to_json()).trim_end_matches('\n')),
         "toYamlPretty" => Val::str(yaml::to_yaml_pretty(&value(0).to_json()).trim_end_matches('\n')),
-        "fromYaml" => match yaml::decode_with(&text(0)?, &yaml::Options::lenient()) {
-            Ok(it @ serde_json::Value::Object(_)) => Val::from_json(&it),
-            Ok(serde_json::Value::Null) => Val::map([]),
-            Ok(other) => Val::map([("Error".to_owned(), Val::str(wrong_kind(&other, "map[string]interface {}")))]),
-            Err(error) => Val::map([("Error".to_owned(), Val::str(format!("error converting YAML to JSON: {error}")))]),
-        },
-        "fromYamlArray" => match yaml::decode_with(&text(0)?, &yaml::Options::lenient()) {
-            Ok(it @ serde_json::Value::Array(_)) => Val::from_json(&it),
-            Ok(serde_json::Value::Null) => Val::list(Vec::new()),
-            Ok(other) => Val::list(vec![Val::str(wrong_kind(&other, "[]interface {}"))]),
-            Err(error) => Val::list(vec![Val::str(format!("error converting YAML to JSON: {error}"))]),
-        },
+        "fromYaml" => from_yaml(&text(0)?).unwrap_or_else(|error| Val::map([("Error".to_owned(), Val::from(error))])),
+        "fromYamlArray" => from_yaml_array(&text(0)?).unwrap_or_else(|error| Val::list(vec![Val::from(error)])),
         "toJson" | "mustToJson" => Val::str(gojson::to_string(&value(0).to_json())),
         "fromJson" | "mustFromJson" => match serde_json::from_str::<serde_json::Value>(&text(0)?) {
             Ok(it @ serde_json::Value::Object(_)) => Val::from_json(&it),
@@ -97,6 +87,26 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &[Val]) -> Resul
         name if name == "mustToDuration" || name.starts_with("duration") => return durations::call(name, args),
         _ => return Err(format!("{name} is not a function of Helm")),
     })
+}
+
+/// A map out of YAML.
+pub(super) fn from_yaml(text: &str) -> Result<Val, String> {
+    match yaml::decode_with(text, &yaml::Options::lenient()) {
+        Ok(it @ serde_json::Value::Object(_)) => Ok(Val::from_json(&it)),
+        Ok(serde_json::Value::Null) => Ok(Val::map([])),
+        Ok(other) => Err(wrong_kind(&other, "map[string]interface {}")),
+        Err(error) => Err(format!("error converting YAML to JSON: {error}")),
+    }
+}
+
+/// A list out of YAML.
+pub(super) fn from_yaml_array(text: &str) -> Result<Val, String> {
+    match yaml::decode_with(text, &yaml::Options::lenient()) {
+        Ok(it @ serde_json::Value::Array(_)) => Ok(Val::from_json(&it)),
+        Ok(serde_json::Value::Null) => Ok(Val::list(Vec::new())),
+        Ok(other) => Err(wrong_kind(&other, "[]interface {}")),
+        Err(error) => Err(format!("error converting YAML to JSON: {error}")),
+    }
 }
 
 fn wrong_kind(value: &serde_json::Value, wanted: &str) -> String {
