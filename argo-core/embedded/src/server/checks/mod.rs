@@ -1,6 +1,8 @@
 //! Checks of the built-in kinds that users meet.
 
+mod network;
 mod pod;
+mod policies;
 mod workloads;
 
 use serde_json::{Map, Value, json};
@@ -55,8 +57,16 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
             let spec = object.get("spec").unwrap_or(&Value::Null);
             if spec.get("defaultBackend").is_none() && items(spec, "/rules").is_empty() {
                 let why = "either `defaultBackend` or `rules` must be specified";
-                causes.push(Cause::invalid("spec", &Value::Null, why));
+                causes.push(Cause::invalid("spec", spec.get("rules").unwrap_or(&Value::Null), why));
             }
+            network::ingress(spec, &mut causes);
+        }
+        ("networking.k8s.io", "networkpolicies") => {
+            network::policy(object.get("spec").unwrap_or(&Value::Null), &mut causes);
+        }
+        ("coordination.k8s.io", "leases") => policies::lease(object, &mut causes),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
+            policies::role(call.def.resource() == "roles", object, &mut causes);
         }
         ("discovery.k8s.io", "endpointslices") => {
             let kind = meta::text(object, "/addressType");
@@ -86,6 +96,9 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
                 causes.push(Cause::required("spec.ports", ""));
             }
             service_ports(ports.map_or(&[], Vec::as_slice), &mut causes);
+            if call.subresource.is_none() {
+                network::service(object, live.is_none(), &mut causes);
+            }
             if live.is_some_and(|live| !meta::text(live, "/spec/clusterIP").is_empty())
                 && meta::text(object, "/spec/type") != "ExternalName"
             {
@@ -98,6 +111,9 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
         }
         ("", "configmaps" | "secrets") => {
             if live.is_some_and(|live| live.get("immutable") == Some(&Value::Bool(true))) {
+                if object.get("immutable") != Some(&Value::Bool(true)) {
+                    causes.push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
+                }
                 for field in ["data", "binaryData"] {
                     if live.and_then(|live| live.get(field)) != object.get(field) {
                         causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
@@ -114,6 +130,9 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
                 if object.get("data").and_then(|data| data.get(key)).is_none() {
                     causes.push(Cause::required(format!("data[{key}]"), ""));
                 }
+            }
+            if call.def.resource() == "secrets" {
+                policies::secret(object, &mut causes);
             }
             if call.def.resource() == "secrets"
                 && let Some(live) = live
@@ -172,6 +191,7 @@ pub(super) fn apply(call: &Call<'_>, object: &Value, live: Option<&Value>) -> Ve
             if meta::text(reference, "/name").is_empty() {
                 causes.push(Cause::required("roleRef.name", ""));
             }
+            policies::binding(call.def.resource() == "rolebindings", object, &mut causes);
             if let Some(live) = live
                 && live.get("roleRef") != object.get("roleRef")
             {
@@ -280,6 +300,7 @@ fn claim(object: &Value, causes: &mut Vec<Cause>) {
     if spec.pointer("/resources/requests/storage").is_none() {
         causes.push(Cause::required("spec.resources[storage]", ""));
     }
+    policies::claim(spec, causes);
 }
 
 // === small readings and rules ===
