@@ -35,7 +35,7 @@ pub(crate) async fn world(args: &Args) -> Result<World> {
         "accessKeySecret": {"name": "my-minio-cred", "key": "accesskey"},
         "secretKeySecret": {"name": "my-minio-cred", "key": "secretkey"},
     }});
-    let mut repository = location.clone();
+    let mut repository = location;
     repository["archiveLogs"] = true.into();
     let image = |program: &str| Image { cmd: vec![program.to_owned()], ..Image::default() };
     let config = PodConfig {
