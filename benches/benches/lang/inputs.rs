@@ -73,7 +73,7 @@ pub(crate) fn task() -> Value {
 pub(crate) fn env() -> Value {
     let pod = |it: usize| {
         let name = format!("{}-{it}", if it.is_multiple_of(3) { "web" } else { "job" });
-        json!({"name": name, "ready": it % 4 != 0, "restarts": it % 5, "weight": it * 2})
+        json!({"name": name, "ready": !it.is_multiple_of(4), "restarts": it % 5, "weight": it * 2})
     };
     json!({"result": [0.01, 0.02, 0.5], "name": "error-rate", "pods": (0..50).map(pod).collect::<Vec<_>>()})
 }
@@ -98,7 +98,7 @@ fn pod(it: usize) -> Value {
         },
         "spec": {"nodeName": format!("node-{}", it % 9), "containers": (0..2).map(container).collect::<Vec<_>>()},
         "status": {
-            "ready": it % 3 != 0, "phase": if it.is_multiple_of(3) { "Pending" } else { "Running" },
+            "ready": !it.is_multiple_of(3), "phase": if it.is_multiple_of(3) { "Pending" } else { "Running" },
             "podIP": format!("10.0.{}.{}", it / 250, it % 250), "restarts": it % 4
         }
     })
