@@ -76,7 +76,7 @@ mod tests {
         let spec = DependencyTransformer { jq: jq.to_owned(), ..DependencyTransformer::default() };
         let transform = Transform::compile(&spec).map_err(|it| it.to_string())?;
         let payload = json!({"id": "x", "body": {"n": 3}});
-        transform.map_or(Ok(payload.clone()), |it| it.apply(&payload).map_err(|it| it.to_string()))
+        transform.map_or_else(|| Ok(payload.clone()), |it| it.apply(&payload).map_err(|it| it.to_string()))
     }
 
     #[test]
