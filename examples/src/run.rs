@@ -23,7 +23,7 @@ pub struct Flags {
     pub state: PathBuf,
     /// `--install-crds`: installs the CustomResourceDefinitions first.
     pub install_crds: bool,
-    /// Flags of one product, by name: those of [`OWN`].
+    /// Flags of one product, by name: those of `OWN`.
     pub own: BTreeMap<String, String>,
 }
 
