@@ -85,21 +85,7 @@ impl Named {
     }
 
     fn text(self, value: i64) -> &'static str {
-        const MONTHS: [&str; 12] = [
-            "January",
-            "February",
-            "March",
-            "April",
-            "May",
-            "June",
-            "July",
-            "August",
-            "September",
-            "October",
-            "November",
-            "December",
-        ];
-        const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+        use crate::time::{DAYS, MONTHS};
         let place = usize::try_from(value).unwrap_or(usize::MAX);
         match self {
             Self::Month => MONTHS.get(place.wrapping_sub(1)).copied().unwrap_or("%!Month(0)"),

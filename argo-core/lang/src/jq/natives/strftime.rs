@@ -1,22 +1,8 @@
 //! `strftime`: C's conversions with GNU's flags and widths.
 
 use super::time::{Moment, Parts};
+pub(super) use crate::time::{DAYS, MONTHS};
 
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-pub(super) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 /// The largest width that is honoured.
 const WIDEST: usize = 1024;
 
