@@ -22,6 +22,7 @@ pub mod options;
 pub mod pass;
 pub mod project;
 pub mod refresh;
+pub mod selector;
 pub mod settings;
 pub mod sync;
 pub mod target;

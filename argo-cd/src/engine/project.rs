@@ -48,6 +48,16 @@ pub fn glob(pattern: &str, text: &str, separator: bool) -> bool {
     is_match(pattern, text, if separator { Mode::GobwasPath } else { Mode::Gobwas })
 }
 
+/// Whether `text` matches a glob, or a regular expression between slashes (`/^team-/`), as lists of namespaces are
+/// read. An expression that is none matches nothing.
+#[must_use]
+pub fn glob_or_regex(pattern: &str, text: &str) -> bool {
+    match pattern.strip_prefix('/').and_then(|it| it.strip_suffix('/')) {
+        Some(source) => argo_lang::regexp::compile(source).is_ok_and(|it| it.is_match(text)),
+        None => glob(pattern, text, false),
+    }
+}
+
 /// A repository URL as comparisons see it: lower case, without `.git`, scheme `ssh` and blanks; scp form as a path.
 #[must_use]
 pub fn normal_repo(url: &str) -> String {

@@ -23,7 +23,7 @@ use super::{
     key::ResourceKey,
     live::LiveView,
     observe::{Effect, Seen},
-    project, refresh,
+    refresh,
     refresh::Level,
     settings::Settings,
     sync, tracking, windows,
@@ -126,8 +126,7 @@ fn is_ours(app: &Application, world: &World<'_>) -> bool {
         return false;
     }
     let namespace = app.metadata.namespace.as_deref().unwrap_or_default();
-    namespace == world.settings.namespace
-        || world.settings.application_namespaces.iter().any(|it| project::glob(it, namespace, false))
+    world.settings.is_application_namespace(namespace)
 }
 
 /// What holds for both halves of a pass.
