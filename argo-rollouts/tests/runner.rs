@@ -5,6 +5,10 @@ mod blue_green;
 mod canary;
 #[cfg(feature = "controller")]
 mod embedded;
+#[cfg(feature = "controller")]
+mod experiment;
+#[cfg(feature = "controller")]
+mod experiment_step;
 #[cfg(feature = "http")]
 mod http;
 mod properties;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AnalysisTemplateRef, DryRun, Extra, FieldRef, IntOrString, MeasurementRetention, is_false};
+use super::{
+    AnalysisTemplateRef, DryRun, Extra, FieldRef, IntOrString, MeasurementRetention, RolloutExperimentStep, is_false,
+};
 
 /// In ordered steps.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -135,7 +137,7 @@ pub struct CanaryStep {
     pub analysis: Option<RolloutAnalysisStep>,
     /// Runs ReplicaSets side by side.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub experiment: Option<Value>,
+    pub experiment: Option<RolloutExperimentStep>,
     /// Routes by header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_header_route: Option<Value>,
@@ -258,6 +260,14 @@ pub struct RolloutArgumentValueFrom {
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl RunMetadata {
+    /// Whether nothing is added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl RolloutPause {

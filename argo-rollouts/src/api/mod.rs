@@ -5,6 +5,7 @@ mod analysis_run;
 mod analysis_template;
 mod canary;
 mod experiment;
+mod experiment_step;
 mod int_or_string;
 pub mod names;
 mod rollout;
@@ -25,7 +26,12 @@ pub use canary::{
     BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutAnalysis, RolloutAnalysisArgument, RolloutAnalysisStep,
     RolloutArgumentValueFrom, RolloutPause, RolloutTrafficRouting, RunMetadata, SetCanaryScale,
 };
-pub use experiment::{Experiment, ExperimentSpec, ExperimentStatus};
+pub(crate) use experiment::PROGRESS_DEADLINE;
+pub use experiment::{
+    Experiment, ExperimentAnalysis, ExperimentAnalysisStatus, ExperimentSpec, ExperimentStatus, ExperimentTemplate,
+    TemplatePhase, TemplateService, TemplateStatus,
+};
+pub use experiment_step::{RolloutExperimentAnalysis, RolloutExperimentStep, RolloutExperimentTemplate};
 pub use int_or_string::IntOrString;
 pub use rollout::{
     AnalysisRunHistory, LabelSelector, LabelSelectorRequirement, RollbackWindow, Rollout, RolloutSpec, RolloutStrategy,

@@ -35,6 +35,11 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 /// Annotation of notifications, never inherited.
 pub const NOTIFIED: &str = "notified.notifications.argoproj.io";
 
+/// Annotation of an experiment's ReplicaSets and Services: the experiment.
+pub const EXPERIMENT_NAME: &str = "experiment.argoproj.io/name";
+/// Annotation of an experiment's ReplicaSets and Services: the template.
+pub const EXPERIMENT_TEMPLATE: &str = "experiment.argoproj.io/template-name";
+
 /// Values of `status.phase` of a Rollout.
 pub mod phase {
     /// Everything as specified.
@@ -51,6 +56,8 @@ pub mod phase {
 pub mod pause {
     /// An analysis could not decide.
     pub const INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
+    /// An experiment could not decide.
+    pub const INCONCLUSIVE_EXPERIMENT: &str = "InconclusiveExperiment";
     /// A pause step.
     pub const CANARY_STEP: &str = "CanaryPauseStep";
     /// Blue-green waits before the switch.
@@ -121,6 +128,10 @@ pub mod reason {
     pub const RS_NOT_AVAILABLE: &str = "ReplicaSetNotAvailable";
     /// No progress for `progressDeadlineSeconds`.
     pub const TIMED_OUT: &str = "ProgressDeadlineExceeded";
+    /// An Experiment was made.
+    pub const EXPERIMENT_CREATED: &str = "ExperimentCreated";
+    /// An experiment ran to its end.
+    pub const EXPERIMENT_COMPLETED: &str = "ExperimentCompleted";
     /// An AnalysisRun can not be made.
     pub const ANALYSIS_ERROR: &str = "AnalysisRunError";
 }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!   Rollout ─┬─ ReplicaSets (owned) ─┐
-//!            ├─ AnalysisRuns (owned) ┼─> World ─> engine ─> Plan ─> applier, routers
+//!            ├─ AnalysisRuns (owned) ┤
+//!            ├─ Experiments (owned) ─┼─> World ─> engine ─> Plan ─> applier, routers
 //!            └─ Services, templates ─┘
+//!   Experiment ─> engine ─> ReplicaSets, Services, AnalysisRuns
 //!   AnalysisRun ─> engine ─> measurements by providers ─> engine ─> status
 //!   Service ─> released when no Rollout steers it any more
 //! ```
 
 mod analysis;
+mod experiment;
 mod rollout;
 mod services;
 
@@ -20,7 +23,7 @@ use argo_core::{
 };
 
 use crate::{
-    api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Rollout, names},
+    api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, names},
     metrics::{MetricProvider, Providers},
     routers::{Routers, TrafficRouter},
 };
@@ -147,17 +150,20 @@ impl Controller {
         let sets = context.cache(Gvk::new("apps", "v1", "ReplicaSet"));
         let services = context.cache(Gvk::new("", "v1", "Service"));
 
-        let caches = rollout::Caches {
+        let experiments = context.cache_of::<Experiment>();
+
+        let caches = Arc::new(rollout::Caches {
             rollouts: rollouts.clone(),
             sets: sets.clone(),
             services: services.clone(),
             runs: runs.clone(),
             templates: templates.clone(),
             cluster_templates: cluster_templates.clone(),
-        };
+            experiments: experiments.clone(),
+        });
         let of_rollout = rollout::Rollouts {
             context: context.clone(),
-            caches,
+            caches: caches.clone(),
             routers: self.routers,
             instance: self.instance.clone(),
         };
@@ -168,11 +174,22 @@ impl Controller {
         let rollout_controller = runtime::Controller::new(rollout::NAME, context.clone(), Arc::new(of_rollout))
             .workers(self.workers)
             .primary(rollouts.clone())
-            .owns(sets, Rollout::KIND)
+            .owns(sets.clone(), Rollout::KIND)
             .owns(runs.clone(), Rollout::KIND)
+            .owns(experiments.clone(), Rollout::KIND)
             .watches(services.clone(), named(&rollouts))
             .watches(templates, named(&rollouts))
             .watches(cluster_templates, named(&rollouts));
+
+        let of_experiment =
+            experiment::Experiments { context: context.clone(), caches, instance: self.instance.clone() };
+        let experiment_controller =
+            runtime::Controller::new(experiment::NAME, context.clone(), Arc::new(of_experiment))
+                .workers(self.workers)
+                .primary(experiments)
+                .owns(sets, Experiment::KIND)
+                .owns(runs.clone(), Experiment::KIND)
+                .owns(services.clone(), Experiment::KIND);
 
         let of_run = analysis::AnalysisRuns {
             context: context.clone(),
@@ -194,6 +211,7 @@ impl Controller {
 
         futures::join!(
             rollout_controller.run(shutdown.clone()),
+            experiment_controller.run(shutdown.clone()),
             run_controller.run(shutdown.clone()),
             service_controller.run(shutdown),
         );

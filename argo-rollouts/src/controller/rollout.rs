@@ -27,13 +27,14 @@ pub(super) struct Caches {
     pub(super) sets: Arc<Cache>,
     pub(super) services: Arc<Cache>,
     pub(super) runs: Arc<Cache>,
+    pub(super) experiments: Arc<Cache>,
     pub(super) templates: Arc<Cache>,
     pub(super) cluster_templates: Arc<Cache>,
 }
 
 pub(super) struct Rollouts {
     pub(super) context: Context,
-    pub(super) caches: Caches,
+    pub(super) caches: Arc<Caches>,
     pub(super) routers: Routers,
     pub(super) instance: Option<String>,
 }
@@ -104,6 +105,7 @@ impl Rollouts {
         world.replica_sets = self.caches.sets.in_namespace(namespace);
         world.services = self.caches.services.in_namespace(namespace);
         world.analysis_runs = self.caches.runs.in_namespace(namespace);
+        world.experiments = self.caches.experiments.in_namespace(namespace);
         world.templates = self.caches.templates.in_namespace(namespace);
         world.cluster_templates = self.caches.cluster_templates.list();
         world.routers = self.routers.names().cloned().collect();

@@ -29,6 +29,7 @@ impl Pass<'_> {
         self.limit_history();
         self.reconcile_services();
         let old_may_go = self.reconcile_traffic();
+        self.reconcile_experiments()?;
         self.reconcile_runs()?;
         // Promoted first, then selected by the stable Service, and only then are old pods taken away.
         let promotes = self.distinct_stable().is_some() && self.promotion().is_some();
@@ -94,6 +95,7 @@ impl Pass<'_> {
         if let Some(text) = finished.filter(|_| index.is_some_and(|it| it < count)) {
             index = index.map(|it| it + 1);
             self.next.canary.current_step_analysis_run_status = None;
+            self.next.canary.current_experiment.clear();
             let message = format!("Rollout step {}/{count} completed ({text})", index.unwrap_or_default());
             self.plan.note(Note::normal(reason::STEP_COMPLETED, message));
             self.pauses.remove(names::pause::CANARY_STEP);
@@ -121,6 +123,7 @@ impl Pass<'_> {
             self.ro.spec.restart_at.filter(|it| it.timestamp() <= self.now).or(self.next.restarted_at);
         self.next.promote_full = false;
         self.next.canary.current_step_analysis_run_status = None;
+        self.next.canary.current_experiment.clear();
         self.next.canary.current_background_analysis_run_status = None;
         self.next.blue_green.pre_promotion_analysis_run_status = None;
         self.next.blue_green.post_promotion_analysis_run_status = None;
@@ -189,6 +192,9 @@ impl Pass<'_> {
         }
         if step.set_weight.is_some() {
             return self.is_at_desired_counts() && self.traffic_is_settled();
+        }
+        if step.experiment.is_some() {
+            return self.is_experiment_successful();
         }
         if step.analysis.is_some() {
             return self.step_run.as_ref().is_some_and(|it| it.status.phase == AnalysisPhase::Successful);

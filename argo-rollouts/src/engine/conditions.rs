@@ -15,8 +15,13 @@ const UNKNOWN: &str = "Unknown";
 
 /// Sets a condition; returns whether it changed. The same status and reason is no change; the time
 /// of transition moves with the status only.
-pub(crate) fn set(status: &mut RolloutStatus, mut condition: Condition) -> bool {
-    if let Some(current) = status.condition(&condition.kind) {
+pub(crate) fn set(status: &mut RolloutStatus, condition: Condition) -> bool {
+    put(&mut status.conditions, condition)
+}
+
+/// As [`set`], in any list of conditions.
+pub(crate) fn put(conditions: &mut Vec<Condition>, mut condition: Condition) -> bool {
+    if let Some(current) = conditions.iter().find(|it| it.kind == condition.kind) {
         if current.status == condition.status && current.reason == condition.reason {
             return false;
         }
@@ -24,8 +29,8 @@ pub(crate) fn set(status: &mut RolloutStatus, mut condition: Condition) -> bool 
             condition.last_transition_time = current.last_transition_time;
         }
     }
-    remove(status, &condition.kind);
-    status.conditions.push(condition);
+    conditions.retain(|it| it.kind != condition.kind);
+    conditions.push(condition);
     true
 }
 

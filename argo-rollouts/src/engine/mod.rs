@@ -14,6 +14,7 @@ mod args;
 mod blue_green;
 mod canary;
 mod conditions;
+pub mod experiment;
 pub mod hash;
 mod pass;
 mod pause;

@@ -11,7 +11,7 @@ use super::{
     world::ReplicaSet,
 };
 use crate::api::{
-    AnalysisRun, BlueGreenStrategy, CanaryStep, CanaryStrategy, Condition, Rollout, RolloutStatus, names,
+    AnalysisRun, BlueGreenStrategy, CanaryStep, CanaryStrategy, Condition, Experiment, Rollout, RolloutStatus, names,
 };
 
 /// How soon an invalid Rollout is looked at again: it may only have come before its Service.
@@ -30,6 +30,8 @@ pub(crate) struct Pass<'w> {
     pub(crate) stable: Option<usize>,
     /// Owned AnalysisRuns, oldest first.
     pub(crate) runs: Vec<AnalysisRun>,
+    /// Owned Experiments, oldest first.
+    pub(crate) experiments: Vec<Experiment>,
     pub(crate) pauses: Pauses,
     pub(crate) plan: Plan<RolloutStatus, Effect>,
     /// The status under construction; begins as the one observed.
@@ -102,6 +104,9 @@ impl<'w> Pass<'w> {
             let key = |it: &AnalysisRun| (it.metadata.creation_timestamp, it.metadata.name.clone());
             key(a).cmp(&key(b))
         });
+        let mut experiments: Vec<Experiment> =
+            world.experiments.iter().filter(|it| it.is_controlled_by(&uid)).filter_map(|it| it.decode().ok()).collect();
+        experiments.sort_by_cached_key(|it| (it.metadata.creation_timestamp, it.metadata.name.clone()));
         let new = find_new(&ro, &sets);
         let stable_hash = &ro.status.stable_rs;
         let stable = match new {
@@ -121,6 +126,7 @@ impl<'w> Pass<'w> {
             new,
             stable,
             runs,
+            experiments,
             pauses,
             plan,
             next,

@@ -98,6 +98,9 @@ impl Pass<'_> {
     fn weights(&self, weight: i64) -> TrafficWeights {
         let strategy = self.strategy();
         let service = |name: Option<&String>| name.cloned().unwrap_or_default();
+        let over = self.is_aborted() || self.is_fully_promoted();
+        let additional = if over { Vec::new() } else { self.experiment_destinations() };
+        let beside: i64 = additional.iter().map(|it| it.weight).sum();
         let canary_hash = self.current_hash();
         let stable_hash = self.stable_set().map(|it| it.hash.clone()).unwrap_or_default();
         TrafficWeights {
@@ -108,11 +111,12 @@ impl Pass<'_> {
                 ..Default::default()
             },
             stable: WeightDestination {
-                weight: self.max_weight() - weight,
+                weight: self.max_weight() - weight - beside,
                 service_name: service(strategy.and_then(|it| it.stable_service.as_ref())),
                 pod_template_hash: stable_hash,
                 ..Default::default()
             },
+            additional,
             ..Default::default()
         }
     }

@@ -198,7 +198,6 @@ fn canary_step(path: &str, step: &CanaryStep, routed: bool, max: i64) -> Result<
         }
     }
     let later = [
-        ("experiment", &step.experiment),
         ("plugin", &step.plugin),
         ("setHeaderRoute", &step.set_header_route),
         ("setMirrorRoute", &step.set_mirror_route),

@@ -18,6 +18,8 @@ pub struct World {
     pub services: Vec<Arc<Object>>,
     /// AnalysisRuns of its namespace.
     pub analysis_runs: Vec<Arc<Object>>,
+    /// Experiments of its namespace.
+    pub experiments: Vec<Arc<Object>>,
     /// AnalysisTemplates of its namespace.
     pub templates: Vec<Arc<Object>>,
     /// ClusterAnalysisTemplates.
@@ -39,6 +41,7 @@ impl World {
             replica_sets: Vec::new(),
             services: Vec::new(),
             analysis_runs: Vec::new(),
+            experiments: Vec::new(),
             templates: Vec::new(),
             cluster_templates: Vec::new(),
             pods: Vec::new(),

@@ -23,6 +23,7 @@ use crate::api::{
 };
 
 pub use condition::{ConditionError, Reading, judge};
+pub(crate) use resolve::substitute;
 pub use resolve::{ArgumentError, redact, resolve};
 
 /// Measurements of a metric kept by default.

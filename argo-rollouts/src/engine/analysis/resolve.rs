@@ -122,7 +122,8 @@ fn fill(value: &mut Value, values: &BTreeMap<String, String>) -> Result<(), Argu
     Ok(())
 }
 
-fn substitute(text: &str, values: &BTreeMap<String, String>) -> Result<String, ArgumentError> {
+/// The text with the values of its tags.
+pub(crate) fn substitute(text: &str, values: &BTreeMap<String, String>) -> Result<String, ArgumentError> {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once("{{") {
         // Without an end it is no tag.
