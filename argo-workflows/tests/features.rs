@@ -38,7 +38,7 @@ fn a_daemon_is_done_when_it_is_ready_and_ends_with_its_steps() {
     run.pass();
     let server = run.node("wf[0].server").unwrap().id.clone();
     let live = |ready: bool| {
-        let step = LiveStep { ready, pod_ip: Some("10.0.0.7".into()), host: Some("n1".into()), progress: None };
+        let step = LiveStep { ready, pod_ip: Some("10.0.0.7".into()), host: Some("n1".into()), ..LiveStep::default() };
         BTreeMap::from([(server.clone(), StepState::Live(step))])
     };
     let plan = run.plan_with(&live(false));

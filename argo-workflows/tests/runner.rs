@@ -1,5 +1,7 @@
 //! Tests of the crate from outside.
 
+#[cfg(feature = "exec")]
+mod agent;
 mod conformance;
 mod controller;
 mod cron;
@@ -8,4 +10,6 @@ mod features;
 mod invariants;
 mod operations;
 mod process;
+#[cfg(feature = "exec")]
+mod server;
 mod synchronization;

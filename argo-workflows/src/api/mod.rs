@@ -3,6 +3,7 @@
 
 mod cron_workflow;
 mod event_binding;
+mod http;
 mod node;
 mod params;
 mod scalar;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, StopStrategy};
 pub use event_binding::{EventSelector, Submit, WorkflowEventBinding, WorkflowEventBindingSpec};
+pub use http::{HttpBodySource, HttpHeader, HttpHeaderSource, HttpTemplate, SecretKeySelector};
 pub use node::{MemoizationStatus, NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
 pub use scalar::{AnyString, IntOrString};

@@ -29,6 +29,7 @@ impl Pass<'_> {
         }
         next.host_node_name = live.host.clone().or(next.host_node_name);
         next.progress = live.progress.clone().or(next.progress);
+        next.message = live.message.clone().or(next.message);
         if next != before
             && let Some(node) = self.nodes.edit(id)
         {

@@ -131,6 +131,13 @@ impl Pass<'_> {
             let default = default.filter(|_| result.phase == NodePhase::Succeeded);
             it.value = given.or(default).or_else(|| it.value.take());
         }
+        if matches!(node.kind, NodeType::HTTP | NodeType::Plugin) {
+            // A plugin gives what it likes.
+            let declared = |name: &String| outputs.parameters.iter().any(|it| it.name == *name);
+            let given = result.parameters.iter().filter(|(name, _)| !declared(name));
+            let given: Vec<_> = given.map(|(name, it)| crate::api::Parameter::new(name, it)).collect();
+            outputs.parameters.extend(given);
+        }
         let mut artifacts: Vec<_> = Vec::new();
         for it in std::mem::take(&mut outputs.artifacts) {
             let given = result.artifacts.iter().find(|given| given.name == it.name);

@@ -24,6 +24,11 @@ const TRANSIENT: &[&str] = &[
     "service unavailable",
 ];
 
+/// Whether a failure with this message goes away by itself.
+pub(crate) fn is_transient(message: &str) -> bool {
+    TRANSIENT.iter().any(|it| message.contains(it))
+}
+
 /// What comes after an attempt that did not succeed.
 enum Next {
     Again,
@@ -232,7 +237,7 @@ fn policy_matches(strategy: &RetryStrategy, last: &NodeStatus) -> Result<bool, S
         "Always" => true,
         "OnError" => last.phase() == NodePhase::Error,
         "OnFailure" => last.phase() == NodePhase::Failed,
-        "OnTransientError" => TRANSIENT.iter().any(|it| last.message().contains(it)),
+        "OnTransientError" => is_transient(last.message()),
         other => return Err(format!("{other} is not a valid RetryPolicy")),
     })
 }

@@ -6,7 +6,7 @@ use argo_core::{Change, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::{Artifact, NodePhase, Template, WorkflowSpec};
+use crate::api::{AnyString, Artifact, NodePhase, NodeResult, Outputs, Parameter, Template, WorkflowSpec};
 
 /// How pods are named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub struct LiveStep {
     /// `done/all`, as the step itself reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
+    /// What a plugin says of it meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// How a container of a containerSet ended.
@@ -173,6 +176,43 @@ impl StepResult {
     pub fn result(mut self, result: impl Into<String>) -> Self {
         self.result = Some(result.into());
         self
+    }
+}
+
+impl From<StepResult> for NodeResult {
+    fn from(it: StepResult) -> Self {
+        let parameters = it.parameters.into_iter().map(|(name, value)| Parameter::new(name, value)).collect();
+        let outputs = Outputs {
+            parameters,
+            artifacts: it.artifacts,
+            result: it.result,
+            exit_code: it.exit_code.map(|it| it.to_string()),
+            ..Outputs::default()
+        };
+        Self {
+            phase: Some(it.phase),
+            message: Some(it.message).filter(|it| !it.is_empty()),
+            outputs: Some(outputs).filter(|it| !it.is_empty()),
+            progress: it.progress,
+        }
+    }
+}
+
+impl From<NodeResult> for StepResult {
+    fn from(it: NodeResult) -> Self {
+        let outputs = it.outputs.unwrap_or_default();
+        let values = outputs.parameters.into_iter();
+        let parameters = values.filter_map(|it| Some((it.name, it.value.map(|AnyString(it)| it)?))).collect();
+        Self {
+            phase: it.phase.unwrap_or_default(),
+            message: it.message.unwrap_or_default(),
+            exit_code: outputs.exit_code.and_then(|it| it.parse().ok()),
+            result: outputs.result,
+            parameters,
+            artifacts: outputs.artifacts,
+            progress: it.progress,
+            ..Self::default()
+        }
     }
 }
 

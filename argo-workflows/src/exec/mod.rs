@@ -8,6 +8,8 @@
 //! The same code serves `argo-exec` in a pod and [`crate::executor::ProcessExecutor`] on one machine: a
 //! [`Layout`] says where a path of the container is to be found.
 
+#[cfg(feature = "http")]
+pub mod agent;
 pub mod archive;
 pub mod artifacts;
 pub mod inputs;

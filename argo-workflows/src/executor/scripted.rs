@@ -9,8 +9,13 @@ use std::{
 
 use argo_core::{Timestamp, time};
 
+#[cfg(feature = "process")]
+use super::process::Work;
 use super::{Executor, ExecutorError, Wake, WorkflowId};
-use crate::engine::{LiveStep, StepRequest, StepResult, StepState};
+use crate::{
+    api::HttpTemplate,
+    engine::{HttpAnswer, LiveStep, StepRequest, StepResult, StepState},
+};
 
 /// How one step goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +39,15 @@ impl Script {
         Self { takes: Duration::ZERO, result: StepResult::exited(code) }
     }
 
+    /// An HTTP step gets this answer at once; its own `successCondition` decides what it comes to.
+    #[must_use]
+    pub fn answers(step: &StepRequest, answer: &HttpAnswer) -> Self {
+        Self::ends(match HttpTemplate::of(&step.template) {
+            Ok(http) => http.judge(answer),
+            Err(message) => StepResult::error(message),
+        })
+    }
+
     /// Ends as given.
     #[must_use]
     pub fn ends(result: StepResult) -> Self {
@@ -50,16 +64,23 @@ impl Script {
 
 type Answer = Arc<dyn Fn(&StepRequest) -> Script + Send + Sync>;
 
+/// A step that is done for real is due when it is done.
+#[cfg(feature = "process")]
+const OPEN: Timestamp = Timestamp::MAX;
+
 /// Steps end as a script says. The script is asked by node name (`wf.build(0)`, display names too), by
 /// template, then for everything else; without an answer a step succeeds at once. A step gives the
 /// output parameters that its template declares: those that the script sets, else an empty text. A daemon
-/// is ready at once, at 127.0.0.1.
+/// is ready at once, at 127.0.0.1. An HTTP step can be given an answer ([`Script::answers`]), which its own
+/// `successCondition` judges.
 ///
 /// Time is the caller's: [`ScriptedExecutor::advance`] moves it.
 pub struct ScriptedExecutor {
     answers: BTreeMap<String, Answer>,
     otherwise: Option<Answer>,
-    state: Mutex<State>,
+    #[cfg(feature = "process")]
+    work: BTreeMap<&'static str, Arc<dyn Work>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -81,7 +102,22 @@ impl ScriptedExecutor {
     /// Every step succeeds at once.
     #[must_use]
     pub fn new() -> Self {
-        Self { answers: BTreeMap::new(), otherwise: None, state: Mutex::default() }
+        Self {
+            answers: BTreeMap::new(),
+            otherwise: None,
+            #[cfg(feature = "process")]
+            work: BTreeMap::new(),
+            state: Arc::default(),
+        }
+    }
+
+    /// Has templates of this type done for real where no script names them: `http` with the network of this
+    /// process, say. Only a controller in a tokio runtime can: [`ScriptedExecutor::begin`] does not.
+    #[cfg(feature = "process")]
+    #[must_use]
+    pub fn work(mut self, kind: crate::api::TemplateType, work: Arc<dyn Work>) -> Self {
+        self.work.insert(kind.field(), work);
+        self
     }
 
     /// Steps of this node or template go so.
@@ -120,7 +156,7 @@ impl ScriptedExecutor {
         let state = self.lock();
         let now = state.now?;
         let open = state.steps.values().flat_map(BTreeMap::values).filter(|it| !it.stopped && it.due > now);
-        open.map(|it| it.due).min()
+        open.map(|it| it.due).filter(|it| *it < Timestamp::MAX).min()
     }
 
     /// Moves time on.
@@ -146,13 +182,50 @@ impl ScriptedExecutor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn script(&self, step: &StepRequest) -> Script {
+    fn answer(&self, step: &StepRequest) -> Option<&Answer> {
         let display = step.node_name.rsplit(['.', ']']).next().unwrap_or_default();
         let base = display.split('(').next().unwrap_or_default();
         let template = step.template.name();
         let named = [step.node_name.as_str(), display, template, base];
-        let answer = named.iter().find_map(|it| self.answers.get(*it)).or(self.otherwise.as_ref());
-        answer.map_or_else(Script::succeeds, |it| it(step))
+        named.iter().find_map(|it| self.answers.get(*it)).or(self.otherwise.as_ref())
+    }
+
+    fn script(&self, step: &StepRequest) -> Script {
+        self.answer(step).map_or_else(Script::succeeds, |it| it(step))
+    }
+
+    /// Does a step for real, where somebody is there for it. Says whether.
+    #[cfg(feature = "process")]
+    fn do_it(&self, step: &StepRequest, now: Timestamp) -> bool {
+        let work = step.template.kind().and_then(|it| self.work.get(it.field())).cloned();
+        let Some(work) = work.filter(|_| self.answer(step).is_none()) else { return false };
+        let workflow = WorkflowId::of(step);
+        let mut state = self.lock();
+        state.now = Some(state.now.map_or(now, |it| it.max(now)));
+        let steps = state.steps.entry(workflow.clone()).or_default();
+        if steps.contains_key(&step.node_id) {
+            return true;
+        }
+        let open = Step { due: OPEN, result: StepResult::default(), stopped: false, is_daemon: false };
+        steps.insert(step.node_id.clone(), open);
+        state.started.push(step.node_name.clone());
+        drop(state);
+        let (step, state) = (step.clone(), self.state.clone());
+        tokio::spawn(async move {
+            let result = work.run(&step).await;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = state.now.unwrap_or(now);
+            let own = state.steps.get_mut(&workflow).and_then(|it| it.get_mut(&step.node_id));
+            if let Some(own) = own.filter(|it| !it.stopped) {
+                (own.due, own.result) = (due, result);
+            }
+            let wake = state.wake.clone();
+            drop(state);
+            if let Some(wake) = wake {
+                wake(&step.workflow);
+            }
+        });
+        true
     }
 }
 
@@ -171,6 +244,10 @@ impl fmt::Debug for ScriptedExecutor {
 #[async_trait::async_trait]
 impl Executor for ScriptedExecutor {
     async fn start(&self, step: &StepRequest, now: Timestamp) -> Result<(), ExecutorError> {
+        #[cfg(feature = "process")]
+        if self.do_it(step, now) {
+            return Ok(());
+        }
         self.begin(step, now);
         Ok(())
     }
@@ -224,7 +301,10 @@ impl ScriptedExecutor {
         }
         let due = time::after(now, script.takes);
         let mut result = script.result;
-        if !step.include_result {
+        if step.template.http.is_some() || step.template.plugin.is_some() {
+            // There is no container that could have a code, and the answer is always kept.
+            result.exit_code = None;
+        } else if !step.include_result {
             result.result = None;
         } else if result.result.is_none() && result.exit_code.is_some() {
             result.result = Some(String::new());

@@ -27,6 +27,16 @@ pub struct PodConfig {
     pub repository: Option<ArtifactRepository>,
     /// How long a finished pod stays where a strategy deletes it. Default 5 s.
     pub gc_delay: Duration,
+    /// Whether somebody else makes the agents' pods. Default false.
+    pub disable_agent: bool,
+    /// How often an agent may report results; ours reports at once. Default 1 s, which upstream's takes.
+    pub agent_patch: Duration,
+    /// Whether ConfigMaps labelled as executor plugins are looked for. Default false.
+    pub executor_plugins: bool,
+    /// Whether workflows may bring plugins along. Default false.
+    pub workflow_plugins: bool,
+    /// Namespace of the controller, whose plugins every workflow may use. Default none.
+    pub namespace: Option<String>,
     /// How often the executor reports progress. Default 1 min.
     pub progress_patch: Duration,
     /// How often the executor reads progress. Default 3 s.
@@ -45,6 +55,11 @@ impl Default for PodConfig {
             instance_id: None,
             repository: None,
             gc_delay: Duration::from_secs(5),
+            disable_agent: false,
+            agent_patch: Duration::from_secs(1),
+            executor_plugins: false,
+            workflow_plugins: false,
+            namespace: None,
             progress_patch: Duration::from_secs(60),
             progress_read: Duration::from_secs(3),
         }
@@ -72,6 +87,7 @@ impl From<&crate::config::Config> for PodConfig {
             instance_id: config.instance_id.clone(),
             repository: config.artifact_repository.as_ref().and_then(ArtifactRepository::read),
             gc_delay: delay.unwrap_or(default.gc_delay),
+            disable_agent: config.disable_agent_pod_creation,
             ..default
         }
     }

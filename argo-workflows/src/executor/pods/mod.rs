@@ -5,9 +5,11 @@
 //!                                       executor in the pod ──> WorkflowTaskResult ──┘
 //! Workflow (status written) ──watch──> pods of fulfilled nodes: labelled completed, or deleted
 //! ```
+//! Templates of type `http` and `plugin` are tasks of one agent a workflow ([`agent`]).
 //! Nothing is kept that a restart would miss: pods are found by the workflow that owns them, and what is
 //! over stays in the workflow's status.
 
+pub mod agent;
 mod config;
 mod gc;
 pub mod observe;
@@ -31,7 +33,10 @@ pub use config::{ArtifactRepository, PodConfig};
 
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
-    api::{LABEL_COMPLETED, LABEL_WORKFLOW, NodePhase, Template, Workflow, WorkflowTaskResult},
+    api::{
+        LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_WORKFLOW, NodePhase, Template, Workflow, WorkflowTaskResult,
+        WorkflowTaskSet,
+    },
     engine::{StepRequest, StepResult, StepState},
 };
 
@@ -47,6 +52,9 @@ struct Inner {
     workflows: Arc<Cache>,
     state: parking_lot::Mutex<State>,
     repositories: AsyncMutex<repository::Memo>,
+    tasks: Arc<Cache>,
+    /// ConfigMaps that hold plugins, where plugins are looked for.
+    plugins: Option<Arc<Cache>>,
 }
 
 #[derive(Default)]
@@ -58,6 +66,8 @@ struct State {
     templates: BTreeMap<String, Arc<Template>>,
     /// Uids of pods that are done with.
     cleaned: BTreeSet<String>,
+    /// Workflows whose agent was made.
+    agents: BTreeSet<WorkflowId>,
     wake: Option<Wake>,
 }
 
@@ -94,6 +104,12 @@ impl PodsExecutor {
         let inner = Inner {
             reports: context.cache_of::<WorkflowTaskResult>(),
             workflows: context.cache_of::<Workflow>(),
+            tasks: context.cache_of::<WorkflowTaskSet>(),
+            plugins: config.executor_plugins.then(|| {
+                let maps = Query::of(Gvk::new("", "v1", "ConfigMap"), context.namespace());
+                let kind = agent::spec::PLUGIN_TYPE;
+                context.caches().open(maps.labelled(format!("{LABEL_CONFIGMAP_TYPE}={kind}")))
+            }),
             pods,
             config,
             context,
@@ -112,13 +128,17 @@ impl PodsExecutor {
         tokio::spawn(async move {
             while let Some(event) = pods.recv().await {
                 if let (Some(old), None) = (&event.old, &event.new) {
-                    this.gone(old);
+                    match owner(old).filter(|_| agent::is_agent(old)) {
+                        Some(workflow) => this.agent_gone(&workflow),
+                        None => this.gone(old),
+                    }
                 }
                 if let Some(pod) = event.object() {
                     this.announce(pod);
                 }
             }
         });
+        self.follow_tasks();
         let mut reports = self.0.reports.subscribe();
         let this = self.clone();
         tokio::spawn(async move {
@@ -133,7 +153,10 @@ impl PodsExecutor {
         tokio::spawn(async move {
             while let Some(event) = workflows.recv().await {
                 match event.new {
-                    Some(workflow) => this.clean(&workflow).await,
+                    Some(workflow) => {
+                        this.clean(&workflow).await;
+                        this.clean_tasks(&workflow).await;
+                    }
                     None => this.forget(event.old.as_deref()),
                 }
             }
@@ -202,7 +225,9 @@ impl PodsExecutor {
     }
 
     fn pods_of(&self, workflow: &WorkflowId) -> Vec<Arc<Object>> {
-        self.0.pods.owned_by(&workflow.uid)
+        let mut pods = self.0.pods.owned_by(&workflow.uid);
+        pods.retain(|it| !agent::is_agent(it));
+        pods
     }
 
     fn remember(&self, workflow: &WorkflowId, node: &str, known: Known) {
@@ -284,6 +309,9 @@ impl Executor for PodsExecutor {
         if known || self.pods_of(&workflow).iter().any(|it| node_of(it).as_deref() == Some(&step.node_id)) {
             return Ok(());
         }
+        if agent::is_task(step) {
+            return self.start_task(&workflow, step).await;
+        }
         let status = self.0.workflows.get(&step.workflow).filter(|it| it.uid() == workflow.uid);
         let phase = status
             .as_ref()
@@ -297,6 +325,9 @@ impl Executor for PodsExecutor {
     }
 
     async fn stop(&self, workflow: &WorkflowId, node_id: &str) -> Result<(), ExecutorError> {
+        if self.stop_task(workflow, node_id).await? {
+            return Ok(());
+        }
         let pods = self.pods_of(workflow);
         let Some(pod) = pods.iter().find(|it| node_of(it).as_deref() == Some(node_id)) else { return Ok(()) };
         let change = match pod.text("/status/phase") {
@@ -323,6 +354,7 @@ impl Executor for PodsExecutor {
         let mut wake_at: Option<Timestamp> = None;
         let seen: Vec<(String, observe::Observed)> =
             self.pods_of(workflow).iter().filter_map(|pod| Some((node_of(pod)?, self.read(pod, now)))).collect();
+        let tasks = self.tasks(workflow);
         let mut state = self.0.state.lock();
         if state.released.contains(workflow) {
             return BTreeMap::new();
@@ -343,6 +375,13 @@ impl Executor for PodsExecutor {
                     known.insert(node.clone(), Known::Made);
                     all.insert(node, other);
                 }
+            }
+        }
+        for (node, state) in tasks {
+            match (known.get(&node), state) {
+                (Some(Known::Finished(_)), _) => {}
+                (_, StepState::Finished(result)) => drop(known.insert(node, Known::Finished(result))),
+                (_, other) => drop(all.insert(node, other)),
             }
         }
         for (node, known) in known.iter() {
@@ -375,6 +414,7 @@ impl Executor for PodsExecutor {
     }
 
     async fn release(&self, workflow: &WorkflowId) -> Result<(), ExecutorError> {
+        self.end_agent(workflow).await?;
         self.finish(workflow).await?;
         let mut state = self.0.state.lock();
         state.steps.remove(workflow);

@@ -47,6 +47,7 @@ pub fn observe(pod: &Object, report: Option<&WorkflowTaskResult>, template: &Tem
                 pod_ip: some(pod.text("/status/podIP")),
                 host: some(pod.text("/spec/nodeName")),
                 progress: report.and_then(|it| it.result.progress.clone()),
+                ..LiveStep::default()
             }))
         }
         "Succeeded" => {

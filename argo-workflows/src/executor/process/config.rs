@@ -31,8 +31,12 @@ pub struct Config {
     pub drivers: Drivers,
     /// Who knows ConfigMaps and Secrets. Default nobody.
     pub lookup: Option<Arc<dyn Lookup>>,
-    /// Who does templates of other types, by their field (`resource`, `http`, …). Default nobody.
+    /// Who does templates of other types, by their field (`resource`, `data`, …). Default nobody; `http` and
+    /// `plugin` are done by this process itself where the feature `http` is on.
     pub work: BTreeMap<&'static str, Arc<dyn Work>>,
+    /// Who is asked to do templates of type `plugin`, the first one first. Default nobody.
+    #[cfg(feature = "http")]
+    pub plugins: Vec<crate::exec::agent::Plugin>,
     /// Longest standard output or error of a step in bytes; more ends it. Default 64 MiB.
     pub max_log: u64,
     /// How long a stopped step has before it is killed. Default 10 s.
@@ -87,6 +91,8 @@ impl Config {
             drivers: Drivers::local().with("git", Arc::new(GitDriver::new(Arc::new(NoSecrets)))),
             lookup: None,
             work: BTreeMap::new(),
+            #[cfg(feature = "http")]
+            plugins: Vec::new(),
             max_log: 64 << 20,
             grace: Duration::from_secs(10),
             keep: false,

@@ -35,6 +35,8 @@ use tokio::process::Command;
 
 #[cfg(feature = "controller")]
 pub use self::lookup::ClusterLookup;
+#[cfg(feature = "http")]
+pub use self::work::AgentWork;
 #[cfg(feature = "exec")]
 pub use self::work::ResourceWork;
 pub use self::{
@@ -295,7 +297,15 @@ impl ProcessExecutor {
             }
         };
         let kind = step.template.kind();
-        let work = kind.and_then(|it| self.0.config.work.get(it.field()));
+        let work = kind.and_then(|it| self.0.config.work.get(it.field()).cloned());
+        #[cfg(feature = "http")]
+        let work = work.or_else(|| match kind {
+            Some(TemplateType::Http | TemplateType::Plugin) => {
+                let work = AgentWork::new(self.0.config.lookup.clone()).plugins(self.0.config.plugins.clone());
+                Some(Arc::new(work) as Arc<dyn Work>)
+            }
+            _ => None,
+        });
         let ended = match (work, kind) {
             (Some(work), _) => {
                 self.set(workflow, &step.node_id, StepState::Running, None);

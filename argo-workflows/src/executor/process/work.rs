@@ -12,6 +12,67 @@ pub trait Work: Send + Sync + fmt::Debug {
     async fn run(&self, step: &StepRequest) -> StepResult;
 }
 
+/// Does `http` and `plugin` templates with the network of this process, where upstream has a pod for it.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub struct AgentWork {
+    lookup: Option<std::sync::Arc<dyn super::Lookup>>,
+    plugins: Vec<crate::exec::agent::Plugin>,
+}
+
+#[cfg(feature = "http")]
+impl AgentWork {
+    /// Reads Secrets for headers from `lookup`; without one there are none.
+    #[must_use]
+    pub fn new(lookup: Option<std::sync::Arc<dyn super::Lookup>>) -> Self {
+        Self { lookup, plugins: Vec::new() }
+    }
+
+    /// Asks these plugins for templates of type `plugin`, the first one first.
+    #[must_use]
+    pub fn plugins(mut self, plugins: Vec<crate::exec::agent::Plugin>) -> Self {
+        self.plugins = plugins;
+        self
+    }
+}
+
+/// Secrets of one namespace.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+struct Within {
+    lookup: std::sync::Arc<dyn super::Lookup>,
+    namespace: String,
+}
+
+#[cfg(feature = "http")]
+#[async_trait::async_trait]
+impl crate::exec::agent::HeaderSecrets for Within {
+    async fn read(&self, name: &str, key: &str) -> Result<Vec<u8>, String> {
+        let data = self.lookup.data(super::Source::Secret, &self.namespace, name).await;
+        let mut data = data.ok_or_else(|| format!("secrets \"{name}\" not found"))?;
+        data.remove(key).ok_or_else(|| format!("secret '{name}' does not have the key '{key}'"))
+    }
+}
+
+#[cfg(feature = "http")]
+#[async_trait::async_trait]
+impl Work for AgentWork {
+    async fn run(&self, step: &StepRequest) -> StepResult {
+        use std::sync::Arc;
+
+        use crate::exec::agent::{Agent, HeaderSecrets, NoHeaderSecrets, Workflow};
+
+        let secrets: Arc<dyn HeaderSecrets> = match &self.lookup {
+            Some(lookup) => {
+                Arc::new(Within { lookup: lookup.clone(), namespace: step.workflow.namespace().to_owned() })
+            }
+            None => Arc::new(NoHeaderSecrets),
+        };
+        let workflow = Workflow { key: step.workflow.clone(), uid: step.workflow_uid.clone() };
+        Agent::new(secrets).plugins(self.plugins.clone()).finish(&workflow, &step.template).await
+    }
+}
+
 /// Does resource templates with the client of this process, where upstream makes a pod for each.
 #[cfg(feature = "exec")]
 pub struct ResourceWork(argo_core::runtime::Context);

@@ -241,7 +241,7 @@ fn metadata(step: &StepRequest, config: &PodConfig, workflow: &Value, template: 
     metadata
 }
 
-fn owner(step: &StepRequest) -> Value {
+pub(super) fn owner(step: &StepRequest) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": step.workflow.name,
         "uid": step.workflow_uid, "controller": true, "blockOwnerDeletion": true,
@@ -260,7 +260,7 @@ pub(super) fn go_duration(duration: std::time::Duration) -> String {
 }
 
 /// A strategic merge patch, as YAML or JSON.
-fn patched(spec: &Value, patch: &str) -> Result<Value, String> {
+pub(super) fn patched(spec: &Value, patch: &str) -> Result<Value, String> {
     let error = |it: String| format!("Error applying PodSpecPatch: {it}");
     let patch = argo_lang::yaml::decode(patch).map_err(|it| error(it.to_string()))?;
     let schema = argo_merge::schema::Schema::of("", "v1", "Pod").field("spec");
