@@ -1,6 +1,7 @@
 //! The one integration test binary.
 
 mod cluster;
+mod clusters;
 mod health;
 mod support;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argo_cd::{Controller, engine::Settings};
+use argo_cd::{Controller, controller::Builder, engine::Settings};
 use argo_core::{
     Clock, FileTree, Gvk, Object, ObjectRef,
     git::MemoryGit,
@@ -53,6 +53,10 @@ impl Lab {
         Self { cluster, git: MemoryGit::default(), settings }
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        self.cluster.clock().clone()
+    }
+
     pub(crate) fn run(&self) -> Running {
         self.run_on(self.cluster.client())
     }
@@ -66,18 +70,24 @@ impl Lab {
         (self.run_on(client), session)
     }
 
+    /// With more said to the builder.
+    pub(crate) fn run_with(&self, more: impl FnOnce(Builder) -> Builder) -> Running {
+        self.run_on_with(self.cluster.client(), more)
+    }
+
     fn run_on(&self, client: kube::Client) -> Running {
+        self.run_on_with(client, |it| it)
+    }
+
+    fn run_on_with(&self, client: kube::Client, more: impl FnOnce(Builder) -> Builder) -> Running {
         let shutdown = Shutdown::new();
         let context = Context::builder(client)
             .clock(self.cluster.clock().clone())
             .shutdown(shutdown.clone())
             .manager("argocd-controller")
             .build();
-        let controller = Controller::builder(context)
-            .git(Arc::new(self.git.clone()))
-            .settings(self.settings.clone())
-            .build()
-            .unwrap();
+        let builder = Controller::builder(context).git(Arc::new(self.git.clone())).settings(self.settings.clone());
+        let controller = more(builder).build().unwrap();
         let task = tokio::spawn(controller.run(shutdown.clone()));
         Running(shutdown, task)
     }

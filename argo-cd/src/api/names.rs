@@ -51,6 +51,10 @@ pub const HELM_RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Label of Secrets that describe clusters and repositories.
 pub const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
+/// Label of cluster Secrets that want the version of their cluster written on them.
+pub const AUTO_LABEL_CLUSTER_INFO: &str = "argocd.argoproj.io/auto-label-cluster-info";
+/// Label that holds the version of a cluster.
+pub const KUBERNETES_VERSION: &str = "argocd.argoproj.io/kubernetes-version";
 
 /// Finalizer: cascade deletion, foreground.
 pub const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";

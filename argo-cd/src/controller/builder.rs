@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use argo_core::{git::GitSource, runtime::Context};
 use argo_render::Renderers;
 
-use super::Controller;
+use super::{ClusterConnector, ClusterInfos, Controller, KubeConnector};
 use crate::{
-    engine::Settings,
+    engine::{Settings, sharding::Place},
     sources::{GitManifests, ManifestSource},
 };
 
@@ -20,6 +20,9 @@ pub struct Builder {
     renderers: Renderers,
     source: Option<Arc<dyn ManifestSource>>,
     workers: usize,
+    connector: Arc<dyn ClusterConnector>,
+    place: Place,
+    infos: ClusterInfos,
 }
 
 /// A controller could not be built.
@@ -43,6 +46,9 @@ impl Builder {
             renderers: Renderers::default(),
             source: None,
             workers: 4,
+            connector: Arc::new(KubeConnector::default()),
+            place: Place::default(),
+            infos: ClusterInfos::default(),
         }
     }
 
@@ -76,6 +82,24 @@ impl Builder {
         self
     }
 
+    /// The way into other clusters; by their Secrets, without running programs, by default.
+    pub fn connector(mut self, connector: Arc<dyn ClusterConnector>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// The controller's place among its replicas; it is the only one by default.
+    pub fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Where it is written down how clusters are.
+    pub fn cluster_infos(mut self, infos: ClusterInfos) -> Self {
+        self.infos = infos;
+        self
+    }
+
     /// The controller.
     ///
     /// # Errors
@@ -89,7 +113,15 @@ impl Builder {
         let from_git =
             || git.map(|git| Arc::new(GitManifests::new(git).renderers(renderers)) as Arc<dyn ManifestSource>);
         let source = self.source.or_else(from_git).ok_or(BuildError::NoSource)?;
-        Ok(Controller { context: self.context, settings: self.settings, source, workers: self.workers })
+        Ok(Controller {
+            context: self.context,
+            settings: self.settings,
+            source,
+            workers: self.workers,
+            connector: self.connector,
+            place: self.place,
+            infos: self.infos,
+        })
     }
 }
 

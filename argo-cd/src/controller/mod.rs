@@ -8,6 +8,8 @@
 //! ```
 
 mod builder;
+mod clusters;
+mod live_settings;
 mod project;
 mod reconcile;
 mod views;
@@ -18,12 +20,15 @@ use argo_core::runtime::{self, Cache, CacheEvent, Context, Query, Shutdown};
 use argo_core::{Gvk, ObjectKey};
 
 pub use builder::{BuildError, Builder};
+pub use clusters::{ClusterConnector, ClusterInfo, ClusterInfos, ConnectError, Connection, KubeConnector};
 
 use crate::{
     api::{AppProject, Application, names},
-    engine::Settings,
+    engine::{Settings, sharding::Place},
     sources::ManifestSource,
 };
+use clusters::Registry;
+use live_settings::LiveSettings;
 use reconcile::Reconciler;
 
 /// Name of the controller in logs and metrics.
@@ -45,6 +50,9 @@ pub struct Controller {
     settings: Settings,
     source: Arc<dyn ManifestSource>,
     workers: usize,
+    connector: Arc<dyn ClusterConnector>,
+    place: Place,
+    infos: ClusterInfos,
 }
 
 impl Controller {
@@ -55,29 +63,71 @@ impl Controller {
 
     /// Runs until `shutdown` or the context's: lets passes under way finish.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { context, settings, source, workers } = self;
+        let Self { context, settings, source, workers, connector, place, infos } = self;
+        let namespace = settings.namespace.clone();
         let apps = context.cache_of::<Application>();
         let projects = context.caches().open(Query::resource::<AppProject>(Some(&settings.namespace)));
         let secrets = context.caches().open(
             Query::of(Gvk::new("", "v1", "Secret"), Some(&settings.namespace))
-                .labelled(format!("{} in (repository,repo-creds)", names::SECRET_TYPE)),
+                .labelled(format!("{} in (repository,repo-creds,cluster)", names::SECRET_TYPE)),
         );
         let stop = shutdown.child_token();
-        let reconciler = Arc::new(Reconciler::new(
+        let live = Arc::new(LiveSettings::open(&context, settings));
+        let registry = Arc::new(Registry::new(
             context.clone(),
-            settings.clone(),
-            source,
-            reconcile::Caches { apps: apps.clone(), projects: projects.clone(), secrets: secrets.clone() },
+            connector,
+            namespace.clone(),
+            place,
+            infos,
+            apps.clone(),
             stop.clone(),
         ));
-        let controller = runtime::Controller::new(NAME, context.clone(), reconciler.clone())
+        let reconciler = Arc::new(Reconciler::new(
+            context.clone(),
+            live.clone(),
+            source,
+            reconcile::Caches { apps: apps.clone(), projects: projects.clone(), secrets: secrets.clone() },
+            registry.clone(),
+        ));
+        let reload = {
+            let (live, registry, secrets) = (live.clone(), registry.clone(), secrets.clone());
+            move || {
+                let changed = live.reload();
+                registry.reload(&secrets, &live.current());
+                changed
+            }
+        };
+        let mut controller = runtime::Controller::new(NAME, context.clone(), reconciler.clone())
             .workers(workers)
             .primary(apps.clone())
-            .watches(projects, users(apps.clone(), settings.namespace.clone()))
-            .watches(secrets, everyone(apps));
-        reconciler.feed(controller.queue());
-        let default_project = project::ensure_default(&context, &settings, &stop);
-        futures::future::join(controller.run(shutdown.clone()), default_project).await;
+            .watches(projects, users(apps.clone(), namespace.clone()))
+            .watches(secrets.clone(), {
+                let (reload, apps) = (reload.clone(), apps.clone());
+                move |_| {
+                    reload();
+                    everyone(&apps)
+                }
+            });
+        let [config, params] = live.caches();
+        for map in [config.clone(), params.clone()] {
+            let (reload, apps) = (reload.clone(), apps.clone());
+            controller = controller.watches(map, move |_| if reload() { everyone(&apps) } else { Vec::new() });
+        }
+        registry.feed(controller.queue());
+        let default_project = project::ensure_default(&context, &namespace, &stop);
+        let work = async {
+            // Nothing is judged by settings or clusters that are yet to be read.
+            let read = futures::future::join3(config.synced(), params.synced(), secrets.synced());
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = context.shutdown().cancelled() => {}
+                _ = read => {
+                    reload();
+                    controller.run(shutdown.clone()).await;
+                }
+            }
+        };
+        futures::future::join(work, default_project).await;
         stop.cancel();
     }
 }
@@ -96,8 +146,8 @@ fn users(apps: Arc<Cache>, namespace: String) -> impl Fn(&CacheEvent) -> Vec<Obj
 }
 
 /// New credentials may make any Application work that could not be compared.
-fn everyone(apps: Arc<Cache>) -> impl Fn(&CacheEvent) -> Vec<ObjectKey> + Send + Sync {
-    move |_| apps.list().iter().map(|it| it.key()).collect()
+fn everyone(apps: &Cache) -> Vec<ObjectKey> {
+    apps.list().iter().map(|it| it.key()).collect()
 }
 
 impl fmt::Debug for Controller {

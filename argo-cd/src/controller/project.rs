@@ -7,14 +7,14 @@ use argo_core::{
     runtime::{Backoff, Context, Shutdown},
 };
 
-use crate::engine::{Settings, project::default_project};
+use crate::engine::project::default_project;
 
 /// Longest wait before the project is tried again.
 const CAP: Duration = Duration::from_secs(30);
 
 /// Makes the default project when it is missing, as upstream does when it starts.
-pub(super) async fn ensure_default(context: &Context, settings: &Settings, stop: &Shutdown) {
-    let Ok(object) = Object::encode(&default_project(&settings.namespace)) else { return };
+pub(super) async fn ensure_default(context: &Context, namespace: &str, stop: &Shutdown) {
+    let Ok(object) = Object::encode(&default_project(namespace)) else { return };
     let backoff = Backoff { base: Duration::from_millis(100), cap: CAP };
     let mut failures = 0;
     loop {

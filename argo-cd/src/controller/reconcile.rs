@@ -8,15 +8,22 @@ use std::{
 
 use argo_core::{
     Category, Change, Failure, Object, ObjectKey, Resource, Timestamp,
-    runtime::{Cache, Context, Outcome, Queue, Reconcile, ReconcileResult, Shutdown},
+    runtime::{Cache, Context, Outcome, Reconcile, ReconcileResult},
     time,
 };
 use serde_json::{Value, json};
 
-use super::{NAME, views::Views};
+use super::{
+    NAME,
+    clusters::{Handle, HandleError, Registry},
+    live_settings::LiveSettings,
+};
 use crate::{
-    api::{AppProject, Application, Condition, ConditionType, names},
-    engine::{self, Conclusion, Effect, Pass, Seen, Settings, World, conditions, sync::Outcome as Written},
+    api::{AppProject, Application, Condition, ConditionType, Destination, names},
+    engine::{
+        self, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions,
+        sync::Outcome as Written,
+    },
     sources::{ManifestSource, repositories},
 };
 
@@ -33,10 +40,10 @@ pub(super) struct Caches {
 
 pub(super) struct Reconciler {
     context: Context,
-    settings: Settings,
+    settings: Arc<LiveSettings>,
     source: Arc<dyn ManifestSource>,
     caches: Caches,
-    views: Arc<Views>,
+    clusters: Arc<Registry>,
     /// When the next wave of an Application may begin. Losing this in a crash only shortens a pause.
     settled: Mutex<BTreeMap<ObjectKey, Timestamp>>,
 }
@@ -55,23 +62,18 @@ impl Failure for Endless {
 impl Reconciler {
     pub(super) fn new(
         context: Context,
-        settings: Settings,
+        settings: Arc<LiveSettings>,
         source: Arc<dyn ManifestSource>,
         caches: Caches,
-        stop: Shutdown,
+        clusters: Arc<Registry>,
     ) -> Self {
-        let views = Arc::new(Views::new(context.clone(), settings.namespace.clone(), stop));
-        Self { context, settings, source, caches, views, settled: Mutex::default() }
-    }
-
-    pub(super) fn feed(&self, queue: Arc<Queue>) {
-        self.views.feed(queue);
+        Self { context, settings, source, caches, clusters, settled: Mutex::default() }
     }
 
     fn project(&self, app: &Object) -> Option<AppProject> {
         let name = app.text("/spec/project");
         let name = if name.is_empty() { names::DEFAULT_PROJECT } else { name };
-        let object = self.caches.projects.get(&ObjectKey::new(Some(&self.settings.namespace), name))?;
+        let object = self.caches.projects.get(&ObjectKey::new(Some(self.clusters.namespace()), name))?;
         match object.decode() {
             Ok(project) => Some(project),
             Err(error) => {
@@ -81,7 +83,8 @@ impl Reconciler {
         }
     }
 
-    async fn observe(&self, effect: &Effect, project: &str, seen: &mut Seen) -> Result<(), argo_core::BoxFailure> {
+    async fn observe(&self, effect: &Effect, project: &str, handle: Option<&Handle>, seen: &mut Seen) {
+        let namespace = self.clusters.namespace();
         match effect {
             Effect::Resolve(request) => {
                 let repository = self.repository(&request.source.repo_url, project);
@@ -94,15 +97,25 @@ impl Reconciler {
                 seen.put_manifests(request, answer.map_err(|it| it.to_string()));
             }
             Effect::Discover(gvk) => {
-                let scope = self.views.discover(gvk).await?;
-                seen.kinds.insert(gvk.clone(), scope);
+                let Some(handle) = handle else { return };
+                match handle.discover(namespace, gvk).await {
+                    Ok(scope) => {
+                        seen.kinds.insert(gvk.clone(), scope);
+                    }
+                    Err(error) => unseen(seen, &error),
+                }
             }
             Effect::Observe(gvk) => {
-                self.views.observe(gvk).await?;
-                seen.observed.insert(gvk.clone());
+                let Some(handle) = handle else { return };
+                let scope = seen.kinds.get(gvk).copied().unwrap_or(KindScope::Namespaced);
+                match handle.observe(namespace, gvk, scope).await {
+                    Ok(()) => {
+                        seen.observed.insert(gvk.clone());
+                    }
+                    Err(error) => unseen(seen, &error),
+                }
             }
         }
-        Ok(())
     }
 
     fn repository(&self, url: &str, project: &str) -> argo_core::git::Repository {
@@ -110,7 +123,8 @@ impl Reconciler {
         repositories::find(url, project, secrets.iter().map(|it| &**it))
     }
 
-    async fn carry_out(&self, key: &ObjectKey, app: Arc<Object>, pass: Pass) -> ReconcileResult {
+    /// Makes a pass's changes on its cluster, and what they come to at home.
+    async fn carry_out(&self, key: &ObjectKey, app: Arc<Object>, pass: Pass, there: &Context) -> ReconcileResult {
         let own = app.reference();
         let mut own_object = app;
         let mut outcomes = Vec::new();
@@ -122,9 +136,11 @@ impl Reconciler {
                 continue;
             }
             tracing::debug!(%key, %change, "write");
-            match self.write(key, change).await {
+            match write(there, key, change).await {
                 Ok(written) => {
-                    if let Some(written) = written.filter(|it| it.reference() == own) {
+                    // An Application that manages itself has changed under the pass. One of the same name elsewhere has
+                    // another uid.
+                    if let Some(written) = written.filter(|it| it.reference() == own && it.uid() == own_object.uid()) {
                         own_object = Arc::new(written);
                     }
                     outcomes.push(Written::Done);
@@ -137,7 +153,7 @@ impl Reconciler {
         }
         let Conclusion { cleanup, edits, notes, wake, settle, retry } = pass.finish(outcomes);
         for change in &cleanup {
-            match self.write(key, change).await {
+            match write(there, key, change).await {
                 Ok(_) => {}
                 Err(error) if error.category == Category::NotFound => {}
                 Err(error) => return Err(error.into()),
@@ -152,7 +168,7 @@ impl Reconciler {
         let mut wake = wake;
         let mut earlier = |at: Timestamp| wake = Some(wake.map_or(at, |it| it.min(at)));
         if settle {
-            let at = time::after(self.context.now(), self.settings.wave_delay);
+            let at = time::after(self.context.now(), self.settings.current().wave_delay);
             self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at);
             earlier(at);
         }
@@ -164,14 +180,18 @@ impl Reconciler {
         }
         Ok(Outcome { wake })
     }
+}
 
-    /// A deleted object is not waited for in the caches: it may never show the version that the answer carried.
-    async fn write(&self, key: &ObjectKey, change: &Change) -> Result<Option<Object>, argo_core::ApplyError> {
-        match change {
-            Change::Delete { .. } => self.context.applier().apply(change).await,
-            _ => self.context.apply(NAME, key, change).await,
-        }
+/// A deleted object is not waited for in the caches: it may never show the version that the answer carried.
+async fn write(there: &Context, key: &ObjectKey, change: &Change) -> Result<Option<Object>, argo_core::ApplyError> {
+    match change {
+        Change::Delete { .. } => there.applier().apply(change).await,
+        _ => there.apply(NAME, key, change).await,
     }
+}
+
+fn unseen(seen: &mut Seen, error: &HandleError) {
+    seen.live_error.get_or_insert_with(|| error.to_string());
 }
 
 #[async_trait::async_trait]
@@ -184,24 +204,58 @@ impl Reconcile for Reconciler {
         let mut seen = Seen::default();
         let project_name = app.text("/spec/project").to_owned();
         let now = self.context.now();
+        let settings = self.settings.current();
+        let clusters = self.clusters.clusters();
+        let text = |pointer: &str| app.text(pointer).to_owned();
+        let destination = Destination {
+            server: text("/spec/destination/server"),
+            name: text("/spec/destination/name"),
+            ..Destination::default()
+        };
+        // A destination that names no cluster is the engine's to speak of.
+        let cluster = clusters.of(&destination).ok();
+        if cluster.as_ref().is_some_and(|it| !self.clusters.works_on(it)) {
+            return Ok(Outcome::DONE);
+        }
+        let handle = cluster.as_ref().map(|it| self.clusters.handle(it));
+        let link = match &handle {
+            Some(handle) => match handle.link(self.clusters.namespace()).await {
+                Ok(link) => Some(link),
+                Err(error) => {
+                    unseen(&mut seen, &error);
+                    None
+                }
+            },
+            None => None,
+        };
+        if let Some(link) = link
+            && let Err(until) = link.context.fresh(NAME, key)
+        {
+            // The watch event that shows the write brings the key back.
+            return Ok(Outcome::wake_at(until));
+        }
+        let nothing = MemoryLive::default();
+        let live: &dyn LiveView = link.map_or(&nothing, |it| &*it.views);
         for _ in 0..MAX_ROUNDS {
             let project = self.project(&app);
             let settled_at = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied();
             let world = World {
                 app: &app,
                 project: project.as_ref(),
-                live: &*self.views,
+                live,
                 seen: &seen,
-                settings: &self.settings,
+                settings: &settings,
+                clusters: &clusters,
                 now,
                 settled_at,
             };
             let pass = engine::pass(&world)?;
             if !pass.is_asking() {
-                return Box::pin(self.carry_out(key, app, pass)).await;
+                let there = link.map_or(&self.context, |it| &it.context);
+                return Box::pin(self.carry_out(key, app, pass, there)).await;
             }
             for effect in pass.plan.effects() {
-                self.observe(effect, &project_name, &mut seen).await?;
+                self.observe(effect, &project_name, handle.as_deref(), &mut seen).await;
             }
         }
         Err(Endless.into())

@@ -1,17 +1,18 @@
-//! Live objects by kind: watches that are opened when a kind is first used.
+//! Live objects of a cluster by kind: watches that are opened when a kind is first used.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use argo_core::{
-    Failure, Gvk, Object, ObjectKey, ObjectRef,
+    Category, Failure, Gvk, Object, ObjectKey, ObjectRef, Timestamp,
     runtime::{Cache, CacheEvent, Context, MapperError, Query, Queue, Shutdown},
+    time,
 };
 
-use crate::engine::{KindScope, LiveView, tracking};
+use crate::engine::{Cluster, KindScope, LiveView, tracking};
 
 /// Name of the index by Application.
 const BY_APP: &str = "argocd-tracked-by";
@@ -19,24 +20,49 @@ const BY_APP: &str = "argocd-tracked-by";
 const MAX_DEPTH: usize = 10;
 /// How long a first list may take before the pass is tried again.
 const SYNC_LIMIT: Duration = Duration::from_secs(60);
+/// How long nobody waits for a list again that did not arrive in time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kinds in view.
 pub(super) struct Views {
     context: Context,
     namespace: String,
+    cluster: Cluster,
     stop: Shutdown,
-    queue: OnceLock<Arc<Queue>>,
-    open: Mutex<BTreeMap<Gvk, Arc<Cache>>>,
+    queue: Arc<OnceLock<Arc<Queue>>>,
+    open: Mutex<BTreeMap<Gvk, Vec<Arc<Cache>>>>,
+    late: Mutex<BTreeMap<Gvk, Timestamp>>,
+}
+
+/// A kind can not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ViewError {
+    /// The first list has not arrived.
+    #[error("the list of {0} has not arrived")]
+    NotSynced(Gvk),
+    /// It is not known whether the kind is served.
+    #[error(transparent)]
+    Mapper(#[from] MapperError),
+}
+
+impl Failure for ViewError {
+    fn category(&self) -> Category {
+        match self {
+            Self::NotSynced(_) => Category::Timeout,
+            Self::Mapper(error) => error.category(),
+        }
+    }
 }
 
 impl Views {
-    pub(super) fn new(context: Context, namespace: String, stop: Shutdown) -> Self {
-        Self { context, namespace, stop, queue: OnceLock::new(), open: Mutex::default() }
-    }
-
-    pub(super) fn feed(&self, queue: Arc<Queue>) {
-        // Set once, before the controller runs.
-        let _ = self.queue.set(queue);
+    pub(super) fn new(
+        context: Context,
+        namespace: String,
+        cluster: Cluster,
+        queue: Arc<OnceLock<Arc<Queue>>>,
+        stop: Shutdown,
+    ) -> Self {
+        Self { context, namespace, cluster, stop, queue, open: Mutex::default(), late: Mutex::default() }
     }
 
     /// Whether a kind is served, and its scope.
@@ -50,20 +76,60 @@ impl Views {
     }
 
     /// Brings a kind into view: waits for its first list, and lets its events bring up Applications from then on.
-    pub(super) async fn observe(self: &Arc<Self>, gvk: &Gvk) -> Result<(), NotSynced> {
-        let (cache, new) = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            match open.get(gvk) {
-                Some(cache) => (cache.clone(), false),
-                None => {
-                    let cache = self.context.caches().open(Query::of(gvk.clone(), self.context.namespace()));
-                    cache.add_index(BY_APP, |it| tracking::tracked_by(it).into_iter().collect());
-                    open.insert(gvk.clone(), cache.clone());
-                    (cache, true)
-                }
+    pub(super) async fn observe(self: &Arc<Self>, gvk: &Gvk, scope: KindScope) -> Result<(), ViewError> {
+        let caches = self.caches(gvk, scope);
+        if caches.iter().all(|it| it.is_synced()) {
+            return Ok(());
+        }
+        let now = self.context.now();
+        let not_synced = || Err(ViewError::NotSynced(gvk.clone()));
+        if self.late().get(gvk).is_some_and(|at| *at > now) {
+            return not_synced();
+        }
+        let synced = futures::future::join_all(caches.iter().map(|it| it.synced()));
+        tokio::select! {
+            _ = synced => Ok(()),
+            () = self.stop.cancelled() => not_synced(),
+            () = self.context.clock().sleep(SYNC_LIMIT) => {
+                self.late().insert(gvk.clone(), time::after(self.context.now(), PATIENCE));
+                not_synced()
             }
-        };
-        if new {
+        }
+    }
+
+    fn late(&self) -> std::sync::MutexGuard<'_, BTreeMap<Gvk, Timestamp>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a kind is looked at: everywhere, or in each of the cluster's namespaces.
+    fn scopes(&self, scope: KindScope) -> Vec<Option<String>> {
+        if self.cluster.namespaces.is_empty() {
+            return vec![self.context.namespace().map(str::to_owned)];
+        }
+        match scope {
+            KindScope::Cluster if self.cluster.cluster_resources => vec![None],
+            KindScope::Cluster => vec![],
+            _ => self.cluster.namespaces.iter().cloned().map(Some).collect(),
+        }
+    }
+
+    fn caches(self: &Arc<Self>, gvk: &Gvk, scope: KindScope) -> Vec<Arc<Cache>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(caches) = open.get(gvk) {
+            return caches.clone();
+        }
+        let caches: Vec<Arc<Cache>> = self
+            .scopes(scope)
+            .iter()
+            .map(|namespace| {
+                let cache = self.context.caches().open(Query::of(gvk.clone(), namespace.as_deref()));
+                cache.add_index(BY_APP, |it| tracking::tracked_by(it).into_iter().collect());
+                cache
+            })
+            .collect();
+        open.insert(gvk.clone(), caches.clone());
+        drop(open);
+        for cache in &caches {
             let views = self.clone();
             let mut events = cache.subscribe();
             tokio::spawn(async move {
@@ -77,11 +143,7 @@ impl Views {
                 }
             });
         }
-        tokio::select! {
-            () = cache.synced() => Ok(()),
-            () = self.stop.cancelled() => Err(NotSynced(gvk.clone())),
-            () = self.context.clock().sleep(SYNC_LIMIT) => Err(NotSynced(gvk.clone())),
-        }
+        caches
     }
 
     /// The Applications that an event matters to.
@@ -108,39 +170,45 @@ impl Views {
         }
         object.owner_references().into_iter().find_map(|owner| {
             let gvk = Gvk::from_api_version(&owner.api_version, &owner.kind);
-            let cache = self.cache(&gvk)?;
             let namespaced = ObjectKey::new(object.namespace(), &owner.name);
-            let found = cache.get(&namespaced).or_else(|| cache.get(&ObjectKey::new(None, &owner.name)))?;
+            let global = ObjectKey::new(None, &owner.name);
+            let found = self.opened(&gvk).iter().find_map(|it| it.get(&namespaced).or_else(|| it.get(&global)))?;
             self.application_of(&found, depth + 1)
         })
     }
 
-    fn cache(&self, gvk: &Gvk) -> Option<Arc<Cache>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).cloned()
+    fn opened(&self, gvk: &Gvk) -> Vec<Arc<Cache>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).cloned().unwrap_or_default()
+    }
+
+    /// How many kinds and objects are in view.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        (open.len(), open.values().flatten().map(|it| it.len()).sum())
+    }
+
+    /// The Applications that have objects here.
+    pub(super) fn applications(&self) -> BTreeSet<ObjectKey> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let instances: BTreeSet<String> = open.values().flatten().flat_map(|it| it.index_values(BY_APP)).collect();
+        let key = |it: &String| {
+            let (namespace, name) = tracking::app_of_instance(it, &self.namespace);
+            ObjectKey::new(Some(namespace), name)
+        };
+        instances.iter().map(key).collect()
     }
 }
 
 impl LiveView for Views {
     fn get(&self, reference: &ObjectRef) -> Option<Arc<Object>> {
-        self.cache(&reference.gvk)?.get(&reference.key())
+        self.opened(&reference.gvk).iter().find_map(|it| it.get(&reference.key()))
     }
 
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>> {
-        self.cache(gvk).map(|it| it.indexed(BY_APP, instance)).unwrap_or_default()
+        self.opened(gvk).iter().flat_map(|it| it.indexed(BY_APP, instance)).collect()
     }
 
     fn owned_by(&self, gvk: &Gvk, uid: &str) -> Vec<Arc<Object>> {
-        self.cache(gvk).map(|it| it.owned_by(uid)).unwrap_or_default()
-    }
-}
-
-/// The first list of a kind has not arrived.
-#[derive(Debug, thiserror::Error)]
-#[error("Failed to load live state: the list of {0} has not arrived")]
-pub(super) struct NotSynced(Gvk);
-
-impl Failure for NotSynced {
-    fn category(&self) -> argo_core::Category {
-        argo_core::Category::Timeout
+        self.opened(gvk).iter().flat_map(|it| it.owned_by(uid)).collect()
     }
 }

@@ -11,7 +11,6 @@ use argo_core::{Change, Gvk, Note, Object, Propagation, Timestamp, time};
 use super::{
     conditions,
     conditions::condition,
-    destination,
     edits::Edits,
     health,
     key::ResourceKey,
@@ -46,7 +45,7 @@ pub(super) fn pass(app: &Application, world: &World<'_>, ask: &mut Ask<'_>) -> P
     if !OURS.iter().any(|it| world.app.has_finalizer(it)) {
         return Pass::default();
     }
-    if destination::resolve(&app.spec.destination).is_err() {
+    if world.clusters.of(&app.spec.destination).is_err() {
         // Nothing can be reached any more: it would wait for ever.
         work.edits.remove_finalizers = OURS.to_vec();
         return work.done();
@@ -90,6 +89,11 @@ impl Work<'_, '_> {
     /// The first stage that is not through yet. `None` while something has yet to be observed.
     fn step(&mut self, ask: &mut Ask<'_>) -> Option<()> {
         let app = self.world.app;
+        if let Some(error) = &ask.seen.live_error {
+            // The cluster may come back: what is there is not forgotten.
+            self.error = Some(error.clone());
+            return Some(());
+        }
         if app.has_finalizer(names::FINALIZER_PRE_DELETE) {
             return self.hooks(ask, HookType::PreDelete, names::FINALIZER_PRE_DELETE);
         }
@@ -129,8 +133,8 @@ impl Work<'_, '_> {
         let own = ResourceKey::of(self.world.app);
         let permissive = project::default_project(&self.world.settings.namespace);
         let spec = self.world.project.map_or(&permissive.spec, |it| &it.spec);
-        let destination =
-            destination::resolve(&self.app.spec.destination).unwrap_or_else(|_| self.app.spec.destination.clone());
+        let asked = &self.app.spec.destination;
+        let destination = self.world.clusters.of(asked).map_or_else(|_| asked.clone(), |it| it.destination(asked));
         let instance = self.instance();
         let mut seen = BTreeSet::new();
         let mut due: Vec<Arc<Object>> = Vec::new();

@@ -5,10 +5,10 @@
 //! edits of the Application itself. Everything else here is a part of it that can be used alone.
 
 pub mod autosync;
+pub mod clusters;
 pub mod compare;
 pub mod conditions;
 pub mod deletion;
-pub mod destination;
 pub mod diff;
 pub mod edits;
 pub mod health;
@@ -22,14 +22,17 @@ pub mod options;
 pub mod pass;
 pub mod project;
 pub mod refresh;
+pub mod secrets;
 pub mod selector;
 pub mod settings;
+pub mod sharding;
 pub mod sync;
 pub mod target;
 pub mod tracking;
 pub mod tree;
 pub mod windows;
 
+pub use clusters::{Cluster, Clusters};
 pub use compare::{Comparison, Managed, compare};
 pub use edits::Edits;
 pub use key::ResourceKey;

@@ -62,6 +62,8 @@ pub struct Seen {
     pub kinds: Kinds,
     /// Kinds whose live objects are in view.
     pub observed: BTreeSet<Gvk>,
+    /// Why the destination can not be looked at, if it can not. Nothing of it is asked for then.
+    pub live_error: Option<String>,
 }
 
 impl Seen {

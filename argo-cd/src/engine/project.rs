@@ -2,7 +2,7 @@
 
 use argo_lang::glob::{Mode, is_match};
 
-use super::key::ResourceKey;
+use super::{clusters::Cluster, key::ResourceKey};
 use crate::api::{AppProject, AppProjectSpec, Destination, GroupKindPattern, ProjectDestination, names};
 
 /// The project that permits everything, made when it is missing.
@@ -68,6 +68,17 @@ pub fn normal_repo(url: &str) -> String {
     let url = url.strip_prefix("ssh://").unwrap_or(&url);
     let url = url.strip_suffix('/').unwrap_or(url);
     url.strip_suffix(".git").unwrap_or(url).to_owned()
+}
+
+impl AppProject {
+    /// Whether a namespace of a cluster is permitted; with `permitOnlyProjectScopedClusters` the cluster must be this
+    /// project's.
+    #[must_use]
+    pub fn permits_cluster(&self, cluster: &Cluster, namespace: &str) -> bool {
+        let own = self.metadata.name.as_deref().is_some_and(|it| it == cluster.project);
+        self.spec.permits_destination(&cluster.server, &cluster.name, namespace)
+            && (own || !self.spec.permit_only_project_scoped_clusters)
+    }
 }
 
 impl AppProjectSpec {

@@ -5,10 +5,10 @@ use argo_core::{
     git::{Credentials, Repository},
 };
 
-use crate::{api::names, engine::project::normal_repo};
-
-/// Bytes of a Secret's value that are read.
-const MAX_VALUE: usize = 1 << 20;
+use crate::{
+    api::names,
+    engine::{project::normal_repo, secrets},
+};
 
 /// The repository behind a URL, with the credentials that these Secrets hold for it in a project: an exact `repository`
 /// first (the project's own before an unscoped one), else the `repo-creds` with the longest URL prefix.
@@ -59,34 +59,7 @@ fn read(url: &str, secret: &Object) -> Repository {
 }
 
 fn value(secret: &Object, key: &str) -> Option<String> {
-    let text = secret.pointer(&format!("/data/{key}"))?.as_str()?;
-    let bytes = decode(text)?;
-    String::from_utf8(bytes).ok().filter(|it| !it.is_empty())
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    if text.len() > MAX_VALUE {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for byte in text.bytes().filter(|it| !matches!(it, b'=' | b'\n' | b'\r')) {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(six)) & 0xFF_FFFF;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xFF).unwrap_or_default());
-        }
-    }
-    Some(bytes)
+    secrets::text(secret, key)
 }
 
 #[cfg(test)]
@@ -124,11 +97,5 @@ mod tests {
         assert_eq!(of("https://git/team/c"), Some("team".into()), "credentials come from the template");
         assert_eq!(of("https://git/x"), Some("org".into()));
         assert_eq!(find("https://elsewhere/x", "default", &secrets), Repository::new("https://elsewhere/x"));
-    }
-
-    #[test]
-    fn broken_base64_is_no_value() {
-        assert_eq!(decode("YQ=="), Some(b"a".to_vec()));
-        assert_eq!(decode("Y!"), None);
     }
 }

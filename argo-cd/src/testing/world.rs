@@ -15,8 +15,8 @@ use super::Preview;
 use crate::{
     api::{AppProject, names},
     engine::{
-        self, Effect, KindScope, LiveView, Manifests, MemoryLive, Pass, ResourceKey, Seen, Settings, compare,
-        destination, ignored::Ignored, normalize, project, sync::Outcome, target,
+        self, Effect, KindScope, LiveView, Manifests, MemoryLive, Pass, ResourceKey, Seen, Settings,
+        clusters::Clusters, compare, ignored::Ignored, normalize, project, sync::Outcome, target,
     },
 };
 
@@ -33,6 +33,10 @@ pub struct World {
     pub project: Option<AppProject>,
     /// Settings of the installation.
     pub settings: Settings,
+    /// The clusters; the own one to begin with.
+    pub clusters: Clusters,
+    /// Why the cluster can not be looked at, if it can not.
+    pub unreachable: Option<String>,
     /// The time.
     pub now: Timestamp,
     /// Everything that was written, in order.
@@ -57,6 +61,8 @@ impl World {
             live: MemoryLive::default(),
             project: Some(project::default_project("argocd")),
             settings: Settings::default(),
+            clusters: Clusters::default(),
+            unreachable: None,
             now: Timestamp::from_second(1_767_225_600).unwrap_or_default(),
             written: Vec::new(),
             writes_left: None,
@@ -200,6 +206,7 @@ impl World {
     pub fn plan(&self) -> Option<Pass> {
         let app = self.app()?;
         let mut seen = Seen::default();
+        seen.live_error.clone_from(&self.unreachable);
         loop {
             let pass = engine::pass(&self.view(&app, &seen)).expect("the Application decodes");
             if !pass.is_asking() {
@@ -218,6 +225,7 @@ impl World {
             live: &self.live,
             seen,
             settings: &self.settings,
+            clusters: &self.clusters,
             now: self.now,
             settled_at: self.settled_at,
         }
@@ -320,8 +328,8 @@ impl World {
     pub fn preview(&self) -> Preview {
         let Some(app) = self.app() else { return Preview::default() };
         let Ok(typed) = app.decode::<crate::Application>() else { return Preview::default() };
-        let destination =
-            destination::resolve(&typed.spec.destination).unwrap_or_else(|_| typed.spec.destination.clone());
+        let asked = &typed.spec.destination;
+        let destination = self.clusters.of(asked).map_or_else(|_| asked.clone(), |it| it.destination(asked));
         let mut known = target::kinds_of(&self.manifests);
         known.extend(self.live.kinds());
         let kinds = known.iter().map(|it| (it.clone(), self.scope(it))).collect();

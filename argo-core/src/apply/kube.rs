@@ -26,6 +26,7 @@ pub struct KubeApplier {
     clock: Clock,
     manager: String,
     events: std::sync::Arc<Mutex<Events>>,
+    user: Option<String>,
 }
 
 #[derive(Default)]
@@ -35,9 +36,16 @@ struct Events {
 }
 
 impl KubeApplier {
+    /// Acts as another user, as `kubectl --as` does: the API server must permit this client to.
+    #[must_use]
+    pub fn impersonating(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
     /// Writes as field manager `manager`; events carry it as their reporting component.
     pub fn new(client: kube::Client, mapper: Mapper, clock: Clock, manager: impl Into<String>) -> Self {
-        Self { client, mapper, clock, manager: manager.into(), events: Default::default() }
+        Self { client, mapper, clock, manager: manager.into(), events: Default::default(), user: None }
     }
 
     async fn send(&self, change: &Change, request: Request<'_>) -> Result<Value, ApplyError> {
@@ -46,8 +54,11 @@ impl KubeApplier {
         let uri = path.uri(request.name, request.subresource, request.query);
         let body = serde_json::to_vec(&request.body)
             .map_err(|it| ApplyError::new(change, Category::Invalid, it.to_string()))?;
-        let http = http::Request::builder()
-            .method(request.method)
+        let mut http = http::Request::builder().method(request.method);
+        if let Some(user) = &self.user {
+            http = http.header("Impersonate-User", user);
+        }
+        let http = http
             .uri(uri)
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::CONTENT_TYPE, request.content_type)

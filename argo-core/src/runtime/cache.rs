@@ -111,7 +111,7 @@ impl Subscription {
     }
 }
 
-type Index = fn(&Object) -> Vec<String>;
+type Index = Arc<dyn Fn(&Object) -> Vec<String> + Send + Sync>;
 
 /// The live objects of a [`Query`]. Objects are without `managedFields`.
 pub struct Cache {
@@ -171,7 +171,8 @@ impl Cache {
     }
 
     /// Adds a named index: each object is found under every value that `index` gives for it.
-    pub fn add_index(&self, name: &'static str, index: Index) {
+    pub fn add_index(&self, name: &'static str, index: impl Fn(&Object) -> Vec<String> + Send + Sync + 'static) {
+        let index: Index = Arc::new(index);
         let mut state = self.state.write();
         let mut entries: BTreeMap<String, BTreeSet<ObjectKey>> = BTreeMap::new();
         for (key, object) in &state.objects {
@@ -188,6 +189,26 @@ impl Cache {
         let state = self.state.read();
         let keys = state.indexes.get(name).and_then(|(_, entries)| entries.get(value));
         keys.into_iter().flatten().filter_map(|key| state.objects.get(key).cloned()).collect()
+    }
+
+    /// The values that a named index has objects under.
+    #[must_use]
+    pub fn index_values(&self, name: &str) -> Vec<String> {
+        let state = self.state.read();
+        let entries = state.indexes.get(name).into_iter().flat_map(|(_, entries)| entries);
+        entries.filter(|(_, keys)| !keys.is_empty()).map(|(value, _)| value.clone()).collect()
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state.read().objects.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state.read().objects.is_empty()
     }
 
     /// Everything that is there as events of new objects, then every change: nothing between is lost.

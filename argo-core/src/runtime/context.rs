@@ -289,9 +289,12 @@ impl Context {
         }
     }
 
-    /// Whether the caches show everything that was written for `key`; otherwise, when to look again
-    /// if no watch event comes before.
-    pub(super) fn fresh(&self, controller: &str, key: &ObjectKey) -> Result<(), Timestamp> {
+    /// Whether the caches show everything that was written for `key`. A controller that works on several contexts asks
+    /// the others itself; on its own one the runtime does.
+    ///
+    /// # Errors
+    /// When to look again if no watch event comes before.
+    pub fn fresh(&self, controller: &str, key: &ObjectKey) -> Result<(), Timestamp> {
         let now = self.now();
         let mut expected = self.0.expected.lock();
         let entry = (controller.to_owned(), key.clone());

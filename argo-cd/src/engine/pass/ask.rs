@@ -66,6 +66,9 @@ impl Ask<'_> {
     /// Whether these kinds and what hangs below them are in view; asks for those that are not.
     pub(in crate::engine) fn kinds(&mut self, kinds: &BTreeSet<Gvk>) -> bool {
         let mut ready = true;
+        if self.seen.live_error.is_some() {
+            return true;
+        }
         for gvk in kinds {
             match self.seen.kinds.get(gvk) {
                 None => {

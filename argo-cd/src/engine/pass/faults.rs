@@ -3,7 +3,7 @@
 use super::World;
 use crate::{
     api::{Application, Condition, ConditionType},
-    engine::{conditions::condition, destination, project},
+    engine::{conditions::condition, project},
 };
 
 /// What is wrong with the spec, or not permitted.
@@ -16,7 +16,7 @@ pub(super) fn faults(app: &Application, world: &World<'_>) -> Vec<Condition> {
     };
     let namespace = app.metadata.namespace.as_deref().unwrap_or_default();
     if namespace != world.settings.namespace
-        && !project.spec.source_namespaces.iter().any(|it| project::glob(it, namespace, false))
+        && !project.spec.source_namespaces.iter().any(|it| project::glob_or_regex(it, namespace))
     {
         let name = app.metadata.name.as_deref().unwrap_or_default();
         found.push(invalid(format!(
@@ -39,13 +39,13 @@ pub(super) fn faults(app: &Application, world: &World<'_>) -> Vec<Condition> {
             found.push(invalid(format!("application repo {url} is not permitted in project '{project_name}'")));
         }
     }
-    match destination::resolve(&app.spec.destination) {
+    match world.clusters.of(&app.spec.destination) {
         Err(message) => found.push(invalid(message)),
-        Ok(it) if !project.spec.permits_destination(&it.server, &it.name, &it.namespace) => {
+        Ok(it) if !project.permits_cluster(&it, &app.spec.destination.namespace) => {
             found.push(invalid(format!(
                 "application destination server '{}' and namespace '{}' do not match any of the allowed destinations \
                  in project '{project_name}'",
-                it.server, it.namespace
+                it.server, app.spec.destination.namespace
             )));
         }
         Ok(_) => {}

@@ -19,6 +19,7 @@ use crate::{
         conditions,
         conditions::condition,
         ignored::Ignored,
+        live::{KindScope, MemoryLive},
         options,
         refresh::{Level, Refresh},
         settings::Settings,
@@ -62,7 +63,12 @@ pub(super) fn look(
     let sourced = sourced(ask, &sources, known.as_deref(), &wanted, due.hard)?;
     let comparison = compared(subject, &sourced, &app.spec.ignore_differences, world, ask, &old)?;
     let nodes = tree::tree(&comparison.managed, world.live);
-    status.resources = resources(&comparison, world.settings);
+    if ask.seen.live_error.is_some() {
+        // What was there is remembered: it is what may have to go later.
+        status.resources.iter_mut().for_each(|it| it.status = it.status.map(|_| SyncState::Unknown));
+    } else {
+        status.resources = resources(&comparison, world.settings);
+    }
     status.resource_health_source = if world.settings.persist_health { String::new() } else { "appTree".to_owned() };
     let revision = sourced.revisions.first().cloned().unwrap_or_default();
     status.sync = Some(SyncStatus {
@@ -143,6 +149,11 @@ pub(super) fn compared(
     if let Some(error) = &sourced.error {
         targets.conditions.push(condition(ConditionType::ComparisonError, error.clone()));
     }
+    let unseen = live_fault(subject, &targets, ask).map(|message| {
+        let message = format!("Failed to load live state: {message}");
+        targets.conditions.push(condition(ConditionType::ComparisonError, message));
+    });
+    let unseen = unseen.is_some();
     let ignored = Ignored::compile(ignored, world.settings.jq_timeout).unwrap_or_else(|error| {
         let message = format!("Failed to compare desired state to live state: {error}");
         targets.conditions.push(condition(ConditionType::ComparisonError, message));
@@ -159,12 +170,25 @@ pub(super) fn compared(
         known: &known,
         settings: world.settings,
     };
-    let mut comparison = compare::compare(input, world.live);
-    if sourced.error.is_some() {
+    let nothing = MemoryLive::default();
+    let live = if unseen { &nothing } else { world.live };
+    let mut comparison = compare::compare(input, live);
+    if sourced.error.is_some() || unseen {
         // Nobody knows what is wanted: nothing is to go.
         comparison.managed.iter_mut().for_each(|it| it.status.requires_pruning = false);
     }
     Some(comparison)
+}
+
+/// Why the live objects of these targets can not be told.
+fn live_fault(subject: &Subject<'_>, targets: &target::Targets, ask: &Ask<'_>) -> Option<String> {
+    if let Some(error) = &ask.seen.live_error {
+        return Some(error.clone());
+    }
+    targets.objects.iter().find_map(|it| {
+        let namespaced = ask.seen.kinds.get(&it.gvk()).copied() != Some(KindScope::Cluster);
+        subject.cluster.refuses(it.text("/kind"), it.name(), it.namespace().unwrap_or_default(), namespaced)
+    })
 }
 
 pub(super) fn creates_namespace(app: &Application) -> bool {

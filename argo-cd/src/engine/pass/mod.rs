@@ -16,9 +16,11 @@ mod operate;
 use argo_core::{ApplyError, Change, Note, Object, Plan, Time, Timestamp, object::DecodeError};
 
 use super::{
-    autosync, conditions,
+    autosync,
+    clusters::{Cluster, Clusters},
+    conditions,
     conditions::condition,
-    deletion, destination,
+    deletion,
     edits::Edits,
     key::ResourceKey,
     live::LiveView,
@@ -49,6 +51,8 @@ pub struct World<'a> {
     pub seen: &'a Seen,
     /// Settings of the installation.
     pub settings: &'a Settings,
+    /// The clusters that Applications may go to.
+    pub clusters: &'a Clusters,
     /// The time.
     pub now: Timestamp,
     /// The next wave does not begin before this.
@@ -135,6 +139,7 @@ pub(in crate::engine) struct Subject<'a> {
     pub(in crate::engine) instance: String,
     pub(in crate::engine) own_key: ResourceKey,
     pub(in crate::engine) destination: Destination,
+    pub(in crate::engine) cluster: Cluster,
     pub(in crate::engine) project: &'a AppProjectSpec,
 }
 
@@ -148,7 +153,8 @@ fn decide(app: Application, world: &World<'_>, ask: &mut Ask<'_>) -> Option<Pass
     status.controller_namespace.clone_from(&world.settings.namespace);
 
     let faults = faults::faults(&app, world);
-    let destination = destination::resolve(&app.spec.destination).unwrap_or_else(|_| app.spec.destination.clone());
+    // A destination that names no cluster is among the faults: nothing is compared then.
+    let cluster = world.clusters.of(&app.spec.destination).unwrap_or_default();
     let empty = AppProjectSpec::default();
     let subject = Subject {
         instance: tracking::instance_name(
@@ -157,7 +163,8 @@ fn decide(app: Application, world: &World<'_>, ask: &mut Ask<'_>) -> Option<Pass
             &world.settings.namespace,
         ),
         own_key: ResourceKey::of(world.app),
-        destination,
+        destination: cluster.destination(&app.spec.destination),
+        cluster,
         project: world.project.map_or(&empty, |it| &it.spec),
         app: &app,
     };
