@@ -131,6 +131,8 @@ pub struct Compiled {
     pub(crate) has_locks: bool,
     /// Whether there may be daemons.
     pub(crate) has_daemons: bool,
+    /// Whether steps may have limits of time.
+    pub(crate) has_limits: bool,
     /// What a pod takes from the spec: everything but templates and arguments.
     pub(crate) pod_spec: Arc<Value>,
 }
@@ -199,8 +201,11 @@ impl Compiled {
         // Templates of other resources may have daemons, too.
         let text = serde_json::to_string(&*spec).unwrap_or_default();
         let has_daemons = text.contains("\"daemon\":true") || text.contains("\"templateRef\":");
+        let has_limits = ["\"templateRef\":", "\"timeout\":", "\"pendingTimeout\":", "\"activeDeadlineSeconds\":"]
+            .iter()
+            .any(|it| text.contains(it));
         let pod_spec = Arc::new(pod_spec(&spec));
-        Self { pod_spec, spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons }
+        Self { pod_spec, spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons, has_limits }
     }
 }
 
@@ -298,6 +303,8 @@ pub(crate) struct DagPlan {
     pub(crate) tasks: Vec<CompiledStep<DagTask>>,
     pub(crate) depends: Vec<Depends>,
     pub(crate) dependencies: Vec<Vec<usize>>,
+    /// Tasks that depend on a task directly.
+    pub(crate) dependents: Vec<Vec<usize>>,
     index: BTreeMap<String, usize>,
     /// Tasks nobody depends on.
     leaves: Vec<usize>,
@@ -389,10 +396,12 @@ impl DagPlan {
                 list
             })
             .collect();
-        let mut leaf = vec![true; tasks.len()];
-        dependencies.iter().flatten().for_each(|it| leaf[*it] = false);
-        let leaves = (0..tasks.len()).filter(|it| leaf[*it]).collect();
-        let mut plan = Self { tasks: Vec::new(), depends, dependencies, index, leaves };
+        let mut dependents = vec![Vec::new(); tasks.len()];
+        for (task, before) in dependencies.iter().enumerate() {
+            before.iter().for_each(|it| dependents[*it].push(task));
+        }
+        let leaves = (0..tasks.len()).filter(|it| dependents[*it].is_empty()).collect();
+        let mut plan = Self { tasks: Vec::new(), depends, dependencies, dependents, index, leaves };
         plan.tasks = tasks
             .iter()
             .enumerate()

@@ -9,7 +9,13 @@ use crate::api::{NodePhase, NodeStatus, NodeType};
 impl Pass<'_> {
     /// Takes in what is known of a step that runs.
     pub(crate) fn live(&mut self, id: &str, live: &LiveStep) {
-        let Some(node) = self.nodes.get(id).cloned() else { return };
+        let Some(node) = self.nodes.get(id) else { return };
+        let same = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
+        let is_known = same(&live.host, &node.host_node_name) && same(&live.progress, &node.progress);
+        if is_known && node.phase() == NodePhase::Running && !self.compiled.has_daemons {
+            return;
+        }
+        let node = node.clone();
         let is_daemon = self.compiled.has_daemons
             && (node.is_daemoned() || self.template_of(&node).is_ok_and(|(_, it)| it.template.daemon == Some(true)));
         if is_daemon && !live.ready && !node.is_daemoned() {
@@ -58,7 +64,7 @@ impl Pass<'_> {
 
     /// Whether a daemon is up.
     pub(crate) fn has_daemons(&self) -> bool {
-        self.compiled.has_daemons && self.nodes.iter().any(NodeStatus::is_daemoned)
+        self.compiled.has_daemons && !self.ledger.daemons(&self.nodes).is_empty()
     }
 
     /// Ends the daemons directly inside the node `boundary`; all of them where it is `None`.
@@ -66,10 +72,11 @@ impl Pass<'_> {
         if !self.compiled.has_daemons {
             return;
         }
+        let known = self.ledger.daemons(&self.nodes);
         let inside =
             |it: &&NodeStatus| it.is_daemoned() && (boundary.is_none() || it.boundary_id.as_deref() == boundary);
         let ids: Vec<(String, NodeType)> =
-            self.nodes.iter().filter(inside).map(|it| (it.id.clone(), it.kind.clone())).collect();
+            known.iter().filter_map(|it| self.nodes.get(it)).filter(inside).map(|it| (it.id.clone(), it.kind.clone())).collect();
         for (id, kind) in ids {
             if let Some(node) = self.nodes.edit(&id) {
                 node.daemoned = None;

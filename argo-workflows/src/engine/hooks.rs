@@ -43,6 +43,8 @@ impl Pass<'_> {
         if let Some(exit) = exit.filter(|_| node.phase().is_completed()) {
             done &= self.run_hook(call, &exit, &on_exit_name(&node.name), id, &scope, true)?;
         }
+        // What a hook waits for may be anything that its expression speaks of.
+        self.restless |= !done;
         Ok(done)
     }
 

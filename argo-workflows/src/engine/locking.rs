@@ -92,6 +92,7 @@ impl Pass<'_> {
         message: &str,
     ) -> Result<(), Halt> {
         let kind = Self::node_type(ready, retries);
+        self.restless = true;
         let (id, _) = self.start(call, ready, &call.name, kind, NodePhase::Pending, call.flag)?;
         let Some(before) = self.nodes.get(&id).cloned() else { return Ok(()) };
         let next = Some(NodeSynchronizationStatus { waiting: lock });

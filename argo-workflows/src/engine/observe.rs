@@ -12,7 +12,7 @@ use super::{
     template::{Call, Ready},
     vars::Scope,
 };
-use crate::api::{AnyString, NodePhase, NodeStatus, NodeType, Outputs, TemplateRef, TemplateType, WorkflowStep};
+use crate::api::{AnyString, NodePhase, NodeStatus, Outputs, TemplateRef, TemplateType, WorkflowStep};
 
 impl Pass<'_> {
     /// Brings the nodes up to what the executor knows, then applies deadlines and shutdown.
@@ -54,21 +54,17 @@ impl Pass<'_> {
 
     /// Fails nodes that are out of time or may not go on.
     fn limit(&mut self) {
-        let open: Vec<NodeStatus> = self
-            .nodes
-            .iter()
-            .filter(|it| {
-                matches!(it.kind, NodeType::Pod | NodeType::HTTP | NodeType::Plugin) && !it.phase().is_fulfilled()
-            })
-            .cloned()
-            .collect();
-        for node in open {
-            let on_exit = is_on_exit(&node.name);
-            let started = self.world.steps.contains_key(&node.id);
-            if !started {
+        for id in self.ledger.open_steps(&self.nodes) {
+            if !self.world.steps.contains_key(&id) {
                 // The walk makes it again, or fails it.
+                self.soil(&id);
                 continue;
             }
+            if !self.compiled.has_limits && self.shutdown().is_none() {
+                continue;
+            }
+            let Some(node) = self.nodes.get(&id).cloned() else { continue };
+            let on_exit = is_on_exit(&node.name);
             let message = if self.may_execute(on_exit) {
                 match self.deadline_of(&node, on_exit) {
                     Some((at, message)) if self.now >= at => message.to_owned(),
@@ -232,36 +228,41 @@ impl Pass<'_> {
         if !self.compiled.has_parallelism {
             return Ok(());
         }
-        self.count_active();
-        let Some(active) = &self.active else { return Ok(()) };
         let exists = self.nodes.get(id).is_some();
-        let of = |map: &std::collections::BTreeMap<String, i64>, id: &str| map.get(id).copied().unwrap_or_default();
         let is_group = matches!(ready.template.kind, Some(TemplateType::Steps | TemplateType::Dag));
         if exists && is_group {
-            if ready.template.template.fail_fast == Some(true) && of(&active.failed, id) > 0 {
-                if of(&active.boundary_pods, id) == 0 {
+            if ready.template.template.fail_fast == Some(true) && self.failed_children(id) > 0 {
+                if self.active_pods_in(id) == 0 {
                     let inner: Vec<String> = self.nodes.get(id).map(|it| it.children.clone()).unwrap_or_default();
                     if ready.template.kind == Some(TemplateType::Steps) {
                         self.set_outbound(id, &inner);
                     }
                     self.mark(id, NodePhase::Failed, "template has failed or errored children and failFast enabled");
                 }
-                return Err(Halt::Parallelism);
+                return Err(self.halted());
             }
             return Ok(());
         }
         if exists {
             return Ok(());
         }
-        if self.compiled.spec.parallelism.is_some_and(|it| it > 0 && active.pods >= it) {
-            return Err(Halt::Parallelism);
+        if self.compiled.spec.parallelism.is_some_and(|it| it > 0 && self.active_pods() >= it) {
+            return Err(self.halted());
         }
         let Some(boundary) = call.boundary else { return Ok(()) };
         let template = &boundary.template.template;
-        if template.parallelism.is_some_and(|it| it > 0 && of(&active.children, &boundary.id) >= it) {
-            return Err(Halt::Parallelism);
+        if template.parallelism.is_some_and(|it| it > 0 && self.active_children(&boundary.id) >= it) {
+            return Err(self.halted());
         }
         Ok(())
+    }
+}
+
+impl Pass<'_> {
+    /// There is no place: another pass tries again.
+    fn halted(&mut self) -> Halt {
+        self.restless = true;
+        Halt::Parallelism
     }
 }
 

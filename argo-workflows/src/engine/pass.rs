@@ -1,7 +1,7 @@
 //! [`Pass`]: the state of one reconcile, and the verbs that change nodes.
 
 use std::{
-    collections::{BTreeMap, btree_map},
+    collections::{BTreeMap, BTreeSet, HashSet, btree_map},
     rc::Rc,
     sync::Arc,
 };
@@ -10,7 +10,9 @@ use argo_core::{Time, Timestamp};
 
 use super::{
     compile::{Compiled, CompiledTemplate},
+    ledger::{Active, Ledger},
     names::{display_name, is_display_name, node_id},
+    progress::is_executable,
     scope,
     step::Effect,
     synchronization::OwnLocks,
@@ -95,6 +97,16 @@ impl<'a> Nodes<'a> {
         }
     }
 
+    /// Whether a node was not there before this pass.
+    pub(crate) fn is_new(&self, id: &str) -> bool {
+        !self.base.contains_key(id)
+    }
+
+    /// A node that changed, as it is.
+    pub(crate) fn changed(&self, id: &str) -> Option<&NodeStatus> {
+        self.changed.get(id)
+    }
+
     fn insert(&mut self, node: NodeStatus) {
         self.changed.insert(node.id.clone(), node);
     }
@@ -114,18 +126,6 @@ impl<'a> Nodes<'a> {
         let base = self.base;
         self.changed.into_iter().filter(|(id, it)| base.get(id) != Some(it)).collect()
     }
-}
-
-/// Counts of active nodes, for parallelism.
-#[derive(Debug, Default)]
-pub(crate) struct Active {
-    pub(crate) pods: i64,
-    /// Active children (pods, steps, dags) by boundary.
-    pub(crate) children: BTreeMap<String, i64>,
-    /// Active pods by boundary.
-    pub(crate) boundary_pods: BTreeMap<String, i64>,
-    /// Failed children by boundary.
-    pub(crate) failed: BTreeMap<String, i64>,
 }
 
 /// How a new node is to be.
@@ -155,20 +155,33 @@ pub(crate) struct Pass<'a> {
     pub(crate) stored: BTreeMap<String, Template>,
     pub(crate) fetched: BTreeMap<String, Arc<CompiledTemplate>>,
     pub(crate) outputs: Option<Outputs>,
-    pub(crate) active: Option<Active>,
+    /// What earlier passes found out, as of the nodes that were read.
+    pub(crate) ledger: Ledger,
+    /// Whether nothing was known of the nodes.
+    pub(crate) is_fresh: bool,
+    /// Active nodes more or less than those of the ledger.
+    active: Active,
+    /// Nodes that changed before the walk, and the groups that they are in, by the groups that those are in.
+    pub(crate) dirty: BTreeMap<String, BTreeSet<String>>,
+    /// Whether something waits for more than a change of the nodes around it.
+    pub(crate) restless: bool,
+    /// Edges to nodes that this pass made.
+    linked: HashSet<(String, String)>,
     /// Steps whose start this pass asks for.
-    pub(crate) started: std::collections::BTreeSet<String>,
+    pub(crate) started: BTreeSet<String>,
     /// When the workflow must be over.
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) locks: OwnLocks<'a>,
     /// Nodes that got their locks in this pass.
-    pub(crate) unlocked: std::collections::BTreeSet<String>,
+    pub(crate) unlocked: BTreeSet<String>,
     /// Entries of caches to write, by ConfigMap and key.
     pub(crate) remembered: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn new(world: World<'a>, compiled: &'a Compiled, now: Timestamp) -> Self {
+    pub(crate) fn new(world: World<'a>, compiled: &'a Compiled, mut ledger: Ledger, now: Timestamp) -> Self {
+        let is_fresh = ledger.is_fresh();
+        ledger.open(&world.workflow.status.nodes);
         let status = &world.workflow.status;
         let seconds = compiled.spec.active_deadline_seconds.as_ref().and_then(crate::api::IntOrString::as_i64);
         let start = status.started_at.map_or(now, Time::timestamp);
@@ -183,7 +196,12 @@ impl<'a> Pass<'a> {
             stored: BTreeMap::new(),
             fetched: BTreeMap::new(),
             outputs: None,
-            active: None,
+            ledger,
+            is_fresh,
+            active: Active::default(),
+            dirty: BTreeMap::new(),
+            restless: false,
+            linked: HashSet::new(),
             started: Default::default(),
             deadline,
             unlocked: Default::default(),
@@ -204,6 +222,7 @@ impl<'a> Pass<'a> {
     }
 
     pub(crate) fn wake_at(&mut self, at: Timestamp) {
+        self.restless = true;
         self.wake = Some(self.wake.map_or(at, |it| it.min(at)));
     }
 
@@ -292,7 +311,7 @@ impl<'a> Pass<'a> {
                 node.synchronization_status = None;
             }
             self.count(&was, -1);
-            self.count_failed(&was, phase);
+            self.active.count_failed(&was, phase, 1);
             if matches!(was.kind, NodeType::Steps | NodeType::DAG) {
                 self.kill_daemons(Some(id));
             }
@@ -311,8 +330,12 @@ impl<'a> Pass<'a> {
     /// Hangs `child` under `parent`.
     pub(crate) fn link(&mut self, parent: &str, child: &str) {
         let Some(node) = self.nodes.get(parent) else { return };
-        // The newest edges are the likeliest to be asked for again.
-        if node.children.iter().rev().any(|it| it == child) {
+        if self.nodes.is_new(child) {
+            // Only this pass can have made the edge.
+            if !self.linked.insert((parent.to_owned(), child.to_owned())) {
+                return;
+            }
+        } else if node.children.iter().rev().any(|it| it == child) {
             return;
         }
         if let Some(node) = self.nodes.edit(parent) {
@@ -320,40 +343,34 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Counts a node in or out, as it is.
     pub(crate) fn count(&mut self, node: &NodeStatus, by: i64) {
-        let Some(active) = &mut self.active else { return };
-        if !matches!(node.phase(), NodePhase::Pending | NodePhase::Running) {
-            return;
-        }
-        let boundary = node.boundary_id.clone().unwrap_or_default();
-        if node.kind == NodeType::Pod && !node.is_waiting_for_lock() {
-            active.pods += by;
-            *active.boundary_pods.entry(boundary.clone()).or_default() += by;
-        }
-        if matches!(node.kind, NodeType::Pod | NodeType::Steps | NodeType::DAG) {
-            *active.children.entry(boundary).or_default() += by;
-        }
+        self.active.count(node, by);
     }
 
-    fn count_failed(&mut self, node: &NodeStatus, phase: NodePhase) {
-        if phase.is_failed()
-            && let Some(active) = &mut self.active
-        {
-            *active.failed.entry(node.boundary_id.clone().unwrap_or_default()).or_default() += 1;
-        }
+    /// Active pods of the workflow.
+    pub(crate) fn active_pods(&self) -> i64 {
+        self.active.pods + self.ledger.active().map_or(0, |it| it.pods)
     }
 
-    /// Counts active nodes, once, where some template limits them.
-    pub(crate) fn count_active(&mut self) {
-        if !self.compiled.has_parallelism || self.active.is_some() {
-            return;
-        }
-        let nodes: Vec<NodeStatus> = self.nodes.iter().map(slim).collect();
-        self.active = Some(Active::default());
-        for node in &nodes {
-            self.count(node, 1);
-            self.count_failed(node, node.phase());
-        }
+    /// Active children of a boundary.
+    pub(crate) fn active_children(&self, boundary: &str) -> i64 {
+        self.sum(boundary, |it| &it.children)
+    }
+
+    /// Active pods of a boundary.
+    pub(crate) fn active_pods_in(&self, boundary: &str) -> i64 {
+        self.sum(boundary, |it| &it.boundary_pods)
+    }
+
+    /// Failed children of a boundary.
+    pub(crate) fn failed_children(&self, boundary: &str) -> i64 {
+        self.sum(boundary, |it| &it.failed)
+    }
+
+    fn sum(&self, boundary: &str, map: impl Fn(&Active) -> &BTreeMap<String, i64>) -> i64 {
+        let of = |it: &Active| map(it).get(boundary).copied().unwrap_or_default();
+        of(&self.active) + self.ledger.active().map_or(0, of)
     }
 
     /// Publishes outputs with a `globalName`.
@@ -391,68 +408,6 @@ impl<'a> Pass<'a> {
         self.outputs = Some(all);
     }
 
-    /// Carries what changed of the leaf nodes into the groups that they are in.
-    pub(crate) fn sum_progress(&mut self) {
-        let mut deltas: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        for (before, after) in self.nodes.changes() {
-            let was = before.map(progress_of).unwrap_or_default();
-            let (done, all) = progress_of(after);
-            let delta = (done - was.0, all - was.1);
-            if !is_executable(&after.kind) || delta == (0, 0) {
-                continue;
-            }
-            // What a node is in has a name that its own begins with.
-            for (at, _) in after.name.match_indices(['(', '.', '[']) {
-                let id = self.id(&after.name[..at]);
-                if self.nodes.get(&id).is_some_and(|it| !is_executable(&it.kind)) {
-                    let sum = deltas.entry(id).or_default();
-                    *sum = (sum.0 + delta.0, sum.1 + delta.1);
-                }
-            }
-        }
-        for (id, (done, all)) in deltas {
-            let Some(node) = self.nodes.edit(&id) else { continue };
-            let was = progress_of(node);
-            node.progress = Some(format!("{}/{}", was.0 + done, was.1 + all));
-        }
-    }
-
-    /// Nodes that a client set to a good end are done whole.
-    pub(crate) fn complete_progress(&mut self) {
-        let ids: Vec<String> = self
-            .nodes
-            .iter()
-            .filter(|it| it.kind == NodeType::Suspend && it.phase() == NodePhase::Succeeded)
-            .filter(|it| {
-                let (done, all) = progress_of(it);
-                done != all
-            })
-            .map(|it| it.id.clone())
-            .collect();
-        for id in ids {
-            if let Some(node) = self.nodes.edit(&id) {
-                let all = progress_of(node).1;
-                node.progress = Some(format!("{all}/{all}"));
-            }
-        }
-    }
-
-    /// `done/all` over the leaf nodes, carried forward by what changed.
-    pub(crate) fn progress(&self) -> String {
-        let of = |node: &NodeStatus| if is_executable(&node.kind) { progress_of(node) } else { (0, 0) };
-        let status = &self.world.workflow.status;
-        let (mut done, mut all) = match status.progress.as_deref().and_then(parse_progress) {
-            Some(it) => it,
-            None => status.nodes.values().map(of).fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1)),
-        };
-        for (before, after) in self.nodes.changes() {
-            let (was, is) = (before.map(of).unwrap_or_default(), of(after));
-            done += is.0 - was.0;
-            all += is.1 - was.1;
-        }
-        format!("{done}/{all}")
-    }
-
     pub(crate) fn into_changes(self, is_over: bool) -> (BTreeMap<String, NodeStatus>, Option<SynchronizationStatus>) {
         (self.nodes.into_changed(), self.locks.into_change(is_over))
     }
@@ -474,42 +429,3 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Whether a node's progress is its own, not the sum of what is in it.
-fn is_executable(kind: &NodeType) -> bool {
-    matches!(kind, NodeType::Pod | NodeType::HTTP | NodeType::Plugin | NodeType::Container | NodeType::Suspend)
-}
-
-/// Counts the progress of groups anew from what is in them.
-pub(crate) fn recount(workflow: &str, nodes: &mut BTreeMap<String, NodeStatus>) {
-    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    for node in nodes.values().filter(|it| is_executable(&it.kind)) {
-        let (done, all) = progress_of(node);
-        for (at, _) in node.name.match_indices(['(', '.', '[']) {
-            let sum = sums.entry(node_id(workflow, &node.name[..at])).or_default();
-            *sum = (sum.0 + done, sum.1 + all);
-        }
-    }
-    for node in nodes.values_mut().filter(|it| !is_executable(&it.kind)) {
-        node.progress = sums.get(&node.id).map(|(done, all)| format!("{done}/{all}"));
-    }
-}
-
-fn parse_progress(text: &str) -> Option<(i64, i64)> {
-    let (done, all) = text.split_once('/')?;
-    Some((done.parse().ok()?, all.parse().ok()?))
-}
-
-fn progress_of(node: &NodeStatus) -> (i64, i64) {
-    node.progress.as_deref().and_then(parse_progress).unwrap_or_default()
-}
-
-/// What counting needs of a node.
-fn slim(node: &NodeStatus) -> NodeStatus {
-    NodeStatus {
-        kind: node.kind.clone(),
-        phase: node.phase,
-        boundary_id: node.boundary_id.clone(),
-        synchronization_status: node.synchronization_status.clone(),
-        ..NodeStatus::default()
-    }
-}

@@ -213,7 +213,8 @@ impl Pass<'_> {
 }
 
 /// Stops a loop whose attempt could not even be made.
-fn continue_once(pass: &Pass<'_>, id: &str, number: usize) -> Result<(), Halt> {
+fn continue_once(pass: &mut Pass<'_>, id: &str, number: usize) -> Result<(), Halt> {
+    pass.restless = true;
     let made = pass.nodes.get(id).is_some_and(|it| pass.attempts(it).len() > number);
     if made { Ok(()) } else { Err(Halt::Parallelism) }
 }

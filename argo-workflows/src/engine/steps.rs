@@ -6,6 +6,7 @@ use argo_lang::govaluate;
 
 use super::{
     compile::CompiledStep,
+    expansions::Loop,
     loops,
     outputs::{group_outputs, resolve_artifacts},
     pass::{Boundary, Halt, NewNode, Pass},
@@ -15,6 +16,7 @@ use super::{
 use crate::api::{NodeFlag, NodePhase, NodeStatus, NodeType, Template, WorkflowStep};
 
 /// A step to execute: resolved and, in a loop, expanded.
+#[derive(Debug)]
 pub(crate) struct Expanded {
     pub(crate) name: String,
     pub(crate) step: WorkflowStep,
@@ -142,32 +144,33 @@ impl Pass<'_> {
         }
         let mut complete = true;
         let mut failed = None;
-        for step in group {
-            let expanded = match self.expand_step(boundary, step, name, steps) {
-                Ok(expanded) => expanded,
+        for (place, step) in group.iter().enumerate() {
+            let continues = step.source.continue_on.unwrap_or_default();
+            let fails = |it: NodePhase| {
+                it == NodePhase::Failed && !continues.failed || it == NodePhase::Error && !continues.error
+            };
+            let ran = if loops::is_loop(&step.source) {
+                let place = Loop { key: format!("{id}/{place}"), parent: id, prefix: &format!("{name}."), kind: "steps" };
+                let ran = self.run_loop(boundary, &step.source, &place, steps, |it| {
+                    it.expand_step(boundary, step, name, steps)
+                });
+                ran.map(|ran| {
+                    let first = ran.failed.into_iter().find(|it| fails(it.1)).map(|it| it.0);
+                    failed = failed.take().or(first);
+                    ran.complete
+                })
+            } else {
+                self.run_step(boundary, step, name, id, steps).map(|(done, child)| {
+                    let child = child.filter(|_| failed.is_none()).and_then(|it| self.nodes.get(&it));
+                    failed = failed.take().or(child.filter(|it| fails(it.phase())).map(|it| it.id.clone()));
+                    done
+                })
+            };
+            match ran {
+                Ok(done) => complete &= done,
                 Err(message) => {
                     self.mark(id, NodePhase::Error, &message);
                     return;
-                }
-            };
-            for it in expanded {
-                let child_name = format!("{name}.{}", it.name);
-                match self.run_child(boundary, &it, &step.source, &child_name, id, "steps", steps) {
-                    Ok(true) => {}
-                    Ok(false) => complete = false,
-                    Err(message) => {
-                        self.mark(id, NodePhase::Error, &message);
-                        return;
-                    }
-                }
-                let child = self.named(&child_name);
-                let continues = step.source.continue_on.unwrap_or_default();
-                if failed.is_none()
-                    && let Some(child) = child
-                    && (child.phase() == NodePhase::Failed && !continues.failed
-                        || child.phase() == NodePhase::Error && !continues.error)
-                {
-                    failed = Some(child.id.clone());
                 }
             }
         }
@@ -178,6 +181,25 @@ impl Pass<'_> {
             Some(child) => self.mark(id, NodePhase::Failed, &format!("child '{child}' failed")),
             None => self.mark(id, NodePhase::Succeeded, ""),
         }
+    }
+
+    /// Runs a step that is no loop. Says whether it and its hooks are done, and which node it has.
+    fn run_step(
+        &mut self,
+        boundary: &Boundary,
+        step: &CompiledStep<WorkflowStep>,
+        group: &str,
+        id: &str,
+        steps: &Rc<Scope>,
+    ) -> Result<(bool, Option<String>), String> {
+        let mut done = true;
+        let mut child = None;
+        for it in self.expand_step(boundary, step, group, steps)? {
+            let name = format!("{group}.{}", it.name);
+            done &= self.run_child(boundary, &it, &step.source, &name, id, "steps", steps)?;
+            child = Some(self.id(&name));
+        }
+        Ok((done, child))
     }
 
     /// What a step of a group runs as: itself, or its expansions.

@@ -8,6 +8,7 @@ use super::{
     claims,
     compile::{CompileError, Compiled, References},
     hooks::EXIT,
+    ledger::Ledger,
     names::{hook_name, on_exit_name},
     pass::{Halt, Origin, Pass},
     scope,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::api::{
     ANNOTATION_POD_NAME_FORMAT, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition, LABEL_CLUSTER_WORKFLOW_TEMPLATE,
-    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, NodeType,
+    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus,
     SHUTDOWN_TERMINATE, SynchronizationStatus, Workflow, WorkflowPhase, WorkflowStep,
 };
 
@@ -82,13 +83,20 @@ pub fn lint(workflow: &Workflow, references: &dyn References) -> Result<(), Stri
 /// steps and graphs that have ended are not walked again.
 #[must_use]
 pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> WorkflowPlan {
+    reconcile_with(world, compiled, &mut Ledger::default(), now)
+}
+
+/// As [`reconcile`], and to the same plan, at a cost that grows with what changed since the pass that left the
+/// ledger, not with the graph. See [`Ledger`] for when it must be dropped.
+#[must_use]
+pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledger, now: Timestamp) -> WorkflowPlan {
     let workflow = world.workflow;
     if workflow.status.phase.is_completed() {
         return after_completion(world, compiled, now);
     }
     let mut plan = WorkflowPlan::default();
     let mut change = StatusChange::default();
-    let mut pass = Pass::new(*world, compiled, now);
+    let mut pass = Pass::new(*world, compiled, std::mem::take(ledger), now);
     let is_first = pass.is_first();
     if is_first {
         let subject =
@@ -128,7 +136,7 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
     if is_first && let Some(budget) = claims::disruption_budget(workflow, &compiled.spec) {
         plan.effect(Effect::Ensure(Box::new(budget)));
     }
-    let mut ended = None;
+    let (mut ended, mut walked) = (None, false);
     match pass.claims() {
         Ok(Some(made)) => {
             made.create.into_iter().for_each(|it| plan.effect(Effect::Ensure(Box::new(it))));
@@ -143,12 +151,21 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
         None
     } else {
         pass.locks.begin_walk();
+        if !pass.may_execute(false) || pass.is_past_deadline(false) {
+            // Whoever is under way is ended one by one.
+            pass.ledger.children.clear();
+        }
+        pass.find_dirty();
+        walked = true;
         walk(&mut pass)
     };
+    if !walked {
+        pass.ledger.children.clear();
+    }
     if ended.is_some() && pass.has_daemons() {
         pass.kill_daemons(None);
     }
-    if let Some(running) = pod_running(&pass) {
+    if let Some(running) = pass.ledger.pod_running(&pass.nodes) {
         set_condition(&mut change, workflow, CONDITION_POD_RUNNING, if running { "True" } else { "False" });
     }
     if let Some(deadline) = pass.deadline.filter(|it| *it > now) {
@@ -171,6 +188,10 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
         plan.effect(effect);
     }
     node_notes(&pass, &mut plan);
+    if ended.is_none() {
+        pass.ledger.absorb(&pass.nodes);
+        *ledger = std::mem::take(&mut pass.ledger);
+    }
     (change.nodes, change.synchronization) = pass.into_changes(ended.is_some());
     if let Some((phase, message)) = ended {
         complete(&mut change, &mut plan, workflow, phase, &message, now);
@@ -239,12 +260,6 @@ fn node_notes(pass: &Pass<'_>, plan: &mut WorkflowPlan) {
         }
         plan.note(note);
     }
-}
-
-/// Whether a pod runs; `None` where there was none yet.
-fn pod_running(pass: &Pass<'_>) -> Option<bool> {
-    let pods = pass.nodes.iter().filter(|it| it.kind == NodeType::Pod);
-    pods.map(|it| it.phase() == NodePhase::Running).reduce(|any, it| any || it)
 }
 
 /// Walks the templates. Returns phase and message once everything has ended.

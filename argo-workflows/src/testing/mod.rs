@@ -69,6 +69,9 @@ pub struct Run {
     /// Objects that were made for the workflow beside its steps, by `kind/name`.
     pub objects: BTreeMap<String, Object>,
     deleted: bool,
+    /// What the passes so far found out, and the workflow as the last of them left it.
+    #[cfg(debug_assertions)]
+    ledger: (crate::engine::Ledger, Option<Box<Workflow>>),
     compiled: Mutex<Option<(WorkflowSpec, bool, Arc<Compiled>)>>,
 }
 
@@ -109,6 +112,8 @@ impl Run {
             passes: 0,
             objects: BTreeMap::new(),
             deleted: false,
+            #[cfg(debug_assertions)]
+            ledger: Default::default(),
             compiled: Mutex::default(),
         }
     }
@@ -224,6 +229,8 @@ impl Run {
     pub fn pass(&mut self) -> bool {
         let plan = self.plan();
         self.passes += 1;
+        #[cfg(debug_assertions)]
+        self.check_ledger(&plan);
         for effect in plan.effects().filter(|it| matches!(it, Effect::Ensure(_))) {
             self.carry_out(effect);
         }
@@ -237,7 +244,25 @@ impl Run {
                 Action::Change(_) => self.deleted = true,
             }
         }
+        #[cfg(debug_assertions)]
+        self.ledger.1.replace(Box::new(self.workflow.clone()));
         !plan.is_empty()
+    }
+
+    /// A pass that builds on those before it comes to the same plan.
+    #[cfg(debug_assertions)]
+    fn check_ledger(&mut self, plan: &WorkflowPlan) {
+        let (mut ledger, left) = std::mem::take(&mut self.ledger);
+        if left.is_none_or(|it| *it != self.workflow) {
+            ledger = crate::engine::Ledger::default();
+        }
+        let steps = self.executor.observe(&self.id());
+        let world = World::new(&self.workflow, &steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
+        if let Ok(compiled) = self.compiled() {
+            let next = crate::engine::reconcile_with(&world, &compiled, &mut ledger, self.now);
+            assert!(next == *plan, "with what earlier passes found out:\n{next:#?}\nwithout:\n{plan:#?}");
+        }
+        self.ledger.0 = ledger;
     }
 
     /// Passes until nothing changes without time going on; `false` when it never comes to rest.

@@ -124,7 +124,7 @@ fn taken_over(workflow: &Workflow, name: &str, now: Timestamp) -> WorkflowStatus
     });
     let completed = Condition { kind: CONDITION_COMPLETED.to_owned(), status: "False".to_owned(), message: None };
     let mut nodes = nodes.collect();
-    crate::engine::pass::recount(name, &mut nodes);
+    crate::engine::progress::recount(name, &mut nodes);
     WorkflowStatus {
         nodes,
         stored_templates: workflow.status.stored_templates.clone(),

@@ -92,7 +92,7 @@ pub fn retry(workflow: &Workflow, how: &Retry, now: Timestamp) -> Result<Retried
             (node.id.clone(), node)
         })
         .collect();
-    crate::engine::pass::recount(next.metadata.name.as_deref().unwrap_or_default(), &mut next.status.nodes);
+    crate::engine::progress::recount(next.metadata.name.as_deref().unwrap_or_default(), &mut next.status.nodes);
     let pods = gone.iter().map(|it| graph.nodes[it]).filter(|it| it.kind == NodeType::Pod);
     let pods = pods.map(|it| pod_name(workflow, it)).collect::<BTreeSet<_>>().into_iter().collect();
     Ok(Retried { workflow: next, pods })
