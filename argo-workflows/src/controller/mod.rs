@@ -24,9 +24,15 @@ use argo_core::{
     error::BoxFailure,
     runtime::{Cache, Context, Outcome, Query, Queue, Reconcile, ReconcileResult, Shutdown},
 };
+use futures::StreamExt;
 use serde_json::json;
 
-use self::{memo::Memo, references::ClusterReferences, settings::Settings, shared::Shared};
+use self::{
+    memo::{Live, Memo, Undecodable},
+    references::ClusterReferences,
+    settings::Settings,
+    shared::Shared,
+};
 use crate::{
     api::{
         ClusterWorkflowTemplate, CronWorkflow, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID,
@@ -34,10 +40,14 @@ use crate::{
     },
     config::Config,
     engine::{
-        AdmissionLimits, Effect, Ended, StatusChange, StepState, WorkflowPlan, World, expired, reconcile, refuse,
+        AdmissionLimits, Effect, Ended, Ledger, StatusChange, StepState, WorkflowPlan, World, expired, reconcile_with,
+        refuse,
     },
     executor::{Executor, WorkflowId},
 };
+
+/// Most steps of a workflow that are started at the same time.
+const STARTS: usize = 16;
 
 /// Name of the controller in logs and metrics.
 const NAME: &str = "workflows";
@@ -280,34 +290,46 @@ impl Reconcile for Reconciler {
             self.memo.forget(key);
             return Ok(Outcome::DONE);
         }
-        let mut workflow: Workflow = match object.decode() {
-            Ok(workflow) => workflow,
-            Err(error) => {
+        let mut live = match self.memo.take(key, &object).map_or_else(|| Live::decode(&object), Ok) {
+            Ok(live) => live,
+            Err(Undecodable::Object(error)) => {
                 let message = format!("cannot unmarshall spec: {error}");
                 self.end(&object, WorkflowPhase::Failed, &message).await?;
                 return Ok(Outcome::DONE);
             }
+            Err(Undecodable::Nodes(error)) => return Err(error.into()),
         };
-        let was_packed = compressed::unpack(&mut workflow)?;
-        let mut decided = self.decide(key, &object, &workflow, &steps);
+        let mut decided = self.decide(key, &object, &mut live, &steps);
         if decided.needs_config_maps {
             self.open_config_maps().await;
-            decided = self.decide(key, &object, &workflow, &steps);
+            decided = self.decide(key, &object, &mut live, &steps);
         }
         let plan = decided.plan;
         let change = match &plan.status {
-            Some(status) => Some(compressed::write(status, &object, &workflow, was_packed, compressed::MAX_SIZE)?),
+            Some(status) => Some(live.packed.write(status, &object, &live.workflow, compressed::MAX_SIZE)?),
             None => None,
         };
-        let outcome = self.carry_out(&id, &object, plan, change).await;
+        let outcome = self.carry_out(&id, &object, &plan, change).await;
         if let Some(woken) = decided.woken {
             if outcome.as_ref().is_err_and(|it| it.category() == Category::Conflict) {
                 // Nothing was written: what the pass took is not held.
-                self.wake(&self.shared.enter(&self.workflows, self.instance_id.as_deref()).observe(&workflow));
+                let mut state = self.shared.enter(&self.workflows, self.instance_id.as_deref());
+                self.wake(&state.observe(&live.workflow));
             }
             self.wake(&woken);
         }
-        outcome
+        let written = outcome?;
+        if let Some(status) = &plan.status {
+            status.apply_to(&mut live.workflow);
+        }
+        if !live.workflow.status.phase.is_completed() {
+            let live = match &written {
+                Some(written) => live.at(written),
+                None => live,
+            };
+            self.memo.keep(key, live);
+        }
+        Ok(plan.wake.into())
     }
 
     async fn failed(&self, key: &ObjectKey, message: &str) {
@@ -339,13 +361,15 @@ impl Reconciler {
         &self,
         key: &ObjectKey,
         object: &Object,
-        workflow: &Workflow,
+        live: &mut Live,
         steps: &BTreeMap<String, StepState>,
     ) -> Decided {
         let references = self.references.within(key.namespace(), self.settings.defaults());
-        let world = World::new(workflow, steps, &references);
         let now = self.context.now();
-        let compiled = match self.memo.compiled(key, object, workflow, &references) {
+        let compiled = self.memo.compiled(key, object, live, &references);
+        let (workflow, ledger) = (&live.workflow, &mut live.ledger);
+        let world = World::new(workflow, steps, &references);
+        let compiled = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
                 return Decided { plan: refuse(&world, &error, now), woken: None, needs_config_maps: false };
@@ -356,16 +380,23 @@ impl Reconciler {
                 || plan.status.as_ref().is_some_and(|it| it.synchronization.is_some())
         };
         if self.shared.is_unlimited() && !compiled.uses_locks() {
-            let plan = reconcile(&world, &compiled, now);
+            let plan = reconcile_with(&world, &compiled, ledger, now);
+            let needs_config_maps = references.missed_config_maps();
             // Templates of other resources may name locks, too.
+            if !is_shared(&plan) && !needs_config_maps {
+                return Decided { plan, woken: None, needs_config_maps };
+            }
+            // That plan is not carried out.
+            *ledger = Ledger::default();
             if !is_shared(&plan) {
-                return Decided { plan, woken: None, needs_config_maps: references.missed_config_maps() };
+                return Decided { plan, woken: None, needs_config_maps };
             }
         }
         let mut state = self.shared.enter(&self.workflows, self.instance_id.as_deref());
         let admitted = state.admission.admits(workflow);
-        let plan = reconcile(&world.with_locks(&state.locks).admitted(admitted), &compiled, now);
+        let plan = reconcile_with(&world.with_locks(&state.locks).admitted(admitted), &compiled, ledger, now);
         if references.missed_config_maps() {
+            *ledger = Ledger::default();
             return Decided { plan, woken: None, needs_config_maps: true };
         }
         let next =
@@ -398,13 +429,14 @@ impl Reconciler {
         });
     }
 
+    /// Does what was planned. Returns the version that the workflow has then, where it was written.
     async fn carry_out(
         &self,
         id: &WorkflowId,
         object: &Object,
-        plan: WorkflowPlan,
+        plan: &WorkflowPlan,
         change: Option<Change>,
-    ) -> ReconcileResult {
+    ) -> Result<Option<String>, BoxFailure> {
         for effect in plan.effects() {
             let Effect::Ensure(change) = effect else { continue };
             match self.context.apply(NAME, &id.key, change).await {
@@ -419,13 +451,24 @@ impl Reconciler {
                 other => drop(other?),
             }
         }
+        let mut version = None;
         if let Some(change) = &change {
             // First: what is written is found again after a crash, and effects are repeated until seen.
-            self.context.apply(NAME, &id.key, change).await?;
+            let written = self.context.apply(NAME, &id.key, change).await?;
+            version = Some(written.map(|it| it.resource_version().to_owned()).unwrap_or_default());
         }
+        let mut starts = Vec::new();
+        for effect in plan.effects() {
+            if let Effect::Start(step) = effect {
+                starts.push(self.executor.start(step, self.context.now()));
+            }
+        }
+        // Each to its end: one that fails leaves none half done.
+        let started: Vec<_> = futures::stream::iter(starts).buffered(STARTS).collect().await;
+        started.into_iter().collect::<Result<(), _>>()?;
         for action in &plan.actions {
             match action {
-                Action::Effect(Effect::Start(step)) => self.executor.start(step, self.context.now()).await?,
+                Action::Effect(Effect::Start(_)) => {}
                 Action::Effect(Effect::Stop { node_id }) => self.executor.stop(id, node_id).await?,
                 Action::Effect(Effect::Ensure(_)) => {}
                 Action::Effect(Effect::Release) => self.executor.release(id).await?,
@@ -440,7 +483,7 @@ impl Reconciler {
         if plan.status.as_ref().and_then(|it| it.phase).is_some_and(WorkflowPhase::is_completed) {
             self.retain(&id.key).await?;
         }
-        Ok(plan.wake.into())
+        Ok(version)
     }
 
     /// The events that the configuration lets through.

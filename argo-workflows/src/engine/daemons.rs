@@ -75,8 +75,12 @@ impl Pass<'_> {
         let known = self.ledger.daemons(&self.nodes);
         let inside =
             |it: &&NodeStatus| it.is_daemoned() && (boundary.is_none() || it.boundary_id.as_deref() == boundary);
-        let ids: Vec<(String, NodeType)> =
-            known.iter().filter_map(|it| self.nodes.get(it)).filter(inside).map(|it| (it.id.clone(), it.kind.clone())).collect();
+        let ids: Vec<(String, NodeType)> = known
+            .iter()
+            .filter_map(|it| self.nodes.get(it))
+            .filter(inside)
+            .map(|it| (it.id.clone(), it.kind.clone()))
+            .collect();
         for (id, kind) in ids {
             if let Some(node) = self.nodes.edit(&id) {
                 node.daemoned = None;

@@ -44,7 +44,8 @@ impl Pass<'_> {
     ) -> Result<Ran, String> {
         let known = self.ledger.children.remove(&place.key);
         let known = known.and_then(|it| it.due(self, &boundary.id).map(|due| (it, due)));
-        let known = known.filter(|(it, due)| due.iter().all(|at| it.steps.contains_key(at) || self.rests(&it.ids[*at])));
+        let known =
+            known.filter(|(it, due)| due.iter().all(|at| it.steps.contains_key(at) || self.rests(&it.ids[*at])));
         let (mut children, due) = match known {
             Some(known) => known,
             None => {

@@ -96,7 +96,11 @@ impl Counts {
             }
         }
         let keep = |set: &mut BTreeSet<String>| {
-            if by > 0 { set.insert(node.id.clone()) } else { set.remove(&node.id) };
+            if by > 0 {
+                set.insert(node.id.clone())
+            } else {
+                set.remove(&node.id)
+            };
         };
         if is_open(node) {
             keep(&mut self.open);
@@ -111,7 +115,8 @@ impl Counts {
 
 impl Ledger {
     /// Whether nothing is known yet.
-    pub(super) fn is_fresh(&self) -> bool {
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
         self.counts.is_none()
     }
 

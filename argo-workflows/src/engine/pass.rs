@@ -428,4 +428,3 @@ impl<'a> Pass<'a> {
         status.phase == WorkflowPhase::Unset || status.phase == WorkflowPhase::Pending && status.started_at.is_none()
     }
 }
-

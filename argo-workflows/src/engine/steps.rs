@@ -150,10 +150,10 @@ impl Pass<'_> {
                 it == NodePhase::Failed && !continues.failed || it == NodePhase::Error && !continues.error
             };
             let ran = if loops::is_loop(&step.source) {
-                let place = Loop { key: format!("{id}/{place}"), parent: id, prefix: &format!("{name}."), kind: "steps" };
-                let ran = self.run_loop(boundary, &step.source, &place, steps, |it| {
-                    it.expand_step(boundary, step, name, steps)
-                });
+                let place =
+                    Loop { key: format!("{id}/{place}"), parent: id, prefix: &format!("{name}."), kind: "steps" };
+                let ran = self
+                    .run_loop(boundary, &step.source, &place, steps, |it| it.expand_step(boundary, step, name, steps));
                 ran.map(|ran| {
                     let first = ran.failed.into_iter().find(|it| fails(it.1)).map(|it| it.0);
                     failed = failed.take().or(first);
@@ -162,7 +162,7 @@ impl Pass<'_> {
             } else {
                 self.run_step(boundary, step, name, id, steps).map(|(done, child)| {
                     let child = child.filter(|_| failed.is_none()).and_then(|it| self.nodes.get(&it));
-                    failed = failed.take().or(child.filter(|it| fails(it.phase())).map(|it| it.id.clone()));
+                    failed = failed.take().or_else(|| child.filter(|it| fails(it.phase())).map(|it| it.id.clone()));
                     done
                 })
             };

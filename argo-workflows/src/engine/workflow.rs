@@ -21,8 +21,8 @@ use super::{
 };
 use crate::api::{
     ANNOTATION_POD_NAME_FORMAT, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition, LABEL_CLUSTER_WORKFLOW_TEMPLATE,
-    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus,
-    SHUTDOWN_TERMINATE, SynchronizationStatus, Workflow, WorkflowPhase, WorkflowStep,
+    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, SHUTDOWN_TERMINATE,
+    SynchronizationStatus, Workflow, WorkflowPhase, WorkflowStep,
 };
 
 /// Message of a workflow that has no place to run.
