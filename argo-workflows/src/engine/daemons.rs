@@ -11,7 +11,9 @@ impl Pass<'_> {
     pub(crate) fn live(&mut self, id: &str, live: &LiveStep) {
         let Some(node) = self.nodes.get(id) else { return };
         let same = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
-        let is_known = same(&live.host, &node.host_node_name) && same(&live.progress, &node.progress);
+        let is_known = same(&live.host, &node.host_node_name)
+            && same(&live.progress, &node.progress)
+            && same(&live.message, &node.message);
         if is_known && node.phase() == NodePhase::Running && !self.compiled.has_daemons {
             return;
         }

@@ -12,7 +12,7 @@ use super::{
     template::{Call, Ready},
     vars::Scope,
 };
-use crate::api::{AnyString, NodePhase, NodeStatus, Outputs, TemplateRef, TemplateType, WorkflowStep};
+use crate::api::{AnyString, NodePhase, NodeStatus, NodeType, Outputs, TemplateRef, TemplateType, WorkflowStep};
 
 impl Pass<'_> {
     /// Brings the nodes up to what the executor knows, then applies deadlines and shutdown.
