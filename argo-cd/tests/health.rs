@@ -14,6 +14,9 @@ fn verdicts_are_upstreams() {
     let mut wrong = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "json") {
+            continue;
+        }
         let file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         for (i, case) in file["cases"].as_array().unwrap().iter().enumerate() {
             cases += 1;
@@ -28,6 +31,37 @@ fn verdicts_are_upstreams() {
     }
     assert!(cases > 30, "{cases}");
     assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Verdicts of upstream's scripts on changed objects: fields gone, other statuses, other generations, nothing left.
+///
+/// `ARGO_HEALTH_VECTORS` names a larger file of the same form (`tests/vectors/health` makes one).
+#[test]
+fn verdicts_on_changed_objects_are_upstreams() {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/health/changed.jsonl");
+    let path = std::env::var_os("ARGO_HEALTH_VECTORS").map_or(own, Into::into);
+    let (mut cases, mut wrong) = (0, Vec::new());
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let object = Object::from_value(case["input"].clone());
+        let found = health::assess(&object, &Settings::default());
+        let (status, message) = found.map(|it| (it.status.as_str(), it.message)).unwrap_or_default();
+        let text = |field: &str| case["expect"][field].as_str().unwrap_or_default();
+        cases += 1;
+        // what a script says when it fails names its own lines
+        let equal = match text("err") {
+            "" => (status, message.as_str()) == (text("status"), text("message")),
+            _ => status == "Unknown",
+        };
+        if !equal {
+            wrong.push(format!(
+                "{}: {status} {message:?}, expected {}\n    {}",
+                case["gk"], case["expect"], case["input"]
+            ));
+        }
+    }
+    assert!(cases > 1000, "{cases}");
+    assert!(wrong.is_empty(), "{} of {cases} differ:\n{}", wrong.len(), wrong[..wrong.len().min(400)].join("\n"));
 }
 
 fn of(object: Value) -> Option<(HealthState, String)> {

@@ -1,4 +1,7 @@
-//! How live objects are. One file per family of kinds; a kind without rules has no health.
+//! How live objects are.
+//!
+//! [`of`] is the whole: what is being deleted progresses, then [`assess`]: the scripts of the installation, the rules of
+//! the ecosystem's kinds (`kinds/`), the built-in kinds (one file per family). A kind without rules has no health.
 
 mod apps;
 mod argo;
@@ -6,6 +9,8 @@ mod autoscaling;
 mod batch;
 mod core;
 mod kargo;
+mod kinds;
+mod look;
 mod networking;
 mod system;
 
@@ -14,6 +19,10 @@ use serde_json::Value;
 
 use super::settings::Settings;
 use crate::api::{HealthState, ResourceHealth, names};
+use look::{Look, Unjudged};
+
+/// Message of a verdict whose status is none of the known ones.
+pub(crate) const INVALID: &str = "Lua returned an invalid health status";
 
 /// How a live object is; `None` for kinds without rules.
 #[must_use]
@@ -21,6 +30,24 @@ pub fn of(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
     if object.is_deleting() && !object.has_finalizer(names::HOOK_FINALIZER) {
         return Some(verdict(HealthState::Progressing, "Pending deletion"));
     }
+    assess(object, settings)
+}
+
+/// How an object is by the rules of its kind, whether or not it is being deleted; `None` for kinds without rules.
+///
+/// A rule that needs a field which is not there gives Unknown with the reason.
+#[must_use]
+pub fn assess(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
+    let gvk = object.gvk();
+    match kinds::judge(gvk.group.as_str(), gvk.kind.as_str(), Look::new(object.value())) {
+        Some(Ok(health)) => Some(health),
+        Some(Err(Unjudged::Silent)) => None,
+        Some(Err(error)) => Some(verdict(HealthState::Unknown, error.to_string())),
+        None => built_in(object, settings),
+    }
+}
+
+fn built_in(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
     let gvk = object.gvk();
     let version = gvk.version.as_str();
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -32,17 +59,11 @@ pub fn of(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
         ("", "Service") => Some(core::service(object)),
         ("", "PersistentVolumeClaim") => Some(core::claim(object)),
         ("batch", "Job") => Some(batch::job(object)),
-        ("batch", "CronJob") => Some(batch::cron_job(object)),
         ("networking.k8s.io" | "extensions", "Ingress") => Some(networking::ingress(object)),
         ("apiregistration.k8s.io", "APIService") => Some(system::api_service(object)),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(system::definition(object)),
         ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaling::autoscaler(object)),
         ("argoproj.io", "Workflow") => Some(argo::workflow(object)),
-        ("argoproj.io", "CronWorkflow") => argo::cron_workflow(object),
-        ("argoproj.io", "Rollout") => Some(argo::rollout(object)),
-        ("argoproj.io", "AnalysisRun") => Some(argo::analysis_run(object)),
-        ("argoproj.io", "Experiment") => Some(argo::experiment(object)),
-        ("argoproj.io", "EventBus" | "EventSource" | "Sensor") => Some(argo::events(object)),
+        ("argoproj.io", "EventSource" | "Sensor") => Some(argo::events(object)),
         ("argoproj.io", "Application") if settings.application_health => Some(argo::application(object)),
         ("kargo.akuity.io", "Stage") => Some(kargo::stage(object)),
         ("kargo.akuity.io", "Promotion") => Some(kargo::promotion(object)),
