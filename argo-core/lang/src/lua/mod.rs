@@ -1,13 +1,18 @@
-//! Lua 5.1 in a sandbox: health scripts over one object.
+//! Lua in a sandbox: 5.1 as gopher-lua speaks it, with `goto`.
 //!
-//! A script sees the global `obj` and the libraries `string`, `table` and `math`; no files, no modules, no other code.
-//! Memory and instructions are bounded.
+//! [`run`] takes a script over one object: it sees the global `obj` and the libraries `string`, `table` and `math`.
+//! [`Script`] takes any globals, a clock and a choice of libraries, and tells results as gopher-json does. No files, no
+//! modules, no other code; memory and instructions are bounded.
+
+mod script;
 
 use mlua::{
     HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, VmState, chunk::ChunkMode,
     serde::ser::Options as SerializeOptions,
 };
 use serde_json::Value;
+
+pub use script::{Libraries, Output, Script};
 
 /// Bounds of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,9 @@ fn classify(error: &mlua::Error) -> LuaError {
         mlua::Error::SyntaxError { message, .. } => LuaError::Syntax(message.clone()),
         mlua::Error::MemoryError(_) => LuaError::Limit("memory"),
         mlua::Error::CallbackError { cause, .. } => classify(cause),
+        mlua::Error::RuntimeError(text) if !text.contains(OUT_OF_STEPS) && !text.contains("not enough memory") => {
+            LuaError::Runtime(text.lines().next().unwrap_or_default().to_owned())
+        }
         other => {
             let text = other.to_string();
             if text.contains(OUT_OF_STEPS) {
@@ -77,11 +85,21 @@ fn execute(script: &str, object: &Value, limits: &Limits) -> mlua::Result<Value>
     for name in REMOVED {
         globals.set(name, mlua::Value::Nil)?;
     }
-    let options =
-        SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false).set_array_metatable(false);
-    globals.set("obj", lua.to_value_with(object, options)?)?;
-    lua.set_memory_limit(limits.memory)?;
+    globals.set("obj", lua.to_value_with(object, options())?)?;
+    bound(&lua, limits)?;
+    let value: mlua::Value = lua.load(script).set_name("=script").set_mode(ChunkMode::Text).eval()?;
+    lua.remove_hook();
+    to_json(&value, 0)
+}
+
+/// Null is absent, and lists are plain tables.
+fn options() -> SerializeOptions {
+    SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false).set_array_metatable(false)
+}
+
+fn bound(lua: &Lua, limits: &Limits) -> mlua::Result<()> {
     const EVERY: u32 = 1000;
+    lua.set_memory_limit(limits.memory)?;
     let left = std::sync::atomic::AtomicU64::new(limits.instructions / u64::from(EVERY));
     lua.set_hook(HookTriggers::new().every_nth_instruction(EVERY), move |_, _| {
         use std::sync::atomic::Ordering;
@@ -89,10 +107,7 @@ fn execute(script: &str, object: &Value, limits: &Limits) -> mlua::Result<Value>
             return Err(mlua::Error::RuntimeError(OUT_OF_STEPS.to_owned()));
         }
         Ok(VmState::Continue)
-    })?;
-    let value: mlua::Value = lua.load(script).set_name("=script").set_mode(ChunkMode::Text).eval()?;
-    lua.remove_hook();
-    to_json(&value, 0)
+    })
 }
 
 fn to_json(value: &mlua::Value, depth: usize) -> mlua::Result<Value> {
