@@ -4,6 +4,7 @@ mod cluster;
 mod clusters;
 mod health;
 mod support;
+mod trees;
 mod world;
 
 /// A file that nobody names is a test that nobody runs.

@@ -12,6 +12,7 @@ mod operation_state;
 mod source;
 mod status;
 mod sync_policy;
+mod tree;
 
 pub use app_project::{
     AppProject, AppProjectSpec, AppProjectStatus, DestinationServiceAccount, GroupKindPattern, JwtToken, JwtTokens,
@@ -33,6 +34,10 @@ pub use status::{
     RevisionHistory, Summary, SyncState, SyncStatus,
 };
 pub use sync_policy::{Automated, ManagedNamespaceMetadata, Retry, RetryBackoff, SyncPolicy};
+pub use tree::{
+    ApplicationTree, HostInfo, HostResourceInfo, InfoItem, LoadBalancerIngress, NetworkingInfo, ResourceNode,
+    ResourceRef,
+};
 
 use serde_json::Value;
 

@@ -34,6 +34,10 @@ pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
 /// `true` keeps an object's updates from refreshing the Application.
 pub const IGNORE_RESOURCE_UPDATES: &str = "argocd.argoproj.io/ignore-resource-updates";
+/// `true` keeps the links that are made of an Ingress or a Gateway out of the summary.
+pub const IGNORE_DEFAULT_LINKS: &str = "argocd.argoproj.io/ignore-default-links";
+/// URL of the Argo CD that manages an Application.
+pub const MANAGED_BY_URL: &str = "argocd.argoproj.io/managed-by-url";
 /// Prefix of annotations that hold links.
 pub const LINK_PREFIX: &str = "link.argocd.argoproj.io/";
 /// What `kubectl apply` and the controller applied last.

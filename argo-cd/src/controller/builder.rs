@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use argo_core::{git::GitSource, runtime::Context};
 use argo_render::Renderers;
 
-use super::{ClusterConnector, ClusterInfos, Controller, KubeConnector};
+use super::{ClusterConnector, ClusterInfos, Controller, KubeConnector, Trees};
 use crate::{
     engine::{Settings, sharding::Place},
     sources::{GitManifests, ManifestSource},
@@ -23,6 +23,7 @@ pub struct Builder {
     connector: Arc<dyn ClusterConnector>,
     place: Place,
     infos: ClusterInfos,
+    trees: Option<Trees>,
 }
 
 /// A controller could not be built.
@@ -49,12 +50,13 @@ impl Builder {
             connector: Arc::new(KubeConnector::default()),
             place: Place::default(),
             infos: ClusterInfos::default(),
+            trees: None,
         }
     }
 
     /// Settings of the installation; upstream's defaults otherwise.
     pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+        self.settings = Settings { resource_tree: self.trees.is_some() || settings.resource_tree, ..settings };
         self
     }
 
@@ -100,6 +102,13 @@ impl Builder {
         self
     }
 
+    /// Keeps the resource tree of every Application here, as upstream's cache does; none are made by default.
+    pub fn trees(mut self, trees: Trees) -> Self {
+        self.trees = Some(trees);
+        self.settings.resource_tree = true;
+        self
+    }
+
     /// The controller.
     ///
     /// # Errors
@@ -121,6 +130,7 @@ impl Builder {
             connector: self.connector,
             place: self.place,
             infos: self.infos,
+            trees: self.trees,
         })
     }
 }

@@ -12,6 +12,7 @@ mod clusters;
 mod live_settings;
 mod project;
 mod reconcile;
+mod trees;
 mod views;
 
 use std::{fmt, sync::Arc};
@@ -21,6 +22,7 @@ use argo_core::{Gvk, ObjectKey};
 
 pub use builder::{BuildError, Builder};
 pub use clusters::{ClusterConnector, ClusterInfo, ClusterInfos, ConnectError, Connection, KubeConnector};
+pub use trees::Trees;
 
 use crate::{
     api::{AppProject, Application, names},
@@ -53,6 +55,7 @@ pub struct Controller {
     connector: Arc<dyn ClusterConnector>,
     place: Place,
     infos: ClusterInfos,
+    trees: Option<Trees>,
 }
 
 impl Controller {
@@ -63,7 +66,7 @@ impl Controller {
 
     /// Runs until `shutdown` or the context's: lets passes under way finish.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { context, settings, source, workers, connector, place, infos } = self;
+        let Self { context, settings, source, workers, connector, place, infos, trees } = self;
         let namespace = settings.namespace.clone();
         let apps = context.cache_of::<Application>();
         let projects = context.caches().open(Query::resource::<AppProject>(Some(&settings.namespace)));
@@ -88,6 +91,7 @@ impl Controller {
             source,
             reconcile::Caches { apps: apps.clone(), projects: projects.clone(), secrets: secrets.clone() },
             registry.clone(),
+            trees,
         ));
         let reload = {
             let (live, registry, secrets) = (live.clone(), registry.clone(), secrets.clone());

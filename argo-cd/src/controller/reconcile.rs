@@ -17,12 +17,13 @@ use super::{
     NAME,
     clusters::{Handle, HandleError, Registry},
     live_settings::LiveSettings,
+    trees::Trees,
 };
 use crate::{
     api::{AppProject, Application, Condition, ConditionType, Destination, names},
     engine::{
         self, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions,
-        sync::Outcome as Written,
+        sync::Outcome as Written, tracking,
     },
     sources::{ManifestSource, repositories},
 };
@@ -44,6 +45,7 @@ pub(super) struct Reconciler {
     source: Arc<dyn ManifestSource>,
     caches: Caches,
     clusters: Arc<Registry>,
+    trees: Option<Trees>,
     /// When the next wave of an Application may begin. Losing this in a crash only shortens a pause.
     settled: Mutex<BTreeMap<ObjectKey, Timestamp>>,
 }
@@ -66,8 +68,9 @@ impl Reconciler {
         source: Arc<dyn ManifestSource>,
         caches: Caches,
         clusters: Arc<Registry>,
+        trees: Option<Trees>,
     ) -> Self {
-        Self { context, settings, source, caches, clusters, settled: Mutex::default() }
+        Self { context, settings, source, caches, clusters, trees, settled: Mutex::default() }
     }
 
     fn project(&self, app: &Object) -> Option<AppProject> {
@@ -102,6 +105,13 @@ impl Reconciler {
                     Ok(scope) => {
                         seen.kinds.insert(gvk.clone(), scope);
                     }
+                    Err(error) => unseen(seen, &error),
+                }
+            }
+            Effect::Catalog => {
+                let Some(handle) = handle else { return };
+                match handle.catalog(namespace).await {
+                    Ok(kinds) => seen.catalog = Some(kinds),
                     Err(error) => unseen(seen, &error),
                 }
             }
@@ -199,6 +209,9 @@ impl Reconcile for Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
         let Some(app) = self.caches.apps.get(key) else {
             self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+            if let Some(trees) = &self.trees {
+                trees.remove(key);
+            }
             return Ok(Outcome::DONE);
         };
         let mut seen = Seen::default();
@@ -238,6 +251,10 @@ impl Reconcile for Reconciler {
         let live: &dyn LiveView = link.map_or(&nothing, |it| &*it.views);
         for _ in 0..MAX_ROUNDS {
             let project = self.project(&app);
+            let is_application = |instance: &str| {
+                let (namespace, name) = tracking::app_of_instance(instance, self.clusters.namespace());
+                self.caches.apps.get(&ObjectKey::new(Some(namespace), name)).is_some()
+            };
             let settled_at = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied();
             let world = World {
                 app: &app,
@@ -246,11 +263,20 @@ impl Reconcile for Reconciler {
                 seen: &seen,
                 settings: &settings,
                 clusters: &clusters,
+                is_application: &is_application,
                 now,
                 settled_at,
             };
             let pass = engine::pass(&world)?;
             if !pass.is_asking() {
+                if let Some(link) = link {
+                    let watches = seen.catalog.is_some();
+                    let namespace = app.text("/spec/destination/namespace");
+                    link.views.watch_orphans(key, watches.then_some(namespace));
+                }
+                if let Some(trees) = &self.trees {
+                    trees.put(key, pass.tree.as_deref());
+                }
                 let there = link.map_or(&self.context, |it| &it.context);
                 return Box::pin(self.carry_out(key, app, pass, there)).await;
             }

@@ -20,6 +20,8 @@ const BY_APP: &str = "argocd-tracked-by";
 const MAX_DEPTH: usize = 10;
 /// How long a first list may take before the pass is tried again.
 const SYNC_LIMIT: Duration = Duration::from_secs(60);
+/// How long what the server serves is taken for granted.
+const CATALOG: Duration = Duration::from_secs(600);
 /// How long nobody waits for a list again that did not arrive in time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,9 @@ pub(super) struct Views {
     queue: Arc<OnceLock<Arc<Queue>>>,
     open: Mutex<BTreeMap<Gvk, Vec<Arc<Cache>>>>,
     late: Mutex<BTreeMap<Gvk, Timestamp>>,
+    catalog: Mutex<Option<(Timestamp, Arc<BTreeSet<Gvk>>)>>,
+    /// Applications that want to hear of objects without an owner, by namespace.
+    watchers: Mutex<BTreeMap<String, BTreeSet<ObjectKey>>>,
 }
 
 /// A kind can not be looked at.
@@ -62,7 +67,17 @@ impl Views {
         queue: Arc<OnceLock<Arc<Queue>>>,
         stop: Shutdown,
     ) -> Self {
-        Self { context, namespace, cluster, stop, queue, open: Mutex::default(), late: Mutex::default() }
+        Self {
+            context,
+            namespace,
+            cluster,
+            stop,
+            queue,
+            open: Mutex::default(),
+            late: Mutex::default(),
+            catalog: Mutex::default(),
+            watchers: Mutex::default(),
+        }
     }
 
     /// Whether a kind is served, and its scope.
@@ -150,6 +165,13 @@ impl Views {
     fn bring_up(&self, event: &CacheEvent) {
         let Some(queue) = self.queue.get() else { return };
         for object in [&event.old, &event.new].into_iter().flatten() {
+            if object.owner_references().is_empty()
+                && tracking::tracked_by(object).is_none()
+                && let Some(namespace) = object.namespace()
+            {
+                let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+                watchers.get(namespace).into_iter().flatten().for_each(|it| queue.add(it.clone()));
+            }
             if let Some(key) = self.application_of(object, 0) {
                 // An Application that manages itself is brought up by its own watch.
                 let own = object.text("/kind") == "Application" && object.key() == key;
@@ -181,6 +203,34 @@ impl Views {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).cloned().unwrap_or_default()
     }
 
+    /// An Application wants to hear of objects of a namespace that nobody owns, or not any more.
+    pub(super) fn watch_orphans(&self, key: &ObjectKey, namespace: Option<&str>) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|of, keys| {
+            if namespace != Some(of) {
+                keys.remove(key);
+            }
+            !keys.is_empty()
+        });
+        if let Some(namespace) = namespace {
+            watchers.entry(namespace.to_owned()).or_default().insert(key.clone());
+        }
+    }
+
+    /// Every kind of namespaced objects that can be listed and watched, each in the version that the server prefers.
+    pub(super) async fn catalog(&self) -> Result<Arc<BTreeSet<Gvk>>, ViewError> {
+        let now = self.context.now();
+        if let Some((until, known)) = &*self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+            && *until > now
+        {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(self.context.mapper().namespaced_kinds().await?);
+        let until = time::after(now, CATALOG);
+        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, found.clone()));
+        Ok(found)
+    }
+
     /// How many kinds and objects are in view.
     pub(super) fn size(&self) -> (usize, usize) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +256,14 @@ impl LiveView for Views {
 
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>> {
         self.opened(gvk).iter().flat_map(|it| it.indexed(BY_APP, instance)).collect()
+    }
+
+    fn in_namespace(&self, gvk: &Gvk, namespace: &str) -> Vec<Arc<Object>> {
+        self.opened(gvk).iter().flat_map(|it| it.in_namespace(namespace)).collect()
+    }
+
+    fn all(&self, gvk: &Gvk) -> Vec<Arc<Object>> {
+        self.opened(gvk).iter().flat_map(|it| it.list()).collect()
     }
 
     fn owned_by(&self, gvk: &Gvk, uid: &str) -> Vec<Arc<Object>> {

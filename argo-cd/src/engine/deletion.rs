@@ -126,7 +126,7 @@ impl Work<'_, '_> {
     fn cascade(&mut self, ask: &mut Ask<'_>) -> Option<()> {
         let kinds = remembered(&self.status);
         let mut needed = kinds.clone();
-        needed.extend(kinds.iter().flat_map(tree::child_kinds));
+        needed.extend(kinds.iter().flat_map(tree::descendant_kinds));
         if !ask.kinds(&needed) {
             return None;
         }

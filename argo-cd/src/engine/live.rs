@@ -17,6 +17,12 @@ pub trait LiveView: Send + Sync {
     /// The objects of a kind that are tracked to an Application, in order of namespace and name.
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>>;
 
+    /// The objects of a kind in a namespace, in order of their names.
+    fn in_namespace(&self, gvk: &Gvk, namespace: &str) -> Vec<Arc<Object>>;
+
+    /// The objects of a kind, in order of namespace and name.
+    fn all(&self, gvk: &Gvk) -> Vec<Arc<Object>>;
+
     /// The objects of a kind that name `uid` among their owners, in order of namespace and name.
     fn owned_by(&self, gvk: &Gvk, uid: &str) -> Vec<Arc<Object>>;
 }
@@ -76,6 +82,14 @@ impl LiveView for MemoryLive {
 
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>> {
         self.of_kind(gvk).filter(|it| tracking::tracked_by(it).as_deref() == Some(instance)).cloned().collect()
+    }
+
+    fn in_namespace(&self, gvk: &Gvk, namespace: &str) -> Vec<Arc<Object>> {
+        self.of_kind(gvk).filter(|it| it.namespace() == Some(namespace)).cloned().collect()
+    }
+
+    fn all(&self, gvk: &Gvk) -> Vec<Arc<Object>> {
+        self.of_kind(gvk).cloned().collect()
     }
 
     fn owned_by(&self, gvk: &Gvk, uid: &str) -> Vec<Arc<Object>> {

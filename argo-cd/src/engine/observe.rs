@@ -22,6 +22,8 @@ pub enum Effect {
     Discover(Gvk),
     /// The live objects of a kind.
     Observe(Gvk),
+    /// Every kind of namespaced objects that the cluster serves.
+    Catalog,
 }
 
 /// Which commit?
@@ -62,6 +64,8 @@ pub struct Seen {
     pub kinds: Kinds,
     /// Kinds whose live objects are in view.
     pub observed: BTreeSet<Gvk>,
+    /// Every kind of namespaced objects, once it was asked for.
+    pub catalog: Option<Arc<BTreeSet<Gvk>>>,
     /// Why the destination can not be looked at, if it can not. Nothing of it is asked for then.
     pub live_error: Option<String>,
 }
@@ -122,6 +126,7 @@ impl fmt::Display for Effect {
             }
             Self::Discover(gvk) => write!(f, "discover {gvk}"),
             Self::Observe(gvk) => write!(f, "observe {gvk}"),
+            Self::Catalog => write!(f, "list the kinds that are served"),
         }
     }
 }

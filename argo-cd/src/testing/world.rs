@@ -226,6 +226,7 @@ impl World {
             seen,
             settings: &self.settings,
             clusters: &self.clusters,
+            is_application: &|_| true,
             now: self.now,
             settled_at: self.settled_at,
         }
@@ -250,6 +251,10 @@ impl World {
             }
             Effect::Discover(gvk) => {
                 seen.kinds.insert(gvk.clone(), self.scope(gvk));
+            }
+            Effect::Catalog => {
+                let kinds = self.live.kinds().into_iter().filter(|it| self.scope(it) == KindScope::Namespaced);
+                seen.catalog = Some(Arc::new(kinds.collect()));
             }
             Effect::Observe(gvk) => {
                 seen.observed.insert(gvk.clone());

@@ -1,6 +1,10 @@
 //! From kinds to URLs.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use parking_lot::RwLock;
 
@@ -105,6 +109,41 @@ impl Mapper {
     /// When the kind is not served, or discovery does not answer.
     pub async fn plural(&self, gvk: &Gvk) -> Result<String, MapperError> {
         Ok(self.entry(gvk).await?.plural)
+    }
+
+    /// Every kind of namespaced objects that can be listed and watched, in the version of its group that the server
+    /// prefers. Asks the server each time; a group that does not answer is left out.
+    ///
+    /// # Errors
+    /// When discovery does not answer.
+    pub async fn namespaced_kinds(&self) -> Result<BTreeSet<Gvk>, MapperError> {
+        let nothing = Gvk::default();
+        let failed = |error: &kube::Error| {
+            let (category, message, _) = kube_error(error);
+            MapperError::Discovery { gvk: nothing.clone(), message, category }
+        };
+        let mut lists =
+            vec![("".to_owned(), self.client.list_core_api_resources("v1").await.map_err(|it| failed(&it))?)];
+        let groups = self.client.list_api_groups().await.map_err(|it| failed(&it))?;
+        for group in groups.groups {
+            let Some(preferred) = group.preferred_version.or_else(|| group.versions.into_iter().next()) else {
+                continue;
+            };
+            if let Ok(list) = self.client.list_api_group_resources(&preferred.group_version).await {
+                lists.push((group.name, list));
+            }
+        }
+        let mut kinds = BTreeSet::new();
+        for (group, list) in lists {
+            let version = list.group_version.rsplit('/').next().unwrap_or_default().to_owned();
+            for it in list.resources {
+                let has = |verb: &str| it.verbs.iter().any(|it| it == verb);
+                if it.namespaced && !it.name.contains('/') && has("list") && has("watch") {
+                    kinds.insert(Gvk::new(&group, &version, &it.kind));
+                }
+            }
+        }
+        Ok(kinds)
     }
 
     async fn entry(&self, gvk: &Gvk) -> Result<Entry, MapperError> {

@@ -1,6 +1,7 @@
 //! One cluster: the way in, its views, and whether it answers.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
@@ -115,6 +116,12 @@ impl Handle {
         self.reachable()?;
         let views = &self.link(namespace).await?.views;
         views.observe(gvk, scope).await.map_err(|source| self.view_error(source))
+    }
+
+    pub(in crate::controller) async fn catalog(&self, namespace: &str) -> Result<Arc<BTreeSet<Gvk>>, HandleError> {
+        self.reachable()?;
+        let views = &self.link(namespace).await?.views;
+        views.catalog().await.map_err(|source| self.view_error(source))
     }
 
     fn view_error(&self, source: ViewError) -> HandleError {

@@ -63,6 +63,17 @@ impl Ask<'_> {
         found
     }
 
+    /// Every kind of namespaced objects; `None` while it has yet to be told.
+    pub(super) fn catalog(&mut self) -> Option<Arc<BTreeSet<Gvk>>> {
+        if self.seen.live_error.is_some() {
+            return Some(Arc::default());
+        }
+        if self.seen.catalog.is_none() {
+            self.want(Effect::Catalog);
+        }
+        self.seen.catalog.clone()
+    }
+
     /// Whether these kinds and what hangs below them are in view; asks for those that are not.
     pub(in crate::engine) fn kinds(&mut self, kinds: &BTreeSet<Gvk>) -> bool {
         let mut ready = true;

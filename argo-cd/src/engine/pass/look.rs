@@ -1,8 +1,8 @@
 //! The status loop.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use argo_core::{Gvk, Note, Time, Timestamp};
+use argo_core::{Gvk, Note, Object, Time, Timestamp};
 
 use super::{
     Ask, Pass, Subject, World,
@@ -19,20 +19,22 @@ use crate::{
         conditions,
         conditions::condition,
         ignored::Ignored,
+        key::ResourceKey,
         live::{KindScope, MemoryLive},
         options,
         refresh::{Level, Refresh},
         settings::Settings,
-        target, tree,
+        target, tracking, tree,
     },
 };
 
-pub(super) const REFRESH_CONDITIONS: [ConditionType; 6] = [
+pub(super) const REFRESH_CONDITIONS: [ConditionType; 7] = [
     ConditionType::InvalidSpecError,
     ConditionType::ComparisonError,
     ConditionType::SharedResourceWarning,
     ConditionType::RepeatedResourceWarning,
     ConditionType::ExcludedResourceWarning,
+    ConditionType::OrphanedResourceWarning,
     ConditionType::UnknownError,
 ];
 
@@ -62,7 +64,21 @@ pub(super) fn look(
     let wanted: Vec<String> = sources.iter().map(|it| it.target_revision.clone()).collect();
     let sourced = sourced(ask, &sources, known.as_deref(), &wanted, due.hard)?;
     let comparison = compared(subject, &sourced, &app.spec.ignore_differences, world, ask, &old)?;
+    let mut comparison = comparison;
     let nodes = tree::tree(&comparison.managed, world.live);
+    let orphans = orphans(subject, world, ask, &mut comparison)?;
+    if world.settings.resource_tree {
+        pass.tree = Some(Box::new(tree::resource_tree(
+            &comparison.managed,
+            &nodes,
+            &orphans,
+            subject.project,
+            &subject.destination,
+            world.live,
+            world.settings,
+        )));
+    }
+    pass.orphans = orphans.len();
     if ask.seen.live_error.is_some() {
         // What was there is remembered: it is what may have to go later.
         status.resources.iter_mut().for_each(|it| it.status = it.status.map(|_| SyncState::Unknown));
@@ -84,8 +100,7 @@ pub(super) fn look(
         (status.source_type, status.source_types) =
             if multi { (String::new(), types) } else { (types.into_iter().next().unwrap_or_default(), vec![]) };
     }
-    let own = (world.app.namespace().unwrap_or_default(), world.app.name());
-    status.summary = Some(tree::summary(&nodes, own));
+    status.summary = Some(tree::summary(&nodes, world.app));
     status.conditions = conditions::set(&old.conditions, comparison.conditions.clone(), &REFRESH_CONDITIONS, world.now);
     for hook in &comparison.delete_hooks {
         for kind in options::hook_types(hook) {
@@ -137,7 +152,10 @@ pub(super) fn compared(
     let mut known = remembered(status);
     known.extend(target::kinds_of(&sourced.manifests));
     let mut needed = known.clone();
-    needed.extend(known.iter().flat_map(tree::child_kinds));
+    needed.extend(known.iter().flat_map(tree::descendant_kinds));
+    if world.settings.resource_tree {
+        needed.insert(Gvk::new("", "v1", "Node"));
+    }
     if creates_namespace(subject.app) {
         needed.insert(Gvk::new("", "v1", "Namespace"));
     }
@@ -178,6 +196,41 @@ pub(super) fn compared(
         comparison.managed.iter_mut().for_each(|it| it.status.requires_pruning = false);
     }
     Some(comparison)
+}
+
+/// Objects of the destination namespace that nobody manages, if the project wants to know; they become a warning.
+fn orphans(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    ask: &mut Ask<'_>,
+    comparison: &mut Comparison,
+) -> Option<Vec<Arc<Object>>> {
+    let namespace = subject.destination.namespace.as_str();
+    let Some(rules) = subject.project.orphaned_resources.as_ref().filter(|_| !namespace.is_empty()) else {
+        return Some(Vec::new());
+    };
+    let kinds = ask.catalog()?;
+    let kinds: BTreeSet<Gvk> =
+        kinds.iter().filter(|it| !world.settings.filter.excludes(it, &subject.cluster.server)).cloned().collect();
+    if !ask.kinds(&kinds) {
+        return None;
+    }
+    let own: BTreeSet<&ResourceKey> = comparison.managed.iter().map(|it| &it.key).collect();
+    let found = tree::orphans(
+        &kinds,
+        namespace,
+        rules,
+        world.live,
+        |it| subject.project.permits_kind(&it.group, &it.kind, &it.name, true),
+        |it| {
+            own.contains(&ResourceKey::of(it))
+                || tracking::tracked_by(it).is_some_and(|it| it == subject.instance || (world.is_application)(&it))
+        },
+    );
+    if let Some(message) = tree::orphan_message(found.len(), rules) {
+        comparison.conditions.push(condition(ConditionType::OrphanedResourceWarning, message));
+    }
+    Some(found)
 }
 
 /// Why the live objects of these targets can not be told.

@@ -31,8 +31,8 @@ use super::{
     sync, tracking, windows,
 };
 use crate::api::{
-    AppProject, AppProjectSpec, Application, ApplicationStatus, ConditionType, Destination, HealthState,
-    OperationState, SyncState, SyncStatus, names,
+    AppProject, AppProjectSpec, Application, ApplicationStatus, ApplicationTree, ConditionType, Destination,
+    HealthState, OperationState, SyncState, SyncStatus, names,
 };
 
 pub(in crate::engine) use ask::{Ask, sourced};
@@ -53,6 +53,8 @@ pub struct World<'a> {
     pub settings: &'a Settings,
     /// The clusters that Applications may go to.
     pub clusters: &'a Clusters,
+    /// Whether there is an Application that is tracked by a name.
+    pub is_application: &'a (dyn Fn(&str) -> bool + Send + Sync),
     /// The time.
     pub now: Timestamp,
     /// The next wave does not begin before this.
@@ -71,6 +73,10 @@ impl std::fmt::Debug for World<'_> {
 pub struct Pass {
     /// What to do. `plan.status` is the status if every change goes well at once.
     pub plan: Plan<ApplicationStatus, Effect>,
+    /// The resource tree, if [`Settings::resource_tree`] asks for it.
+    pub tree: Option<Box<ApplicationTree>>,
+    /// How many objects of the destination namespace nobody manages, if the project watches them.
+    pub orphans: usize,
     /// Which changes are independent: a failure in one run ends the pass before the next.
     runs: Vec<usize>,
     /// Of which write of the step each change is; absent for others.

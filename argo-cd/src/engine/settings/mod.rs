@@ -67,6 +67,8 @@ pub struct Settings {
     pub ignore_resource_updates: bool,
     /// Annotations whose values are masked (`resource.sensitive.mask.annotations`); none.
     pub sensitive_annotations: Vec<String>,
+    /// Whether every pass makes the whole resource tree; off, as it costs time where nobody reads it.
+    pub resource_tree: bool,
     /// Labels that the resource tree shows (`resource.customLabels`); none.
     pub custom_labels: Vec<String>,
     /// Labels of nodes that the resource tree shows (`application.allowedNodeLabels`); none.
@@ -223,6 +225,7 @@ impl Default for Settings {
             respect_rbac: RespectRbac::Off,
             ignore_resource_updates: true,
             sensitive_annotations: Vec::new(),
+            resource_tree: false,
             custom_labels: Vec::new(),
             node_labels: Vec::new(),
             in_cluster: true,
