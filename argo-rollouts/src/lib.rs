@@ -55,4 +55,4 @@ pub mod testing;
 
 pub use api::crds;
 #[cfg(feature = "controller")]
-pub use controller::{BuildError, Builder, Controller};
+pub use controller::{BuildError, Builder, Controller, Workers};

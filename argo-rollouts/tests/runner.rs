@@ -11,5 +11,7 @@ mod experiment;
 mod experiment_step;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "controller")]
+mod job;
 mod properties;
 mod replicas;

@@ -1,12 +1,8 @@
-//! Argo Rollouts and analysis.
+//! Argo Rollouts: rollouts, experiments and analysis, with upstream's flags.
 //!
-//! cargo run --example rollouts_controller -- --help
-
-use anyhow::Result;
-use argo_examples::{controllers, run};
+//! cargo run --example rollouts-controller -- --help
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    run::controller("argo-rollouts", argo_rollouts::api::crds(), |context, _| controllers::rollouts_controller(context))
-        .await
+async fn main() -> anyhow::Result<()> {
+    argo_examples::rollouts::main().await
 }

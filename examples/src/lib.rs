@@ -2,6 +2,7 @@
 
 pub mod controllers;
 pub mod fixtures;
+pub mod rollouts;
 pub mod run;
 
 /// Makes ring the TLS implementation of this process. Binaries call it first; twice does no harm.

@@ -170,7 +170,7 @@ pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<kube::Client
     Ok(kube::Client::try_from(config)?)
 }
 
-async fn stop_on_signal(shutdown: Shutdown) {
+pub(crate) async fn stop_on_signal(shutdown: Shutdown) {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {

@@ -20,7 +20,11 @@ pub struct Metrics {
     total: Family<Result_, Counter>,
     errors: Family<Name, Counter>,
     seconds: Family<Name, Histogram, fn() -> Histogram>,
+    sources: Arc<Mutex<Vec<Source>>>,
 }
+
+/// Appends metrics in text form, told at every scrape.
+type Source = Arc<dyn Fn(&mut String) + Send + Sync>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Name {
@@ -39,6 +43,12 @@ impl Metrics {
         self.registry.lock().register(name, help, metric);
     }
 
+    /// Adds metrics that are told at every scrape: `source` appends them in Prometheus' text form. For
+    /// names that are an interface already and do not follow OpenMetrics, and for what caches hold.
+    pub fn add_source(&self, source: impl Fn(&mut String) + Send + Sync + 'static) {
+        self.sources.lock().push(Arc::new(source));
+    }
+
     /// Counts a pass: `Ok(true)` asked to be woken.
     pub fn reconciled(&self, controller: &'static str, result: Result<bool, ()>, took: Duration) {
         let word = match result {
@@ -53,14 +63,21 @@ impl Metrics {
         self.seconds.get_or_create(&Name { controller }).observe(took.as_secs_f64());
     }
 
-    /// OpenMetrics text, as `/metrics` serves it.
+    /// What `/metrics` serves.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        match encode(&mut text, &self.registry.lock()) {
-            Ok(()) => text,
-            Err(_) => String::new(),
+        if encode(&mut text, &self.registry.lock()).is_err() {
+            text.clear();
         }
+        const END: &str = "# EOF\n";
+        text.truncate(text.strip_suffix(END).map_or(text.len(), str::len));
+        let sources = self.sources.lock().clone();
+        for source in sources {
+            source(&mut text);
+        }
+        text.push_str(END);
+        text
     }
 }
 
@@ -78,7 +95,7 @@ impl Default for Metrics {
             "Length of reconciles per controller",
             seconds.clone(),
         );
-        Self { registry: Arc::new(Mutex::new(registry)), total, errors, seconds }
+        Self { registry: Arc::new(Mutex::new(registry)), total, errors, seconds, sources: Arc::default() }
     }
 }
 

@@ -5,16 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use argo_core::{
     BoxFailure, Failure, Gvk, Object, ObjectKey, ObjectRef,
     runtime::{Cache, Context, Outcome, Reconcile, ReconcileResult},
+    time,
 };
 use base64::Engine;
 use futures::future::join_all;
 
-use super::is_ours;
+use super::{is_ours, metrics::Counted};
 use crate::{
     api::{AnalysisRun, SecretKeyRef},
     engine::analysis::{self, ArgumentError, MeasureAction},
     metrics::Providers,
 };
+
+/// The kind, as metrics name it.
+const KIND: &str = "analysis_run";
 
 /// Name of the controller.
 pub(super) const NAME: &str = "rollouts-analysis";
@@ -24,17 +28,39 @@ pub(super) struct AnalysisRuns {
     pub(super) runs: Arc<Cache>,
     pub(super) providers: Providers,
     pub(super) instance: Option<String>,
+    pub(super) counted: Counted,
 }
 
 #[async_trait::async_trait]
 impl Reconcile for AnalysisRuns {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
+        let started = self.context.now();
         let Some(run) = self.runs.get(key) else {
+            self.counted.gone(KIND, key, started);
             return Ok(Outcome::DONE);
         };
         if !is_ours(&run, self.instance.as_deref()) {
             return Ok(Outcome::DONE);
         }
+        let result = self.pass(key, run).await;
+        self.counted.pass(KIND, key, time::between(started, self.context.now()), result.is_err());
+        result
+    }
+
+    async fn failed(&self, key: &ObjectKey, message: &str) {
+        tracing::warn!(%key, message, "reconcile failed");
+        let Some(run) = self.runs.get(key) else { return };
+        let status = analysis::failed_status(&run, message, self.context.now());
+        if let Some(change) = status.and_then(|it| analysis::status_change(&run, &it))
+            && let Err(error) = self.context.apply(NAME, key, &change).await
+        {
+            tracing::debug!(%key, %error, "the failure is not on the status");
+        }
+    }
+}
+
+impl AnalysisRuns {
+    async fn pass(&self, key: &ObjectKey, run: Arc<Object>) -> ReconcileResult {
         let mut plan = analysis::reconcile(&run, &[], self.context.now());
         let measures: Vec<_> = plan.effects().cloned().collect();
         if !measures.is_empty() {
@@ -67,19 +93,6 @@ impl Reconcile for AnalysisRuns {
         Ok(plan.wake.into())
     }
 
-    async fn failed(&self, key: &ObjectKey, message: &str) {
-        tracing::warn!(%key, message, "reconcile failed");
-        let Some(run) = self.runs.get(key) else { return };
-        let status = analysis::failed_status(&run, message, self.context.now());
-        if let Some(change) = status.and_then(|it| analysis::status_change(&run, &it))
-            && let Err(error) = self.context.apply(NAME, key, &change).await
-        {
-            tracing::debug!(%key, %error, "the failure is not on the status");
-        }
-    }
-}
-
-impl AnalysisRuns {
     /// Values of the run's secret arguments, read past the caches: Secrets are not watched.
     async fn secrets(
         &self,

@@ -8,11 +8,14 @@ use argo_core::{
     time,
 };
 
-use super::{is_ours, rollout::Caches};
+use super::{is_ours, metrics::Counted, rollout::Caches};
 use crate::{
     api::{ExperimentStatus, names},
     engine::experiment::{self, World},
 };
+
+/// The kind, as metrics name it.
+const KIND: &str = "experiment";
 
 /// Name of the controller.
 pub(super) const NAME: &str = "rollouts-experiments";
@@ -24,17 +27,37 @@ pub(super) struct Experiments {
     pub(super) context: Context,
     pub(super) caches: Arc<Caches>,
     pub(super) instance: Option<String>,
+    pub(super) counted: Counted,
 }
 
 #[async_trait::async_trait]
 impl Reconcile for Experiments {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
+        let started = self.context.now();
         let Some(object) = self.caches.experiments.get(key) else {
+            self.counted.gone(KIND, key, started);
             return Ok(Outcome::DONE);
         };
         if !is_ours(&object, self.instance.as_deref()) {
             return Ok(Outcome::DONE);
         }
+        let result = self.pass(key, object).await;
+        self.counted.pass(KIND, key, time::between(started, self.context.now()), result.is_err());
+        result
+    }
+
+    async fn failed(&self, key: &ObjectKey, message: &str) {
+        tracing::warn!(%key, message, "reconcile failed");
+        let Some(object) = self.caches.experiments.get(key) else { return };
+        let Some(status) = experiment::failed_status(&object, message) else { return };
+        if let Err(error) = self.write(key, &object, &status).await {
+            tracing::debug!(%key, %error, "the failure is not on the status");
+        }
+    }
+}
+
+impl Experiments {
+    async fn pass(&self, key: &ObjectKey, object: Arc<Object>) -> ReconcileResult {
         let world = self.observe(&object);
         let plan = experiment::reconcile(&world, self.context.now());
         for change in plan.changes() {
@@ -51,17 +74,6 @@ impl Reconcile for Experiments {
         Ok(plan.wake.into())
     }
 
-    async fn failed(&self, key: &ObjectKey, message: &str) {
-        tracing::warn!(%key, message, "reconcile failed");
-        let Some(object) = self.caches.experiments.get(key) else { return };
-        let Some(status) = experiment::failed_status(&object, message) else { return };
-        if let Err(error) = self.write(key, &object, &status).await {
-            tracing::debug!(%key, %error, "the failure is not on the status");
-        }
-    }
-}
-
-impl Experiments {
     fn observe(&self, object: &Arc<Object>) -> World {
         let namespace = object.namespace().unwrap_or_default();
         let caches = &self.caches;
@@ -82,18 +94,23 @@ impl Experiments {
             Err(error) => error,
         };
         let Change::Create { object } = change else { return Err(error.into()) };
-        if error.category() == Category::AlreadyExists {
+        let taken = error.category() == Category::AlreadyExists;
+        if taken && object.gvk().kind != "ReplicaSet" {
             // Somebody else has that name: the next pass sees it.
             return Ok(Some(Outcome::wake_at(time::after(self.context.now(), TAKEN_RETRY))));
         }
-        if error.is_transient() {
+        if error.is_transient() && !taken {
             return Err(error.into());
         }
-        let Some(status) = experiment::refused_status(world, object, &error.message) else {
+        let message = match taken {
+            true => format!("replicasets.apps \"{}\" already exists", object.name()),
+            false => error.message.clone(),
+        };
+        let Some(status) = experiment::refused_status(world, object, &message) else {
             return Err(error.into());
         };
         if object.gvk().kind == "ReplicaSet" {
-            let message = format!("Failed to create new replica set \"{}\": {}", object.name(), error.message);
+            let message = format!("Failed to create new replica set \"{}\": {}", object.name(), message);
             self.context.note(&world.experiment, &Note::warning(names::reason::NOT_CREATED, message)).await;
         }
         self.write(key, &world.experiment, &status).await?;

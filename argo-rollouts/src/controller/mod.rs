@@ -12,23 +12,50 @@
 
 mod analysis;
 mod experiment;
+mod gauges;
+mod metrics;
 mod rollout;
 mod services;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use argo_core::{
-    Category, Failure, Gvk, Resource,
-    runtime::{self, CacheEvent, Context, Shutdown},
+    Category, Failure, Resource,
+    runtime::{self, Backoff, CacheEvent, Context, Shutdown},
 };
 
 use crate::{
-    api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, names},
-    metrics::{MetricProvider, Providers},
+    api::{Experiment, Rollout, names},
+    metrics::{Job, MetricProvider, Providers},
     routers::{Routers, TrafficRouter},
 };
 
-/// Rollouts, AnalysisRuns and their Services on a Kubernetes API.
+/// The name of the provider that needs a cluster.
+const JOB: &str = "job";
+
+/// Delays of failing objects, as upstream's.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_secs(10) };
+
+/// How many objects of each kind are worked on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Rollouts; 10.
+    pub rollouts: usize,
+    /// Experiments; 10.
+    pub experiments: usize,
+    /// AnalysisRuns; 30.
+    pub analyses: usize,
+    /// Services; 10.
+    pub services: usize,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { rollouts: 10, experiments: 10, analyses: 30, services: 10 }
+    }
+}
+
+/// Rollouts, Experiments, AnalysisRuns and their Services on a Kubernetes API.
 ///
 /// # Example
 /// ```no_run
@@ -45,7 +72,9 @@ pub struct Controller {
     providers: Providers,
     routers: Routers,
     instance: Option<String>,
-    workers: usize,
+    workers: Workers,
+    only_analysis: bool,
+    resync: Option<Duration>,
 }
 
 /// Builds a [`Controller`].
@@ -56,7 +85,9 @@ pub struct Builder {
     providers: Providers,
     routers: Routers,
     instance: Option<String>,
-    workers: usize,
+    workers: Workers,
+    only_analysis: bool,
+    resync: Option<Duration>,
 }
 
 /// A controller that can not be built.
@@ -102,9 +133,22 @@ impl Builder {
         self
     }
 
-    /// How many Rollouts (and three times as many AnalysisRuns) are worked on at once; 10.
-    pub fn workers(mut self, workers: usize) -> Self {
+    /// How many objects are worked on at once.
+    pub fn workers(mut self, workers: Workers) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Works on AnalysisRuns only.
+    pub fn only_analysis(mut self) -> Self {
+        self.only_analysis = true;
+        self
+    }
+
+    /// Looks at every Rollout at least this often, whatever the watches say; by default only when one
+    /// of its objects changes or its time comes. Puts back what others changed at routers.
+    pub fn resync(mut self, every: Duration) -> Self {
+        self.resync = Some(every);
         self
     }
 
@@ -113,7 +157,8 @@ impl Builder {
     /// # Errors
     /// When a setting makes no sense.
     pub fn build(self) -> Result<Controller, BuildError> {
-        if self.workers == 0 {
+        let Workers { rollouts, experiments, analyses, services } = self.workers;
+        if [rollouts, experiments, analyses, services].contains(&0) {
             return Err(BuildError::NoWorkers);
         }
         if let Some(instance) = &self.instance {
@@ -122,8 +167,11 @@ impl Builder {
                 return Err(BuildError::InstanceId(instance.clone()));
             }
         }
-        let Self { context, providers, routers, instance, workers } = self;
-        Ok(Controller { context, providers, routers, instance, workers })
+        let Self { context, mut providers, routers, instance, workers, only_analysis, resync } = self;
+        if !providers.knows(JOB) {
+            providers.register(JOB, Arc::new(Job::new(context.clone())));
+        }
+        Ok(Controller { context, providers, routers, instance, workers, only_analysis, resync })
     }
 }
 
@@ -135,85 +183,90 @@ impl Controller {
             providers: Providers::builtin(),
             routers: Routers::default(),
             instance: None,
-            workers: 10,
+            workers: Workers::default(),
+            only_analysis: false,
+            resync: None,
         }
     }
 
     /// Runs until `shutdown` (or the context's); passes under way finish.
     pub async fn run(self, shutdown: Shutdown) {
         let context = &self.context;
-        let rollouts = context.cache_of::<Rollout>();
-        let runs = context.cache_of::<AnalysisRun>();
-        let templates = context.cache_of::<AnalysisTemplate>();
-        // Cluster-scoped: never in the context's one namespace.
-        let cluster_templates = context.caches().open(runtime::Query::of(ClusterAnalysisTemplate::gvk(), None));
-        let sets = context.cache(Gvk::new("apps", "v1", "ReplicaSet"));
-        let services = context.cache(Gvk::new("", "v1", "Service"));
-
-        let experiments = context.cache_of::<Experiment>();
-
-        let caches = Arc::new(rollout::Caches {
-            rollouts: rollouts.clone(),
-            sets: sets.clone(),
-            services: services.clone(),
-            runs: runs.clone(),
-            templates: templates.clone(),
-            cluster_templates: cluster_templates.clone(),
-            experiments: experiments.clone(),
+        let caches = Arc::new(rollout::Caches::open(context));
+        let counted = metrics::Counted::default();
+        let (told, seen, instance, clock) = (counted.clone(), caches.clone(), self.instance.clone(), context.clone());
+        context.metrics().add_source(move |out| {
+            told.write(clock.now(), out);
+            gauges::write(&seen, instance.as_deref(), out);
         });
+        let of_run = analysis::AnalysisRuns {
+            context: context.clone(),
+            runs: caches.runs.clone(),
+            providers: self.providers,
+            instance: self.instance.clone(),
+            counted: counted.clone(),
+        };
+        let runs = runtime::Controller::new(analysis::NAME, context.clone(), Arc::new(of_run))
+            .backoff(BACKOFF)
+            .workers(self.workers.analyses)
+            .primary(caches.runs.clone());
+        if self.only_analysis {
+            return runs.run(shutdown).await;
+        }
         let of_rollout = rollout::Rollouts {
             context: context.clone(),
             caches: caches.clone(),
             routers: self.routers,
             instance: self.instance.clone(),
+            counted: counted.clone(),
+            resync: self.resync,
         };
-        let named = |rollouts: &Arc<runtime::Cache>| {
-            let rollouts = rollouts.clone();
+        let named = || {
+            let rollouts = caches.rollouts.clone();
             move |event: &CacheEvent| rollout::that_name(&rollouts, event)
         };
-        let rollout_controller = runtime::Controller::new(rollout::NAME, context.clone(), Arc::new(of_rollout))
-            .workers(self.workers)
-            .primary(rollouts.clone())
-            .owns(sets.clone(), Rollout::KIND)
-            .owns(runs.clone(), Rollout::KIND)
-            .owns(experiments.clone(), Rollout::KIND)
-            .watches(services.clone(), named(&rollouts))
-            .watches(templates, named(&rollouts))
-            .watches(cluster_templates, named(&rollouts));
+        let rollouts = runtime::Controller::new(rollout::NAME, context.clone(), Arc::new(of_rollout))
+            .backoff(BACKOFF)
+            .workers(self.workers.rollouts)
+            .primary(caches.rollouts.clone())
+            .owns(caches.sets.clone(), Rollout::KIND)
+            .owns(caches.runs.clone(), Rollout::KIND)
+            .owns(caches.experiments.clone(), Rollout::KIND)
+            .watches(caches.services.clone(), named())
+            .watches(caches.templates.clone(), named())
+            .watches(caches.cluster_templates.clone(), named());
 
-        let of_experiment =
-            experiment::Experiments { context: context.clone(), caches, instance: self.instance.clone() };
-        let experiment_controller =
-            runtime::Controller::new(experiment::NAME, context.clone(), Arc::new(of_experiment))
-                .workers(self.workers)
-                .primary(experiments)
-                .owns(sets, Experiment::KIND)
-                .owns(runs.clone(), Experiment::KIND)
-                .owns(services.clone(), Experiment::KIND);
-
-        let of_run = analysis::AnalysisRuns {
+        let of_experiment = experiment::Experiments {
             context: context.clone(),
-            runs: runs.clone(),
-            providers: self.providers,
-            instance: self.instance,
+            caches: caches.clone(),
+            instance: self.instance.clone(),
+            counted,
         };
-        let run_controller = runtime::Controller::new(analysis::NAME, context.clone(), Arc::new(of_run))
-            .workers(self.workers * 3)
-            .primary(runs);
+        let experiments = runtime::Controller::new(experiment::NAME, context.clone(), Arc::new(of_experiment))
+            .backoff(BACKOFF)
+            .workers(self.workers.experiments)
+            .primary(caches.experiments.clone())
+            .owns(caches.sets.clone(), Experiment::KIND)
+            .owns(caches.runs.clone(), Experiment::KIND)
+            .owns(caches.services.clone(), Experiment::KIND);
 
-        let of_service =
-            services::Services { context: context.clone(), services: services.clone(), rollouts: rollouts.clone() };
-        let steered = services.clone();
-        let service_controller = runtime::Controller::new(services::NAME, context.clone(), Arc::new(of_service))
-            .workers(self.workers)
-            .primary(services)
-            .watches(rollouts, move |event| services::steered_by(&steered, event));
+        let of_service = services::Services {
+            context: context.clone(),
+            services: caches.services.clone(),
+            rollouts: caches.rollouts.clone(),
+        };
+        let steered = caches.services.clone();
+        let services = runtime::Controller::new(services::NAME, context.clone(), Arc::new(of_service))
+            .backoff(BACKOFF)
+            .workers(self.workers.services)
+            .primary(caches.services.clone())
+            .watches(caches.rollouts.clone(), move |event| services::steered_by(&steered, event));
 
         futures::join!(
-            rollout_controller.run(shutdown.clone()),
-            experiment_controller.run(shutdown.clone()),
-            run_controller.run(shutdown.clone()),
-            service_controller.run(shutdown),
+            rollouts.run(shutdown.clone()),
+            experiments.run(shutdown.clone()),
+            runs.run(shutdown.clone()),
+            services.run(shutdown),
         );
     }
 }

@@ -3,20 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use argo_core::{
-    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey,
-    runtime::{Cache, CacheEvent, Context, Outcome, Reconcile, ReconcileResult},
+    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Resource,
+    runtime::{Cache, CacheEvent, Context, Outcome, Query, Reconcile, ReconcileResult},
     time,
 };
 
-use super::is_ours;
+use super::{is_ours, metrics::Counted};
 use crate::{
-    api::{Rollout, RolloutStatus, names},
+    api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
     engine::{self, Effect, RouteTraffic, World},
     routers::{RouteRequest, Routers},
 };
 
 /// Name of the controller.
 pub(super) const NAME: &str = "rollouts";
+
+/// The kind, as metrics name it.
+const KIND: &str = "rollout";
 
 /// How soon a write that the API server refused is decided anew.
 const REFUSED_RETRY: Duration = Duration::from_secs(20);
@@ -32,11 +35,31 @@ pub(super) struct Caches {
     pub(super) cluster_templates: Arc<Cache>,
 }
 
+impl Caches {
+    pub(super) fn open(context: &Context) -> Self {
+        // Every ReplicaSet of ours has the label; those of Deployments need no memory here.
+        let sets =
+            Query::of(Gvk::new("apps", "v1", "ReplicaSet"), context.namespace()).labelled(names::POD_TEMPLATE_HASH);
+        Self {
+            rollouts: context.cache_of::<Rollout>(),
+            sets: context.caches().open(sets),
+            services: context.cache(Gvk::new("", "v1", "Service")),
+            runs: context.cache_of::<AnalysisRun>(),
+            experiments: context.cache_of::<Experiment>(),
+            templates: context.cache_of::<AnalysisTemplate>(),
+            // Cluster-scoped: never in the context's one namespace.
+            cluster_templates: context.caches().open(Query::of(ClusterAnalysisTemplate::gvk(), None)),
+        }
+    }
+}
+
 pub(super) struct Rollouts {
     pub(super) context: Context,
     pub(super) caches: Arc<Caches>,
     pub(super) routers: Routers,
     pub(super) instance: Option<String>,
+    pub(super) counted: Counted,
+    pub(super) resync: Option<Duration>,
 }
 
 /// The Rollouts of an event's namespace that speak of its object: by Service or template name.
@@ -54,12 +77,39 @@ pub(super) fn that_name(rollouts: &Cache, event: &CacheEvent) -> Vec<ObjectKey> 
 #[async_trait::async_trait]
 impl Reconcile for Rollouts {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
+        let started = self.context.now();
         let Some(rollout) = self.caches.rollouts.get(key) else {
+            self.counted.gone(KIND, key, started);
             return Ok(Outcome::DONE);
         };
         if !is_ours(&rollout, self.instance.as_deref()) {
             return Ok(Outcome::DONE);
         }
+        let result = self.pass(key, rollout).await;
+        let now = self.context.now();
+        self.counted.pass(KIND, key, time::between(started, now), result.is_err());
+        let resync = self.resync.map(|it| time::after(now, it));
+        Ok(Outcome { wake: result?.wake.into_iter().chain(resync).min() })
+    }
+
+    async fn failed(&self, key: &ObjectKey, message: &str) {
+        tracing::warn!(%key, message, "reconcile failed");
+        let Some(rollout) = self.caches.rollouts.get(key) else { return };
+        let note = Note::warning("ReconciliationError", format!("Reconciliation failed with error: {message}"));
+        self.note(key, &rollout, &note).await;
+        let status = rollout.get("status").cloned().unwrap_or_else(|| serde_json::json!({}));
+        let Ok(old) = serde_json::from_value::<RolloutStatus>(status) else { return };
+        let status = engine::failed_status(&old, message, self.context.now());
+        if let Some(change) = engine::status_change(&rollout, &status)
+            && let Err(error) = self.context.apply(NAME, key, &change).await
+        {
+            tracing::debug!(%key, %error, "the failure is not on the status");
+        }
+    }
+}
+
+impl Rollouts {
+    async fn pass(&self, key: &ObjectKey, rollout: Arc<Object>) -> ReconcileResult {
         let world = self.observe(&rollout).await?;
         let now = self.context.now();
         let plan = engine::reconcile(&world, now);
@@ -77,28 +127,16 @@ impl Reconcile for Rollouts {
             self.context.apply(NAME, key, &change).await?;
         }
         for note in &plan.notes {
-            self.context.note(&rollout, note).await;
+            self.note(key, &rollout, note).await;
         }
         Ok(plan.wake.into())
     }
 
-    async fn failed(&self, key: &ObjectKey, message: &str) {
-        tracing::warn!(%key, message, "reconcile failed");
-        let Some(rollout) = self.caches.rollouts.get(key) else { return };
-        let note = Note::warning("ReconciliationError", format!("Reconciliation failed with error: {message}"));
-        self.context.note(&rollout, &note).await;
-        let status = rollout.get("status").cloned().unwrap_or_else(|| serde_json::json!({}));
-        let Ok(old) = serde_json::from_value::<RolloutStatus>(status) else { return };
-        let status = engine::failed_status(&old, message, self.context.now());
-        if let Some(change) = engine::status_change(&rollout, &status)
-            && let Err(error) = self.context.apply(NAME, key, &change).await
-        {
-            tracing::debug!(%key, %error, "the failure is not on the status");
-        }
+    async fn note(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
+        self.counted.event(key, note);
+        self.context.note(rollout, note).await;
     }
-}
 
-impl Rollouts {
     async fn observe(&self, rollout: &Arc<Object>) -> Result<World, BoxFailure> {
         let namespace = rollout.namespace().unwrap_or_default();
         let mut world = World::new(rollout.clone());
@@ -128,8 +166,15 @@ impl Rollouts {
         match (change, error.category()) {
             // A disruption budget does not allow it now; the next pass asks again.
             (Change::Evict { .. }, Category::Throttled) => Ok(None),
-            // Somebody else has that name: the next pass sees it and takes another.
-            (Change::Create { .. }, Category::AlreadyExists) => {
+            // Somebody else has that name: the next pass takes another.
+            (Change::Create { object }, Category::AlreadyExists) => {
+                if object.gvk().kind == "ReplicaSet" {
+                    let mut status = rollout.decode::<Rollout>()?.status;
+                    status.collision_count = Some(status.collision_count.unwrap_or_default() + 1);
+                    if let Some(change) = engine::status_change(rollout, &status) {
+                        self.context.apply(NAME, key, &change).await?;
+                    }
+                }
                 Ok(Some(Outcome::wake_at(time::after(self.context.now(), Duration::from_secs(1)))))
             }
             (Change::Create { object }, _) if !error.is_transient() && object.gvk().kind == "ReplicaSet" => {
@@ -152,7 +197,7 @@ impl Rollouts {
         let status = engine::not_created_status(&typed, &message, self.context.now());
         if let Some(change) = engine::status_change(rollout, &status) {
             self.context.apply(NAME, key, &change).await?;
-            self.context.note(rollout, &Note::warning(names::reason::NOT_CREATED, message)).await;
+            self.note(key, rollout, &Note::warning(names::reason::NOT_CREATED, message)).await;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `Prometheus` (feature `http`) | PromQL over the HTTP API | `prometheus` |
 //! | `Web` (feature `http`) | any JSON endpoint | `web` |
+//! | `Job` (feature `controller`) | whether a Kubernetes Job completes | `job` |
 //! | [`Scripted`] | what a test says | any |
 //!
 //! A vendor's provider is registered under a name of its own and is used by
@@ -11,6 +12,8 @@
 
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "controller")]
+mod job;
 #[cfg(feature = "http")]
 mod prometheus;
 mod scripted;
@@ -27,6 +30,8 @@ use crate::{
     engine::analysis::{self, Measure, MeasureAction, Observation, Reading},
 };
 
+#[cfg(feature = "controller")]
+pub use job::Job;
 #[cfg(feature = "http")]
 pub use prometheus::Prometheus;
 pub use scripted::Scripted;
@@ -144,6 +149,12 @@ impl Providers {
             providers.register("web", Arc::new(Web::default()));
         }
         providers
+    }
+
+    /// Whether there is one of that name.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// Adds or replaces the provider of a name.
