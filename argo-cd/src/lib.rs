@@ -6,11 +6,13 @@
 //! | [`engine`] | decisions, pure: [`engine::pass()`] is one pass over one Application |
 //! | [`sources`] | [`sources::ManifestSource`]: where manifests come from |
 //! | `controller` | the application controller (feature `controller`) |
+//! | `webhook` | what git hosts call when something was pushed (feature `webhook`) |
 //! | `testing` | worlds for users' tests, previews (feature `testing`) |
 //!
 //! # Features
 //! - `controller` (default): the application controller on a Kubernetes API.
 //! - `git` (default): reads repositories through mirrors and the `git` program unless told otherwise.
+//! - `webhook` (default): the endpoint that git hosts and registries call.
 //! - `testing`: worlds in memory and plan previews.
 
 pub mod api;
@@ -20,6 +22,9 @@ pub mod engine;
 pub mod sources;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use api::{AppProject, Application, crds};
 #[cfg(feature = "controller")]

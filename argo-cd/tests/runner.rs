@@ -5,6 +5,7 @@ mod clusters;
 mod health;
 mod support;
 mod trees;
+mod webhooks;
 mod world;
 
 /// A file that nobody names is a test that nobody runs.

@@ -22,6 +22,22 @@ pub struct SourceHydrator {
 }
 
 impl SourceHydrator {
+    /// The source that is hydrated: the dry one as a source of its own.
+    #[must_use]
+    pub fn effective_dry_source(&self) -> Source {
+        let dry = self.dry_source.clone();
+        Source {
+            repo_url: dry.repo_url,
+            target_revision: dry.target_revision,
+            path: dry.path,
+            helm: dry.helm,
+            kustomize: dry.kustomize,
+            directory: dry.directory,
+            plugin: dry.plugin,
+            ..Source::default()
+        }
+    }
+
     /// The source that is synchronised.
     #[must_use]
     pub fn effective_source(&self) -> Source {

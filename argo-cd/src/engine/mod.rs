@@ -20,6 +20,7 @@ pub mod observe;
 pub mod operation;
 pub mod options;
 pub mod pass;
+pub mod paths;
 pub mod project;
 pub mod refresh;
 pub mod secrets;
