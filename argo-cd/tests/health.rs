@@ -5,6 +5,7 @@ use argo_cd::{
     engine::{Settings, health},
 };
 use argo_core::Object;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 #[test]
@@ -20,7 +21,8 @@ fn verdicts_are_upstreams() {
         let file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         for (i, case) in file["cases"].as_array().unwrap().iter().enumerate() {
             cases += 1;
-            let found = health::of(&Object::from_value(case["input"].clone()), &Settings::default());
+            let found =
+                health::of(&Object::from_value(case["input"].clone()), &Settings::default(), Timestamp::UNIX_EPOCH);
             let found = found.map(|it| (it.status.as_str().to_owned(), it.message)).unwrap_or_default();
             let expect = &case["expect"];
             let text = |field: &str| expect[field].as_str().unwrap_or_default().to_owned();
@@ -44,7 +46,7 @@ fn verdicts_on_changed_objects_are_upstreams() {
     for line in std::fs::read_to_string(path).unwrap().lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let object = Object::from_value(case["input"].clone());
-        let found = health::assess(&object, &Settings::default());
+        let found = health::assess(&object, &Settings::default(), Timestamp::UNIX_EPOCH);
         let (status, message) = found.map(|it| (it.status.as_str(), it.message)).unwrap_or_default();
         let text = |field: &str| case["expect"][field].as_str().unwrap_or_default();
         cases += 1;
@@ -65,7 +67,8 @@ fn verdicts_on_changed_objects_are_upstreams() {
 }
 
 fn of(object: Value) -> Option<(HealthState, String)> {
-    health::of(&Object::from_value(object), &Settings::default()).map(|it| (it.status, it.message))
+    health::of(&Object::from_value(object), &Settings::default(), Timestamp::UNIX_EPOCH)
+        .map(|it| (it.status, it.message))
 }
 
 #[test]
@@ -144,9 +147,9 @@ fn jobs_sets_claims_services_and_scalers() {
 fn applications_have_health_only_when_asked_for_and_what_goes_is_progressing() {
     let app = Object::from_value(json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {},
         "status": {"health": {"status": "Degraded"}}}));
-    assert_eq!(health::of(&app, &Settings::default()), None);
+    assert_eq!(health::of(&app, &Settings::default(), Timestamp::UNIX_EPOCH), None);
     let settings = Settings { application_health: true, ..Settings::default() };
-    assert_eq!(health::of(&app, &settings).unwrap().status, HealthState::Degraded);
+    assert_eq!(health::of(&app, &settings, Timestamp::UNIX_EPOCH).unwrap().status, HealthState::Degraded);
     let going =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
     assert_eq!(of(going), Some((HealthState::Progressing, "Pending deletion".into())));

@@ -1,5 +1,6 @@
 //! The one integration test binary.
 
+mod actions;
 mod cluster;
 mod clusters;
 mod health;

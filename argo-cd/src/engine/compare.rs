@@ -6,6 +6,7 @@ use std::{
 };
 
 use argo_core::{Gvk, Object};
+use jiff::Timestamp;
 
 use super::{
     conditions::condition,
@@ -45,6 +46,8 @@ pub struct Input<'a> {
     pub known: &'a BTreeSet<Gvk>,
     /// Settings of the installation.
     pub settings: &'a Settings,
+    /// The time that health scripts read.
+    pub now: Timestamp,
 }
 
 /// One managed object: wanted, there, or both.
@@ -206,7 +209,7 @@ fn pair(
         Some(SyncState::Synced)
     };
     let health = match live.as_deref() {
-        Some(live) => health::of(live, input.settings),
+        Some(live) => health::of(live, input.settings, input.now),
         None if target.is_some() && !hook && !skipped => {
             Some(ResourceHealth { status: HealthState::Missing, message: String::new() })
         }

@@ -219,7 +219,7 @@ impl Work<'_, '_> {
                 waits = true;
                 continue;
             };
-            match health::of(&live, self.world.settings).map(|it| (it.status, it.message)) {
+            match health::of(&live, self.world.settings, self.world.now).map(|it| (it.status, it.message)) {
                 None | Some((HealthState::Healthy, _)) => {}
                 Some((HealthState::Degraded | HealthState::Unknown, message)) => {
                     let name = hook.reference();
@@ -241,7 +241,8 @@ impl Work<'_, '_> {
         let hooks = self.targets(ask, kind)?;
         let live: Vec<(Object, Arc<Object>)> =
             hooks.into_iter().filter_map(|it| Some((it.clone(), self.world.live.get(&it.reference())?))).collect();
-        let states = live.iter().filter_map(|(_, it)| health::of(it, self.world.settings)).map(|it| it.status);
+        let states =
+            live.iter().filter_map(|(_, it)| health::of(it, self.world.settings, self.world.now)).map(|it| it.status);
         let worst = states.max().unwrap_or(HealthState::Healthy);
         let policy =
             if worst == HealthState::Degraded { DeletePolicy::HookFailed } else { DeletePolicy::HookSucceeded };

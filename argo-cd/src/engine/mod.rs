@@ -4,6 +4,7 @@
 //! observed (effects) or says what to write (changes); [`Pass::finish`] reads what came of the writes and gives the
 //! edits of the Application itself. Everything else here is a part of it that can be used alone.
 
+pub mod actions;
 pub mod autosync;
 pub mod clusters;
 pub mod compare;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod ignored;
 pub mod key;
 pub mod live;
+pub(crate) mod look;
 pub mod normalize;
 pub mod observe;
 pub mod operation;

@@ -353,6 +353,7 @@ impl World {
                 kinds: &kinds,
                 known: &known,
                 settings: &self.settings,
+                now: self.now,
             },
             &self.live,
         );

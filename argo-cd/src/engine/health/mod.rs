@@ -10,34 +10,40 @@ mod batch;
 mod core;
 mod kargo;
 mod kinds;
-mod look;
+
 mod networking;
+mod script;
 mod system;
 
 use argo_core::Object;
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::look::{Look, Unjudged};
 use super::settings::Settings;
 use crate::api::{HealthState, ResourceHealth, names};
-use look::{Look, Unjudged};
 
 /// Message of a verdict whose status is none of the known ones.
 pub(crate) const INVALID: &str = "Lua returned an invalid health status";
 
-/// How a live object is; `None` for kinds without rules.
+/// How a live object is; `None` for kinds without rules. `now` is what scripts of the installation read as the time.
 #[must_use]
-pub fn of(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
+pub fn of(object: &Object, settings: &Settings, now: Timestamp) -> Option<ResourceHealth> {
     if object.is_deleting() && !object.has_finalizer(names::HOOK_FINALIZER) {
         return Some(verdict(HealthState::Progressing, "Pending deletion"));
     }
-    assess(object, settings)
+    assess(object, settings, now)
 }
 
 /// How an object is by the rules of its kind, whether or not it is being deleted; `None` for kinds without rules.
 ///
+/// Scripts of the installation come first, then the rules of the ecosystem's kinds, then those of built-in kinds.
 /// A rule that needs a field which is not there gives Unknown with the reason.
 #[must_use]
-pub fn assess(object: &Object, settings: &Settings) -> Option<ResourceHealth> {
+pub fn assess(object: &Object, settings: &Settings, now: Timestamp) -> Option<ResourceHealth> {
+    if let Some(script) = script::of(object, settings) {
+        return script::judge(object, script, now);
+    }
     let gvk = object.gvk();
     match kinds::judge(gvk.group.as_str(), gvk.kind.as_str(), Look::new(object.value())) {
         Some(Ok(health)) => Some(health),

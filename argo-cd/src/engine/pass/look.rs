@@ -187,6 +187,7 @@ pub(super) fn compared(
         kinds: &ask.seen.kinds,
         known: &known,
         settings: world.settings,
+        now: world.now,
     };
     let nothing = MemoryLive::default();
     let live = if unseen { &nothing } else { world.live };

@@ -38,8 +38,8 @@ mod virtualization;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::look::{Judged, Look, Unjudged};
 use crate::api::{HealthState, ResourceHealth};
+use crate::engine::look::{Judged, Look, Unjudged};
 use shape::Rule;
 
 /// Group, kind, rule. `*.` before a group stands for whatever comes before it; kind `*` for every kind.

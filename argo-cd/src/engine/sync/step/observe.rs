@@ -57,7 +57,7 @@ pub(super) fn observe(tasks: &mut [Task], step: &mut Step, input: &Input<'_>) ->
 
 pub(super) fn hook_phase(task: &Task, live: &Object, input: &Input<'_>) -> (OperationPhase, Option<String>) {
     // A hook that is going away says nothing more of how it went.
-    let Some(health) = health::of(live, input.settings) else {
+    let Some(health) = health::of(live, input.settings, input.now) else {
         return (OperationPhase::Succeeded, Some(format!("{} created", task.key.name)));
     };
     let message = Some(health.message).filter(|it| !it.is_empty());
@@ -69,7 +69,7 @@ pub(super) fn hook_phase(task: &Task, live: &Object, input: &Input<'_>) -> (Oper
 }
 
 pub(super) fn object_phase(live: &Object, input: &Input<'_>) -> (OperationPhase, Option<String>) {
-    match health::of(live, input.settings) {
+    match health::of(live, input.settings, input.now) {
         None => (OperationPhase::Succeeded, None),
         Some(health) => match health.status {
             HealthState::Healthy => (OperationPhase::Succeeded, None),
