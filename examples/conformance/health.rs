@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use argo_cd::engine::health;
-use argo_core::Object;
+use argo_core::{Object, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ fn compare(folder: &Path) -> Result<(usize, usize)> {
         for (place, case) in file.cases.into_iter().enumerate() {
             all += 1;
             let object = Object::from_value(case.input);
-            let verdict = health::assess(&object, &argo_cd::engine::Settings::default(), jiff::Timestamp::UNIX_EPOCH);
+            let verdict = health::assess(&object, &argo_cd::engine::Settings::default(), Timestamp::UNIX_EPOCH);
             let found = verdict.map_or_else(Verdict::default, |it| Verdict {
                 status: it.status.as_str().to_owned(),
                 message: it.message,
