@@ -7,6 +7,7 @@ mod controller;
 mod cron;
 mod engine;
 mod features;
+mod garbage;
 mod invariants;
 mod operations;
 mod process;

@@ -3,6 +3,7 @@
 
 mod cron_workflow;
 mod event_binding;
+mod garbage;
 mod http;
 mod node;
 mod params;
@@ -20,6 +21,9 @@ use serde_json::Value;
 
 pub use cron_workflow::{CronWorkflow, CronWorkflowSpec, CronWorkflowStatus, StopStrategy};
 pub use event_binding::{EventSelector, Submit, WorkflowEventBinding, WorkflowEventBindingSpec};
+pub use garbage::{
+    ArtGcStatus, ArtifactGc, FINALIZER_ARTIFACT_GC, NEVER, ON_WORKFLOW_COMPLETION, ON_WORKFLOW_DELETION, PodMetadata,
+};
 pub use http::{HttpBodySource, HttpHeader, HttpHeaderSource, HttpTemplate, SecretKeySelector};
 pub use node::{MemoizationStatus, NodeFlag, NodePhase, NodeStatus, NodeType};
 pub use params::{Arguments, Artifact, ConfigMapKeyRef, Inputs, LOCATIONS, Outputs, Parameter, ValueFrom};
@@ -77,6 +81,8 @@ pub const ANNOTATION_SCHEDULED_TIME: &str = "workflows.argoproj.io/scheduled-tim
 pub const CONDITION_COMPLETED: &str = "Completed";
 /// Condition that tells whether a pod runs.
 pub const CONDITION_POD_RUNNING: &str = "PodRunning";
+/// Condition: an artifact could not be deleted.
+pub const CONDITION_ARTIFACT_GC_ERROR: &str = "ArtifactGCError";
 /// `spec.shutdown`: starts nothing but exit handlers.
 pub const SHUTDOWN_STOP: &str = "Stop";
 /// `spec.shutdown`: ends everything.

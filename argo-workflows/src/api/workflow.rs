@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    garbage::ArtGcStatus,
     node::NodeStatus,
     params::{Arguments, Outputs},
     scalar::{AnyString, IntOrString},
@@ -293,6 +294,12 @@ pub struct WorkflowStatus {
     /// Locks it holds and waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronization: Option<SynchronizationStatus>,
+    /// Where artifacts go that do not say it themselves, as it was found when the workflow began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_repository_ref: Option<Value>,
+    /// How far the deletion of artifacts is.
+    #[serde(rename = "artifactGCStatus", skip_serializing_if = "Option::is_none")]
+    pub artifact_gc_status: Option<ArtGcStatus>,
     /// Volumes of the claims made from `volumeClaimTemplates`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "super::null_default")]
     pub persistent_volume_claims: Vec<Value>,

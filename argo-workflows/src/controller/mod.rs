@@ -10,6 +10,7 @@ mod compressed;
 mod cron;
 mod memo;
 mod references;
+mod repository;
 mod settings;
 mod shared;
 
@@ -30,18 +31,19 @@ use serde_json::json;
 use self::{
     memo::{Live, Memo, Undecodable},
     references::ClusterReferences,
+    repository::{Repositories, Resolved},
     settings::Settings,
     shared::Shared,
 };
 use crate::{
     api::{
-        ClusterWorkflowTemplate, CronWorkflow, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_CONTROLLER_INSTANCE_ID,
-        LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
+        ClusterWorkflowTemplate, CronWorkflow, FINALIZER_ARTIFACT_GC, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE,
+        LABEL_CONTROLLER_INSTANCE_ID, LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
     },
     config::Config,
     engine::{
-        AdmissionLimits, Effect, Ended, Ledger, StatusChange, StepState, WorkflowPlan, World, expired, reconcile_with,
-        refuse,
+        AdmissionLimits, Effect, Ended, GarbageState, Ledger, StatusChange, StepState, WorkflowPlan, World, expired,
+        reconcile_with, refuse, refuse_as,
     },
     executor::{Executor, WorkflowId},
 };
@@ -171,6 +173,7 @@ impl Controller {
     /// Runs until `shutdown`, or that of the context; then ends what must not outlive it.
     pub async fn run(self, shutdown: Shutdown) {
         let context = self.context.clone();
+        let namespace = self.config_map.as_ref().map(|it| it.namespace().to_owned());
         let settings = Arc::new(Settings::new(self.config));
         let config_map = self.config_map.map(|key| {
             let query = Query::of(Gvk::new("", "v1", "ConfigMap"), Some(key.namespace()));
@@ -203,6 +206,8 @@ impl Controller {
             instance_id: settings.config().instance_id.clone(),
             shared: shared.clone(),
             settings: settings.clone(),
+            repositories: Repositories::default(),
+            namespace,
             queue: OnceLock::new(),
         });
         let crons = context.cache_of::<CronWorkflow>();
@@ -244,6 +249,9 @@ struct Reconciler {
     instance_id: Option<String>,
     shared: Shared,
     settings: Arc<Settings>,
+    repositories: Repositories,
+    /// Namespace of the controller's own ConfigMaps.
+    namespace: Option<String>,
     queue: OnceLock<Arc<Queue>>,
 }
 
@@ -276,14 +284,20 @@ impl Reconcile for Reconciler {
             return Ok(Outcome::DONE);
         }
         let id = WorkflowId { key: key.clone(), uid };
+        let finalizers = object.pointer("/metadata/finalizers").and_then(|it| it.as_array());
+        let is_guarded = finalizers.is_some_and(|it| it.iter().any(|it| it == FINALIZER_ARTIFACT_GC));
+        let is_guarded = is_guarded && self.executor.collects_garbage();
         if object.is_deleting() {
-            self.abandon(&id).await?;
             self.wake(&self.shared.forget(key));
-            return Ok(Outcome::DONE);
+            if !is_guarded {
+                self.abandon(&id).await?;
+                return Ok(Outcome::DONE);
+            }
         }
         let steps = self.executor.observe(&id);
         let settled = object.label(LABEL_COMPLETED) == Some("true") && steps.is_empty();
         if settled
+            && !is_guarded
             && object.pointer("/spec/ttlStrategy").is_none()
             && object.pointer("/spec/workflowTemplateRef").is_none()
         {
@@ -299,10 +313,13 @@ impl Reconcile for Reconciler {
             }
             Err(Undecodable::Nodes(error)) => return Err(error.into()),
         };
-        let mut decided = self.decide(key, &object, &mut live, &steps);
+        let repository = self.repository(key, &object, &live).await?;
+        let seen =
+            Seen { steps, garbage: self.executor.collects_garbage().then(|| self.executor.garbage(&id)), repository };
+        let mut decided = self.decide(key, &object, &mut live, &seen);
         if decided.needs_config_maps {
             self.open_config_maps().await;
-            decided = self.decide(key, &object, &mut live, &steps);
+            decided = self.decide(key, &object, &mut live, &seen);
         }
         let plan = decided.plan;
         let change = match &plan.status {
@@ -346,6 +363,13 @@ fn is_cache(change: &Change) -> bool {
     matches!(change, Change::Create { object } if object.gvk().kind == "ConfigMap")
 }
 
+/// What was seen of a workflow beside the object.
+struct Seen {
+    steps: BTreeMap<String, StepState>,
+    garbage: Option<BTreeMap<String, GarbageState>>,
+    repository: Option<Resolved>,
+}
+
 /// What a pass came to.
 struct Decided {
     plan: WorkflowPlan,
@@ -356,25 +380,42 @@ struct Decided {
 }
 
 impl Reconciler {
+    /// The artifact repository of a workflow that has not begun.
+    async fn repository(&self, key: &ObjectKey, object: &Object, live: &Live) -> Result<Option<Resolved>, BoxFailure> {
+        let status = &live.workflow.status;
+        if status.started_at.is_some() || status.artifact_repository_ref.is_some() || object.is_deleting() {
+            return Ok(None);
+        }
+        let references = self.references.within(key.namespace(), self.settings.defaults());
+        let Ok(compiled) = self.memo.compiled(key, object, live, &references) else { return Ok(None) };
+        let (config, own) = (self.settings.config(), self.namespace.as_deref());
+        let default = config.artifact_repository.as_ref();
+        self.repositories.resolve(&self.context, &compiled, key.namespace(), own, default).await.map(Some)
+    }
+
     /// One pass. Where locks or places come in, the tables are read and brought up to date in one go.
-    fn decide(
-        &self,
-        key: &ObjectKey,
-        object: &Object,
-        live: &mut Live,
-        steps: &BTreeMap<String, StepState>,
-    ) -> Decided {
+    fn decide(&self, key: &ObjectKey, object: &Object, live: &mut Live, seen: &Seen) -> Decided {
         let references = self.references.within(key.namespace(), self.settings.defaults());
         let now = self.context.now();
         let compiled = self.memo.compiled(key, object, live, &references);
         let (workflow, ledger) = (&live.workflow, &mut live.ledger);
-        let world = World::new(workflow, steps, &references);
+        let mut world = World::new(workflow, &seen.steps, &references);
+        world.garbage = seen.garbage.as_ref();
+        let alone = |plan: WorkflowPlan| Decided { plan, woken: None, needs_config_maps: false };
+        match &seen.repository {
+            None => {}
+            Some(Resolved::Found(found)) => world.repository = Some(found),
+            Some(Resolved::Missing(message)) => return alone(refuse_as(&world, WorkflowPhase::Error, message, now)),
+        }
         let compiled = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
                 return Decided { plan: refuse(&world, &error, now), woken: None, needs_config_maps: false };
             }
         };
+        if object.is_deleting() {
+            return alone(reconcile_with(&world, &compiled, ledger, now));
+        }
         let is_shared = |plan: &WorkflowPlan| {
             workflow.status.synchronization.is_some()
                 || plan.status.as_ref().is_some_and(|it| it.synchronization.is_some())
@@ -471,6 +512,7 @@ impl Reconciler {
                 Action::Effect(Effect::Start(_)) => {}
                 Action::Effect(Effect::Stop { node_id }) => self.executor.stop(id, node_id).await?,
                 Action::Effect(Effect::Ensure(_)) => {}
+                Action::Effect(Effect::Collect(request)) => self.executor.collect_garbage(request).await?,
                 Action::Effect(Effect::Release) => self.executor.release(id).await?,
                 Action::Change(change) => {
                     self.context.apply(NAME, &id.key, change).await?;

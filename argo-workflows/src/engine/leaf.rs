@@ -92,6 +92,7 @@ impl Pass<'_> {
             deadline,
             service_account: self.compiled.spec.service_account_name.clone(),
             spec,
+            repository: super::artifact_gc::repository(&self.world).cloned(),
             boundary: call.boundary.map(|it| scheduling(&it.template.template)).unwrap_or_default(),
         })));
         Ok(Some(id))

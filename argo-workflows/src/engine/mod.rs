@@ -12,6 +12,7 @@
 //! until the executor knows the node.
 
 mod admission;
+mod artifact_gc;
 mod children;
 mod claims;
 mod compile;
@@ -50,6 +51,7 @@ mod workflow;
 mod world;
 
 pub use admission::{Admission, AdmissionLimits};
+pub use artifact_gc::{GarbageRequest, GarbageResult, GarbageState};
 #[cfg(feature = "controller")]
 pub(crate) use compile::limit_of;
 pub use compile::{Catalog, CompileError, Compiled, References};
@@ -57,6 +59,8 @@ pub use cron::{CronPlan, CronWorld, reconcile_cron};
 pub use http::{HttpAnswer, MAX_BODY};
 pub use ledger::Ledger;
 pub use memoize::CacheData;
+#[cfg(feature = "pods")]
+pub(crate) use names::fnv32a;
 pub use names::{display_name, node_id, pod_name};
 pub use pod_gc::{PodGc, pod_gc};
 pub use retention::{Ended, expired};

@@ -3,7 +3,7 @@
 use super::step::PodNameFormat;
 
 /// FNV-1a, 32 bits.
-fn fnv32a(text: &str) -> u32 {
+pub(crate) fn fnv32a(text: &str) -> u32 {
     text.bytes().fold(2_166_136_261, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619))
 }
 

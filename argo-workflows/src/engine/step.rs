@@ -6,6 +6,7 @@ use argo_core::{Change, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::artifact_gc::GarbageRequest;
 use crate::api::{AnyString, Artifact, NodePhase, NodeResult, Outputs, Parameter, Template, WorkflowSpec};
 
 /// How pods are named.
@@ -49,6 +50,9 @@ pub struct StepRequest {
     /// metadata, scheduling and everything else that a pod takes from the workflow.
     #[serde(default)]
     pub spec: Box<WorkflowSpec>,
+    /// The workflow's artifact repository, as its status has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repository: Option<Value>,
     /// `nodeSelector`, `affinity` and `tolerations` of the enclosing steps or dag template.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub boundary: BTreeMap<String, Value>,
@@ -231,6 +235,8 @@ pub enum Effect {
     /// that there is something that is not. Carried out first; creating what is there already, or
     /// deleting what is gone, is done.
     Ensure(Box<Change>),
+    /// Delete artifacts, unless that was asked for before.
+    Collect(Box<GarbageRequest>),
     /// The workflow is over: drop what is kept of its steps.
     Release,
 }
@@ -240,6 +246,7 @@ impl fmt::Display for Effect {
         match self {
             Self::Start(step) => write!(f, "start {} ({})", step.node_name, step.template.name()),
             Self::Stop { node_id } => write!(f, "stop {node_id}"),
+            Self::Collect(request) => write!(f, "delete artifacts {} ({})", request.name, request.strategy),
             Self::Ensure(change) => write!(f, "first {change}"),
             Self::Release => f.write_str("release the steps"),
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use argo_core::{Change, Note, Object, Plan, Resource, Time, Timestamp, time};
 
 use super::{
-    claims,
+    artifact_gc, claims,
     compile::{CompileError, Compiled, References},
     hooks::EXIT,
     ledger::Ledger,
@@ -91,6 +91,9 @@ pub fn reconcile(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> Work
 #[must_use]
 pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledger, now: Timestamp) -> WorkflowPlan {
     let workflow = world.workflow;
+    if workflow.metadata.deletion_timestamp.is_some() {
+        return leave(world, compiled, now);
+    }
     if workflow.status.phase.is_completed() {
         return after_completion(world, compiled, now);
     }
@@ -180,6 +183,7 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
         change.outputs = pass.outputs.take();
     }
     change.stored_templates = std::mem::take(&mut pass.stored);
+    artifact_gc::guard(&mut change, world, compiled, is_first);
     plan.wake = pass.wake;
     for kept in pass.memoize() {
         plan.effect(Effect::Ensure(Box::new(kept)));
@@ -377,6 +381,9 @@ fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
     if workflow.metadata.annotation(ANNOTATION_POD_NAME_FORMAT).is_none() {
         change.annotations.insert(ANNOTATION_POD_NAME_FORMAT.to_owned(), "v2".to_owned());
     }
+    if workflow.status.artifact_repository_ref.is_none() {
+        change.artifact_repository_ref = pass.world.repository.cloned();
+    }
     if let Some(spec) = &pass.compiled.stored {
         change.stored_workflow_template_spec = Some(Box::new((**spec).clone()));
     }
@@ -457,10 +464,25 @@ fn complete(
 }
 
 fn set_condition(change: &mut StatusChange, workflow: &Workflow, kind: &str, status: &str) {
+    put_condition(change, workflow, Condition { kind: kind.to_owned(), status: status.to_owned(), message: None });
+}
+
+pub(crate) fn set_condition_message(
+    change: &mut StatusChange,
+    workflow: &Workflow,
+    kind: &str,
+    status: &str,
+    message: &str,
+) {
+    let message = Some(message.to_owned());
+    put_condition(change, workflow, Condition { kind: kind.to_owned(), status: status.to_owned(), message });
+}
+
+fn put_condition(change: &mut StatusChange, workflow: &Workflow, condition: Condition) {
     let mut all = change.conditions.take().unwrap_or_else(|| workflow.status.conditions.clone());
-    match all.iter_mut().find(|it| it.kind == kind) {
-        Some(it) => it.status = status.to_owned(),
-        None => all.push(Condition { kind: kind.to_owned(), status: status.to_owned(), message: None }),
+    match all.iter_mut().find(|it| it.kind == condition.kind) {
+        Some(it) => *it = condition,
+        None => all.push(condition),
     }
     change.conditions = (all != workflow.status.conditions).then_some(all);
 }
@@ -477,6 +499,22 @@ fn ttl(compiled: &Compiled, phase: WorkflowPhase, finished: Timestamp) -> Option
     Some(time::after(finished, std::time::Duration::from_secs(seconds.max(0).unsigned_abs())))
 }
 
+/// A workflow that is to go, and stays until its artifacts are gone: steps that still run are stopped first.
+fn leave(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> WorkflowPlan {
+    let mut plan = WorkflowPlan::default();
+    for (id, _) in world.steps.iter().filter(|(_, state)| state.is_active()) {
+        plan.effect(Effect::Stop { node_id: id.clone() });
+    }
+    if !plan.actions.is_empty() {
+        return plan;
+    }
+    artifact_gc::collect(world, compiled, &mut plan, now);
+    if !world.steps.is_empty() {
+        plan.effect(Effect::Release);
+    }
+    plan
+}
+
 /// Steps that still run are stopped, then the executor forgets them; in the end the workflow goes.
 fn after_completion(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> WorkflowPlan {
     let mut plan = WorkflowPlan::default();
@@ -486,6 +524,9 @@ fn after_completion(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> W
     }
     if !world.steps.is_empty() && plan.actions.is_empty() {
         plan.effect(Effect::Release);
+    }
+    if plan.actions.is_empty() || world.steps.values().all(|it| !it.is_active()) {
+        artifact_gc::collect(world, compiled, &mut plan, now);
     }
     let status = &world.workflow.status;
     let finished = status.finished_at.map_or(now, Time::timestamp);

@@ -6,9 +6,9 @@ use argo_core::{Change, Object, Patch, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{compile::References, step::StepState, synchronization::Locks};
+use super::{artifact_gc::GarbageState, compile::References, step::StepState, synchronization::Locks};
 use crate::api::{
-    Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase, WorkflowSpec,
+    ArtGcStatus, Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase, WorkflowSpec,
 };
 
 /// What a pass sees.
@@ -22,6 +22,11 @@ pub struct World<'a> {
     pub references: &'a dyn References,
     /// Who holds and awaits which lock, over all workflows.
     pub locks: &'a Locks,
+    /// How far the deletion of its artifacts is, by request; `None` where nobody deletes artifacts.
+    pub garbage: Option<&'a BTreeMap<String, GarbageState>>,
+    /// Where artifacts go that do not say it themselves (an ArtifactRepositoryRefStatus); put into the status
+    /// of a workflow that begins.
+    pub repository: Option<&'a Value>,
     /// Whether the workflow may run, given how many others do; asked only of one that has not begun.
     pub admitted: bool,
 }
@@ -30,13 +35,27 @@ impl<'a> World<'a> {
     /// A world without other workflows.
     #[must_use]
     pub fn new(workflow: &'a Workflow, steps: &'a BTreeMap<String, StepState>, references: &'a dyn References) -> Self {
-        Self { workflow, steps, references, locks: Locks::none(), admitted: true }
+        Self { workflow, steps, references, locks: Locks::none(), garbage: None, repository: None, admitted: true }
     }
 
     /// With the locks of the other workflows.
     #[must_use]
     pub fn with_locks(mut self, locks: &'a Locks) -> Self {
         self.locks = locks;
+        self
+    }
+
+    /// With somebody who deletes artifacts, and how far he is.
+    #[must_use]
+    pub fn with_garbage(mut self, garbage: &'a BTreeMap<String, GarbageState>) -> Self {
+        self.garbage = Some(garbage);
+        self
+    }
+
+    /// With an artifact repository.
+    #[must_use]
+    pub fn with_repository(mut self, repository: Option<&'a Value>) -> Self {
+        self.repository = repository;
         self
     }
 
@@ -98,6 +117,15 @@ pub struct StatusChange {
     /// Volumes of the claims made for it, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claims: Option<Vec<Value>>,
+    /// Where artifacts go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_repository_ref: Option<Value>,
+    /// How far the deletion of artifacts is, all of it.
+    #[serde(rename = "artifactGCStatus", skip_serializing_if = "Option::is_none")]
+    pub artifact_gc_status: Option<ArtGcStatus>,
+    /// Finalizers of the workflow, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finalizers: Option<Vec<String>>,
     /// Labels of the workflow to set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -148,6 +176,15 @@ impl StatusChange {
         if let Some(locks) = &self.synchronization {
             status.synchronization = Some(locks.clone()).filter(|it| *it != SynchronizationStatus::default());
         }
+        if self.artifact_repository_ref.is_some() {
+            status.artifact_repository_ref.clone_from(&self.artifact_repository_ref);
+        }
+        if self.artifact_gc_status.is_some() {
+            status.artifact_gc_status.clone_from(&self.artifact_gc_status);
+        }
+        if let Some(finalizers) = &self.finalizers {
+            workflow.metadata.finalizers.clone_from(finalizers);
+        }
         workflow.metadata.labels.extend(self.labels.clone());
         workflow.metadata.annotations.extend(self.annotations.clone());
     }
@@ -187,6 +224,12 @@ impl StatusChange {
         set("outputs", serde_json::to_value(&self.outputs)?);
         set("conditions", serde_json::to_value(&self.conditions)?);
         set("persistentVolumeClaims", serde_json::to_value(&self.persistent_volume_claims)?);
+        set("artifactRepositoryRef", serde_json::to_value(&self.artifact_repository_ref)?);
+        if let Some(gc) = &self.artifact_gc_status {
+            let old = read.status.artifact_gc_status.as_ref().map(serde_json::to_value).transpose()?;
+            let new = serde_json::to_value(gc)?;
+            set("artifactGCStatus", old.map_or_else(|| new.clone(), |old| argo_merge::merge_patch::diff(&old, &new)));
+        }
         set("storedWorkflowTemplateSpec", serde_json::to_value(&self.stored_workflow_template_spec)?);
         if !self.stored_templates.is_empty() {
             set("storedTemplates", serde_json::to_value(&self.stored_templates)?);
@@ -226,6 +269,11 @@ impl StatusChange {
         }
         if !self.annotations.is_empty() {
             meta.insert("annotations".into(), json!(self.annotations));
+        }
+        if let Some(finalizers) = &self.finalizers {
+            // An empty list is no list.
+            let list = if finalizers.is_empty() { Value::Null } else { json!(finalizers) };
+            meta.insert("finalizers".into(), list);
         }
         if !meta.is_empty() {
             patch.insert("metadata".into(), meta.into());

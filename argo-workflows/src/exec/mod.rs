@@ -12,6 +12,7 @@
 pub mod agent;
 pub mod archive;
 pub mod artifacts;
+pub mod garbage;
 pub mod inputs;
 mod layout;
 pub mod outputs;

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use argo_core::{Category, Failure, ObjectKey, Timestamp};
 
-use crate::engine::{StepRequest, StepState};
+use crate::engine::{GarbageRequest, GarbageState, StepRequest, StepState};
 
 #[cfg(feature = "pods")]
 pub use pods::PodsExecutor;
@@ -61,6 +61,27 @@ pub trait Executor: Send + Sync + fmt::Debug {
     /// # Errors
     /// When it could not be tried.
     async fn release(&self, workflow: &WorkflowId) -> Result<(), ExecutorError>;
+
+    /// Whether it deletes artifacts. By default it does not: `artifactGC` is then without effect.
+    fn collects_garbage(&self) -> bool {
+        false
+    }
+
+    /// Deletes artifacts, unless it was asked before for a request of this name and workflow.
+    ///
+    /// # Errors
+    /// When it could not be tried; the controller comes back with backoff.
+    async fn collect_garbage(&self, request: &GarbageRequest) -> Result<(), ExecutorError> {
+        let _ = request;
+        Ok(())
+    }
+
+    /// How far requests of a workflow are, by name. One that it does not name is unknown: it is asked for
+    /// again. Changes are announced to [`Wake`].
+    fn garbage(&self, workflow: &WorkflowId) -> BTreeMap<String, GarbageState> {
+        let _ = workflow;
+        BTreeMap::new()
+    }
 
     /// Called when the controller ends: what must not outlive it is ended.
     async fn shutdown(&self) {}

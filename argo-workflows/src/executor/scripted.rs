@@ -13,8 +13,8 @@ use argo_core::{Timestamp, time};
 use super::process::Work;
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
-    api::HttpTemplate,
-    engine::{HttpAnswer, LiveStep, StepRequest, StepResult, StepState},
+    api::{Artifact, ArtifactResult, HttpTemplate},
+    engine::{GarbageRequest, GarbageResult, GarbageState, HttpAnswer, LiveStep, StepRequest, StepResult, StepState},
 };
 
 /// How one step goes.
@@ -78,13 +78,18 @@ const OPEN: Timestamp = Timestamp::MAX;
 pub struct ScriptedExecutor {
     answers: BTreeMap<String, Answer>,
     otherwise: Option<Answer>,
+    deletes: Option<Deletes>,
     #[cfg(feature = "process")]
     work: BTreeMap<&'static str, Arc<dyn Work>>,
     state: Arc<Mutex<State>>,
 }
 
+type Deletes = Arc<dyn Fn(&str, &Artifact) -> Result<(), String> + Send + Sync>;
+
 #[derive(Default)]
 struct State {
+    garbage: BTreeMap<WorkflowId, BTreeMap<String, GarbageState>>,
+    deleted: Vec<String>,
     now: Option<Timestamp>,
     steps: BTreeMap<WorkflowId, BTreeMap<String, Step>>,
     started: Vec<String>,
@@ -105,6 +110,7 @@ impl ScriptedExecutor {
         Self {
             answers: BTreeMap::new(),
             otherwise: None,
+            deletes: None,
             #[cfg(feature = "process")]
             work: BTreeMap::new(),
             state: Arc::default(),
@@ -142,6 +148,19 @@ impl ScriptedExecutor {
     pub fn otherwise(mut self, answer: impl Fn(&StepRequest) -> Script + Send + Sync + 'static) -> Self {
         self.otherwise = Some(Arc::new(answer));
         self
+    }
+
+    /// Artifacts are deleted as the function says, given a node's id and an artifact; by default they are.
+    #[must_use]
+    pub fn deletes(mut self, answer: impl Fn(&str, &Artifact) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.deletes = Some(Arc::new(answer));
+        self
+    }
+
+    /// Names of the artifacts that were deleted, in order.
+    #[must_use]
+    pub fn deleted(&self) -> Vec<String> {
+        self.lock().deleted.clone()
     }
 
     /// Names of the nodes started, in order; a node twice would be a fault.
@@ -283,6 +302,19 @@ impl Executor for ScriptedExecutor {
         Ok(())
     }
 
+    fn collects_garbage(&self) -> bool {
+        true
+    }
+
+    async fn collect_garbage(&self, request: &GarbageRequest) -> Result<(), ExecutorError> {
+        self.collect(request);
+        Ok(())
+    }
+
+    fn garbage(&self, workflow: &WorkflowId) -> BTreeMap<String, GarbageState> {
+        self.lock().garbage.get(workflow).cloned().unwrap_or_default()
+    }
+
     fn announce_to(&self, wake: Wake) {
         self.lock().wake = Some(wake);
     }
@@ -327,6 +359,31 @@ impl ScriptedExecutor {
         drop(state);
         if let Some(wake) = wake {
             wake(&step.workflow);
+        }
+    }
+
+    /// [`Executor::collect_garbage`] without waiting.
+    pub fn collect(&self, request: &GarbageRequest) {
+        let workflow = WorkflowId { key: request.key(), uid: request.workflow_uid.clone() };
+        let mut state = self.lock();
+        let mut result = GarbageResult::default();
+        for (id, node) in &request.spec.artifacts_by_node {
+            let results = &mut result.nodes.entry(id.clone()).or_default().artifact_results;
+            for (name, artifact) in &node.artifacts {
+                let done = self.deletes.as_ref().map_or(Ok(()), |it| it(id, artifact));
+                if done.is_ok() {
+                    state.deleted.push(name.clone());
+                }
+                let one = ArtifactResult { name: name.clone(), success: done.is_ok(), error: done.err() };
+                results.insert(name.clone(), one);
+            }
+        }
+        let known = state.garbage.entry(workflow).or_default();
+        known.entry(request.name.clone()).or_insert(GarbageState::Finished(result));
+        let wake = state.wake.clone();
+        drop(state);
+        if let Some(wake) = wake {
+            wake(&request.key());
         }
     }
 

@@ -107,12 +107,18 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Without the hashes of pod names.
+/// Without the hashes of pod names, and without what happens after the end: when an artifact is deleted is
+/// not a matter of the run.
 fn mask(value: &Value) -> Value {
     match value {
         Value::String(text) => mask_text(text).into(),
         Value::Array(list) => list.iter().map(mask).collect(),
-        Value::Object(map) => map.iter().map(|(key, it)| (key.clone(), mask(it))).collect::<Map<_, _>>().into(),
+        Value::Object(map) => map
+            .iter()
+            .filter(|it| it.0 != "deleted")
+            .map(|(key, it)| (key.clone(), mask(it)))
+            .collect::<Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }

@@ -60,6 +60,8 @@ pub struct Run {
     pub locks: Locks,
     /// Whether the workflow has a place to run.
     pub admitted: bool,
+    /// Its artifact repository (an ArtifactRepositoryRefStatus).
+    pub repository: Option<Value>,
     /// The time now.
     pub now: Timestamp,
     /// Its steps.
@@ -107,6 +109,7 @@ impl Run {
             catalog: Catalog::default(),
             locks: Locks::default(),
             admitted: true,
+            repository: None,
             now,
             executor: ScriptedExecutor::new(),
             passes: 0,
@@ -166,7 +169,9 @@ impl Run {
     /// The plan of a pass now, were the steps in these states.
     #[must_use]
     pub fn plan_with(&self, steps: &BTreeMap<String, StepState>) -> WorkflowPlan {
+        let garbage = self.executor.garbage(&self.id());
         let world = World::new(&self.workflow, steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
+        let world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
         match self.compiled() {
             Ok(compiled) => reconcile(&world, &compiled, self.now),
             Err(error) => refuse(&world, &error, self.now),
@@ -198,6 +203,7 @@ impl Run {
         match effect {
             Effect::Start(step) => self.executor.begin(step, self.now),
             Effect::Stop { node_id } => self.executor.end(&id, node_id),
+            Effect::Collect(request) => self.executor.collect(request),
             Effect::Release => self.executor.forget(&id),
             Effect::Ensure(change) => self.ensure(change),
         }
@@ -223,6 +229,13 @@ impl Run {
             Change::Delete { .. } => drop(self.objects.remove(&key)),
             _ => {}
         }
+    }
+
+    /// Asks for the workflow's deletion: it goes at once, or when nothing keeps it any more.
+    pub fn delete(&mut self) {
+        self.workflow.metadata.deletion_timestamp = Some(self.now.into());
+        self.settle();
+        self.deleted |= self.workflow.metadata.finalizers.is_empty();
     }
 
     /// One pass, carried out. Says whether anything changed.
@@ -257,7 +270,9 @@ impl Run {
             ledger = crate::engine::Ledger::default();
         }
         let steps = self.executor.observe(&self.id());
+        let garbage = self.executor.garbage(&self.id());
         let world = World::new(&self.workflow, &steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
+        let world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
         if let Ok(compiled) = self.compiled() {
             let next = crate::engine::reconcile_with(&world, &compiled, &mut ledger, self.now);
             assert!(next == *plan, "with what earlier passes found out:\n{next:#?}\nwithout:\n{plan:#?}");

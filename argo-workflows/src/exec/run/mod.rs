@@ -8,6 +8,7 @@
 //! | `resource ACTION` | the main container | acts on a Kubernetes object and waits for its conditions |
 //! | `data JSON` | the main container | lists artifact keys and transforms them |
 //! | `agent init`, `agent main` | a pod of its own | does `http` and `plugin` templates of a workflow |
+//! | `artifact delete` | a pod of its own | deletes artifacts of a workflow |
 //! | `kill SIGNAL PID` | anywhere | signals a process |
 //!
 //! The containers talk by files below `/var/run/argo`, as upstream's `argoexec` does: `template`,
@@ -17,6 +18,7 @@ pub mod agent;
 mod data;
 mod emissary;
 mod files;
+pub mod garbage;
 mod init;
 mod report;
 pub mod resource;
@@ -149,6 +151,7 @@ pub async fn main(arguments: Vec<String>) -> i32 {
         }
         ["resource", action] => resource::main(&settings, action).await.map(|()| 0),
         ["data", text] => data::run(&settings, text).await.map(|()| 0),
+        ["artifact", "delete"] => garbage::run(&settings).await.map(|()| 0),
         ["agent", "init"] => agent::init(&settings).map(|()| 0),
         ["agent", "main"] => agent::main(&settings).await.map(|()| 0),
         ["kill", signal, pid] => files::kill(signal, pid).map(|()| 0),
@@ -156,7 +159,7 @@ pub async fn main(arguments: Vec<String>) -> i32 {
             println!("argo-exec {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
-        _ => Err("argo-exec init | wait | emissary -- CMD… | resource ACTION | data JSON | agent init|main | kill SIGNAL PID".to_owned()),
+        _ => Err("argo-exec init | wait | emissary -- CMD… | resource ACTION | data JSON | agent init|main | artifact delete | kill SIGNAL PID".to_owned()),
     };
     match done {
         Ok(code) => code,

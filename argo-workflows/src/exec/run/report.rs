@@ -96,7 +96,7 @@ impl Report {
     }
 }
 
-fn explain(error: &Error) -> String {
+pub(super) fn explain(error: &Error) -> String {
     match error {
         Error::Api(it) if it.code == 403 => format!(
             "{} (the pod's ServiceAccount needs create and patch on workflowtaskresults.argoproj.io, see https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/)",

@@ -11,6 +11,7 @@
 
 pub mod agent;
 mod config;
+pub mod garbage;
 mod gc;
 pub mod observe;
 mod repository;
@@ -34,10 +35,10 @@ pub use config::{ArtifactRepository, PodConfig};
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
     api::{
-        LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_WORKFLOW, NodePhase, Template, Workflow, WorkflowTaskResult,
-        WorkflowTaskSet,
+        LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_WORKFLOW, NodePhase, Template, Workflow, WorkflowArtifactGCTask,
+        WorkflowTaskResult, WorkflowTaskSet,
     },
-    engine::{StepRequest, StepResult, StepState},
+    engine::{GarbageRequest, GarbageState, StepRequest, StepResult, StepState},
 };
 
 /// Runs steps as Pods, with upstream's executor image or our own in them.
@@ -53,6 +54,7 @@ struct Inner {
     state: parking_lot::Mutex<State>,
     repositories: AsyncMutex<repository::Memo>,
     tasks: Arc<Cache>,
+    garbage: Arc<Cache>,
     /// ConfigMaps that hold plugins, where plugins are looked for.
     plugins: Option<Arc<Cache>>,
 }
@@ -105,6 +107,7 @@ impl PodsExecutor {
             reports: context.cache_of::<WorkflowTaskResult>(),
             workflows: context.cache_of::<Workflow>(),
             tasks: context.cache_of::<WorkflowTaskSet>(),
+            garbage: context.cache_of::<WorkflowArtifactGCTask>(),
             plugins: config.executor_plugins.then(|| {
                 let maps = Query::of(Gvk::new("", "v1", "ConfigMap"), context.namespace());
                 let kind = agent::spec::PLUGIN_TYPE;
@@ -139,6 +142,7 @@ impl PodsExecutor {
             }
         });
         self.follow_tasks();
+        self.follow_garbage();
         let mut reports = self.0.reports.subscribe();
         let this = self.clone();
         tokio::spawn(async move {
@@ -156,6 +160,7 @@ impl PodsExecutor {
                     Some(workflow) => {
                         this.clean(&workflow).await;
                         this.clean_tasks(&workflow).await;
+                        this.clean_garbage(&workflow).await;
                     }
                     None => this.forget(event.old.as_deref()),
                 }
@@ -422,6 +427,19 @@ impl Executor for PodsExecutor {
             state.released.insert(workflow.clone());
         }
         Ok(())
+    }
+
+    fn collects_garbage(&self) -> bool {
+        true
+    }
+
+    async fn collect_garbage(&self, request: &GarbageRequest) -> Result<(), ExecutorError> {
+        self.0.pods.synced().await;
+        self.make_garbage(request).await
+    }
+
+    fn garbage(&self, workflow: &WorkflowId) -> BTreeMap<String, GarbageState> {
+        self.garbage_of(workflow)
     }
 
     fn announce_to(&self, wake: Wake) {

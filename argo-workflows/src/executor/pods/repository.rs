@@ -22,6 +22,10 @@ pub(super) struct Memo(BTreeMap<(String, String, String), (Timestamp, Option<Art
 impl PodsExecutor {
     /// The repository of a step's workflow.
     pub(super) async fn repository(&self, step: &StepRequest) -> Result<Option<ArtifactRepository>, Unresolved> {
+        if let Some(found) = step.repository.as_ref().and_then(ArtifactRepository::read) {
+            // Found when the workflow began, and kept in its status.
+            return Ok(Some(found));
+        }
         let reference = step.spec.extra.get("artifactRepositoryRef").filter(|it| it.is_object());
         let name = reference.and_then(|it| text(it, "configMap")).unwrap_or(DEFAULT_MAP);
         let key = reference.and_then(|it| text(it, "key")).unwrap_or_default();

@@ -16,6 +16,7 @@
 mod command;
 mod config;
 mod files;
+mod garbage;
 pub mod isolation;
 mod lookup;
 mod pod;
@@ -52,7 +53,7 @@ use self::{
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
     api::TemplateType,
-    engine::{StepRequest, StepResult, StepState},
+    engine::{GarbageRequest, GarbageState, StepRequest, StepResult, StepState},
     exec::outputs,
 };
 
@@ -78,6 +79,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     workflows: BTreeMap<WorkflowId, BTreeMap<String, Entry>>,
+    garbage: BTreeMap<WorkflowId, BTreeMap<String, GarbageState>>,
     wake: Option<Wake>,
 }
 
@@ -419,6 +421,19 @@ impl Executor for ProcessExecutor {
             message: format!("removing the workflow's directories: {error}"),
             category: Category::Unavailable,
         })
+    }
+
+    fn collects_garbage(&self) -> bool {
+        true
+    }
+
+    async fn collect_garbage(&self, request: &GarbageRequest) -> Result<(), ExecutorError> {
+        self.delete_artifacts(request);
+        Ok(())
+    }
+
+    fn garbage(&self, workflow: &WorkflowId) -> BTreeMap<String, GarbageState> {
+        self.lock().garbage.get(workflow).cloned().unwrap_or_default()
     }
 
     fn announce_to(&self, wake: Wake) {

@@ -152,9 +152,7 @@ pub fn pod(step: &StepRequest, config: &PodConfig, around: &Around) -> Result<Va
         args.extend(["--loglevel", &config.log_level, "--log-format", "text", "--gloglevel", "0"].map(str::to_owned));
         let mut container = json!({
             "name": name, "image": config.executor_image, "command": ["argoexec"], "args": args, "env": env,
-            "securityContext": {"capabilities": {"drop": ["ALL"]}, "privileged": false, "runAsNonRoot": true,
-                "runAsUser": 8737, "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false,
-                "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": super::super::spec::minimal_container(),
             "resources": {"requests": {"cpu": "10m", "memory": "64M"}, "limits": {"cpu": "100m", "memory": "256M"}},
             "volumeMounts": mounts,
         });
@@ -166,7 +164,7 @@ pub fn pod(step: &StepRequest, config: &PodConfig, around: &Around) -> Result<Va
     sidecars.push(container("main", "main"));
     let mut spec = json!({
         "restartPolicy": "OnFailure",
-        "securityContext": {"runAsNonRoot": true, "runAsUser": 8737, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": super::super::spec::minimal_pod(),
         "automountServiceAccountToken": false,
         "volumes": volumes,
         "initContainers": [container("init", "init")],

@@ -8,6 +8,8 @@ mod volumes;
 use argo_core::{Timestamp, time};
 use serde_json::{Map, Value, json};
 
+pub(super) use volumes::secret_volumes;
+
 use super::config::{ArtifactRepository, PodConfig};
 use crate::{
     api::{Artifact, LABEL_COMPLETED, LABEL_CONTROLLER_INSTANCE_ID, LABEL_WORKFLOW, Template, TemplateType},
@@ -246,6 +248,18 @@ pub(super) fn owner(step: &StepRequest) -> Value {
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": step.workflow.name,
         "uid": step.workflow_uid, "controller": true, "blockOwnerDeletion": true,
     })
+}
+
+/// Security context of the executor's own containers outside of the pods of steps.
+pub(super) fn minimal_container() -> Value {
+    json!({"capabilities": {"drop": ["ALL"]}, "privileged": false, "runAsNonRoot": true, "runAsUser": 8737,
+        "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false,
+        "seccompProfile": {"type": "RuntimeDefault"}})
+}
+
+/// Security context of the executor's own pods.
+pub(super) fn minimal_pod() -> Value {
+    json!({"runAsNonRoot": true, "runAsUser": 8737, "seccompProfile": {"type": "RuntimeDefault"}})
 }
 
 /// A duration as Go prints whole seconds.

@@ -86,7 +86,6 @@ const SECRETS: &[&str] = &[
 
 /// Credentials of artifacts, mounted only into the executor's containers.
 fn secrets(pod: &mut Pod<'_>) {
-    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let location = pod.template.extra.get("archiveLocation").and_then(Value::as_object);
     let outputs = pod.template.outputs.iter().flat_map(|it| &it.artifacts);
     let inputs = pod.template.inputs.iter().flat_map(|it| &it.artifacts);
@@ -99,7 +98,23 @@ fn secrets(pod: &mut Pod<'_>) {
         .chain(outputs.flat_map(of))
         .chain(inputs.flat_map(of))
         .collect();
-    for location in &all {
+    let (volumes, mounts) = secret_volumes(&all);
+    pod.volumes.extend(volumes);
+    let is_data = pod.kind == TemplateType::Data;
+    for mount in mounts {
+        for container in pod.containers.iter_mut().chain(&mut pod.inits) {
+            let own = container["name"].as_str().unwrap_or_default();
+            if own == WAIT || own == INIT || is_data && own == MAIN {
+                push(container, "volumeMounts", mount.clone());
+            }
+        }
+    }
+}
+
+/// Volumes with the keys of Secrets that locations name, and where they are mounted.
+pub(in super::super) fn secret_volumes(locations: &[Value]) -> (Vec<Value>, Vec<Value>) {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for location in locations {
         for pointer in SECRETS {
             let Some(selector) = location.pointer(pointer) else { continue };
             let (Some(name), Some(key)) = (text(selector.get("name")), text(selector.get("key"))) else { continue };
@@ -109,18 +124,13 @@ fn secrets(pod: &mut Pod<'_>) {
             }
         }
     }
+    let mut made = (Vec::new(), Vec::new());
     for (name, keys) in keys {
         let items: Vec<Value> = keys.iter().map(|it| json!({"key": it, "path": it})).collect();
-        pod.volumes.push(json!({"name": name, "secret": {"secretName": name, "items": items}}));
-        let mount = json!({"name": name, "mountPath": format!("/argo/secret/{name}"), "readOnly": true});
-        let is_data = pod.kind == TemplateType::Data;
-        for container in pod.containers.iter_mut().chain(&mut pod.inits) {
-            let own = container["name"].as_str().unwrap_or_default();
-            if own == WAIT || own == INIT || is_data && own == MAIN {
-                push(container, "volumeMounts", mount.clone());
-            }
-        }
+        made.0.push(json!({"name": name, "secret": {"secretName": name, "items": items}}));
+        made.1.push(json!({"name": name, "mountPath": format!("/argo/secret/{name}"), "readOnly": true}));
     }
+    made
 }
 
 fn input_artifacts(pod: &mut Pod<'_>) -> Result<(), String> {
