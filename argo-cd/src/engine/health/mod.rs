@@ -26,6 +26,15 @@ use crate::api::{HealthState, ResourceHealth, names};
 /// Message of a verdict whose status is none of the known ones.
 pub(crate) const INVALID: &str = "Lua returned an invalid health status";
 
+/// What health is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Settings of the installation.
+    pub settings: &'a Settings,
+    /// The time that its scripts read.
+    pub now: Timestamp,
+}
+
 /// How a live object is; `None` for kinds without rules. `now` is what scripts of the installation read as the time.
 #[must_use]
 pub fn of(object: &Object, settings: &Settings, now: Timestamp) -> Option<ResourceHealth> {

@@ -18,6 +18,7 @@ use crate::{
         compare::Comparison,
         conditions,
         conditions::condition,
+        health::Rules,
         ignored::Ignored,
         key::ResourceKey,
         live::{KindScope, MemoryLive},
@@ -75,7 +76,7 @@ pub(super) fn look(
             subject.project,
             &subject.destination,
             world.live,
-            world.settings,
+            Rules { settings: world.settings, now: world.now },
         )));
     }
     pass.orphans = orphans.len();

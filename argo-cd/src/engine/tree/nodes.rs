@@ -8,7 +8,12 @@ use crate::{
         AppProjectSpec, ApplicationTree, Destination, HealthState, InfoItem, ResourceHealth, ResourceNode, ResourceRef,
         names,
     },
-    engine::{compare::Managed, health, key::ResourceKey, live::LiveView, settings::Settings},
+    engine::{
+        compare::Managed,
+        health::{self, Rules},
+        key::ResourceKey,
+        live::LiveView,
+    },
 };
 
 /// The reference of an object.
@@ -26,14 +31,14 @@ pub(super) fn reference(object: &Object) -> ResourceRef {
 
 /// An object as a node, with what is above it.
 #[must_use]
-pub fn resource_node(object: &Object, parent: Option<&Object>, settings: &Settings) -> ResourceNode {
+pub fn resource_node(object: &Object, parent: Option<&Object>, rules: Rules<'_>) -> ResourceNode {
     let gvk = object.gvk();
     let is_pod = gvk.group.is_empty() && gvk.kind == "Pod";
     let mut info = Vec::new();
     if let Some(revision) = revision(object) {
         info.push(InfoItem { name: "Revision".to_owned(), value: format!("Rev:{revision}") });
     }
-    for label in &settings.custom_labels {
+    for label in &rules.settings.custom_labels {
         if let Some(value) = object.label(label) {
             info.push(InfoItem { name: label.clone(), value: value.to_owned() });
         }
@@ -55,7 +60,7 @@ pub fn resource_node(object: &Object, parent: Option<&Object>, settings: &Settin
         networking_info: network::networking(object),
         resource_version: object.resource_version().to_owned(),
         images: if is_pod { pods::images(object).into_iter().collect() } else { Vec::new() },
-        health: health::of(object, settings),
+        health: health::of(object, rules.settings, rules.now),
         created_at: object.created_at().map(Time::new),
     }
 }
@@ -79,7 +84,7 @@ pub fn resource_tree(
     project: &AppProjectSpec,
     destination: &Destination,
     live: &dyn LiveView,
-    settings: &Settings,
+    rules: Rules<'_>,
 ) -> ApplicationTree {
     let missing = managed.iter().filter(|it| it.live.is_none()).filter_map(|it| {
         let target = it.target.as_ref()?;
@@ -96,11 +101,11 @@ pub fn resource_tree(
     let there = below
         .iter()
         .filter(|it| permitted(&it.object))
-        .map(|it| resource_node(&it.object, it.parent.as_deref(), settings));
+        .map(|it| resource_node(&it.object, it.parent.as_deref(), rules));
     ApplicationTree {
         nodes: missing.chain(there).collect(),
-        orphaned_nodes: orphan_nodes(orphans, live, settings, permitted),
-        hosts: hosts::hosts(below, live, settings),
+        orphaned_nodes: orphan_nodes(orphans, live, rules, permitted),
+        hosts: hosts::hosts(below, live, rules.settings),
         shards_count: 0,
     }
 }
@@ -110,6 +115,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::engine::settings::Settings;
+
+    fn rules(settings: &Settings) -> Rules<'_> {
+        Rules { settings, now: argo_core::Timestamp::UNIX_EPOCH }
+    }
 
     fn vectors(text: &str) -> impl Iterator<Item = Value> {
         text.lines().map(|it| serde_json::from_str(it).unwrap())
@@ -119,7 +129,7 @@ mod tests {
     fn pods_show_what_upstreams_do() {
         let mut count = 0;
         for case in vectors(include_str!("../../../tests/data/tree/pods.jsonl")) {
-            let node = resource_node(&Object::from_value(case["object"].clone()), None, &Settings::default());
+            let node = resource_node(&Object::from_value(case["object"].clone()), None, rules(&Settings::default()));
             let info: Vec<Value> = node.info.iter().map(|it| json!([it.name, it.value])).collect();
             assert_eq!(Value::from(info), case["info"], "{}", case["name"]);
             count += 1;
@@ -131,7 +141,7 @@ mod tests {
     fn networks_are_what_upstreams_are() {
         let mut count = 0;
         for case in vectors(include_str!("../../../tests/data/tree/networks.jsonl")) {
-            let node = resource_node(&Object::from_value(case["object"].clone()), None, &Settings::default());
+            let node = resource_node(&Object::from_value(case["object"].clone()), None, rules(&Settings::default()));
             let found = serde_json::to_value(node.networking_info.unwrap_or_default()).unwrap();
             assert_eq!(found, case["networking"], "{}", case["name"]);
             count += 1;
@@ -149,7 +159,7 @@ mod tests {
         let parent = Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "web", "namespace": "n", "uid": "p"}}));
         let settings = Settings { custom_labels: vec!["tier".into(), "team".into()], ..Settings::default() };
-        let node = serde_json::to_value(resource_node(&set, Some(&parent), &settings)).unwrap();
+        let node = serde_json::to_value(resource_node(&set, Some(&parent), rules(&settings))).unwrap();
         assert_eq!(
             node,
             json!({"group": "apps", "version": "v1", "kind": "ReplicaSet", "namespace": "n", "name": "web-1", "uid": "u",

@@ -7,7 +7,7 @@ use argo_core::{Gvk, Object};
 use super::{below, nodes::resource_node};
 use crate::{
     api::{OrphanedResources, ResourceNode},
-    engine::{key::ResourceKey, live::LiveView, project::glob, settings::Settings},
+    engine::{health::Rules, key::ResourceKey, live::LiveView, project::glob},
 };
 
 /// Whether an object never counts as an orphan: what Kubernetes makes in every namespace, and what the project ignores.
@@ -82,14 +82,14 @@ fn has_inferred_owner(object: &Object, live: &dyn LiveView) -> bool {
 pub(super) fn orphan_nodes(
     orphans: &[Arc<Object>],
     live: &dyn LiveView,
-    settings: &Settings,
+    rules: Rules<'_>,
     is_permitted: impl Fn(&Object) -> bool,
 ) -> Vec<ResourceNode> {
     let found = below(orphans.iter().cloned(), live);
     let mut nodes: Vec<ResourceNode> = found
         .iter()
         .filter(|it| is_permitted(&it.object))
-        .map(|it| resource_node(&it.object, it.parent.as_deref(), settings))
+        .map(|it| resource_node(&it.object, it.parent.as_deref(), rules))
         .collect();
     nodes.sort_by(|a, b| a.reference.cmp(&b.reference));
     nodes
