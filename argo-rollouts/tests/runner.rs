@@ -15,3 +15,6 @@ mod http;
 mod job;
 mod properties;
 mod replicas;
+mod routers;
+#[cfg(feature = "controller")]
+mod traffic;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    AnalysisTemplateRef, DryRun, Extra, FieldRef, IntOrString, MeasurementRetention, RolloutExperimentStep, is_false,
+    AnalysisTemplateRef, DryRun, Extra, FieldRef, IntOrString, MeasurementRetention, RolloutExperimentStep,
+    RolloutTrafficRouting, SetHeaderRoute, SetMirrorRoute, is_false,
 };
 
 /// In ordered steps.
@@ -36,7 +37,7 @@ pub struct CanaryStrategy {
     pub analysis: Option<RolloutAnalysis>,
     /// Keeps new pods off the nodes of stable ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub anti_affinity: Option<Value>,
+    pub anti_affinity: Option<AntiAffinity>,
     /// Labels and annotations of canary pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_metadata: Option<RunMetadata>,
@@ -58,6 +59,12 @@ pub struct CanaryStrategy {
     /// Pods that a ReplicaSet with any traffic has at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_pods_per_replica_set: Option<i64>,
+    /// Two Services that take turns at being stable, instead of two that change their pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping_pong: Option<PingPong>,
+    /// How many of a step's pods must be available before it is done; all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_progress_threshold: Option<ReplicaProgressThreshold>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
@@ -99,22 +106,69 @@ pub struct BlueGreenStrategy {
     /// Analysis after the switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_promotion_analysis: Option<RolloutAnalysisStep>,
+    /// Keeps new pods off the nodes of stable ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anti_affinity: Option<AntiAffinity>,
+    /// Labels and annotations of pods before the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview_metadata: Option<RunMetadata>,
+    /// Labels and annotations of pods after the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_metadata: Option<RunMetadata>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// How traffic is split; the routers' own settings stay as they are.
+/// Two Services that take turns at being stable.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct RolloutTrafficRouting {
-    /// Weight that means all traffic; 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_traffic_weight: Option<i64>,
-    /// Settings of routers that are registered under a name, by that name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub plugins: BTreeMap<String, Value>,
-    /// `istio`, `nginx`, `alb`… and everything else.
+pub struct PingPong {
+    /// One.
+    pub ping_service: String,
+    /// The other.
+    pub pong_service: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// How many of a step's pods must be available before it is done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ReplicaProgressThreshold {
+    /// `Percent` (of the pods that the step asks for) or `Pods`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The share or the count; below 0 for all.
+    pub value: i64,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Keeps new pods off the nodes of stable ones; exactly one field is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AntiAffinity {
+    /// If possible.
+    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<PreferredAntiAffinity>,
+    /// Always.
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
+    pub required: Option<Value>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// How strongly pods are kept apart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PreferredAntiAffinity {
+    /// 1 to 100.
+    pub weight: i64,
+    /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
 }
@@ -140,10 +194,10 @@ pub struct CanaryStep {
     pub experiment: Option<RolloutExperimentStep>,
     /// Routes by header.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_header_route: Option<Value>,
+    pub set_header_route: Option<SetHeaderRoute>,
     /// Mirrors traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_mirror_route: Option<Value>,
+    pub set_mirror_route: Option<SetMirrorRoute>,
     /// A step of somebody else's making.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<Value>,

@@ -10,6 +10,7 @@ mod int_or_string;
 pub mod names;
 mod rollout;
 mod rollout_status;
+mod traffic;
 
 use argo_core::Resource;
 use serde_json::Value;
@@ -23,8 +24,9 @@ pub use analysis_template::{
 };
 pub(crate) use canary::duration_seconds;
 pub use canary::{
-    BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutAnalysis, RolloutAnalysisArgument, RolloutAnalysisStep,
-    RolloutArgumentValueFrom, RolloutPause, RolloutTrafficRouting, RunMetadata, SetCanaryScale,
+    AntiAffinity, BlueGreenStrategy, CanaryStep, CanaryStrategy, PingPong, PreferredAntiAffinity,
+    ReplicaProgressThreshold, RolloutAnalysis, RolloutAnalysisArgument, RolloutAnalysisStep, RolloutArgumentValueFrom,
+    RolloutPause, RunMetadata, SetCanaryScale,
 };
 pub(crate) use experiment::PROGRESS_DEADLINE;
 pub use experiment::{
@@ -37,8 +39,12 @@ pub use rollout::{
     AnalysisRunHistory, LabelSelector, LabelSelectorRequirement, RollbackWindow, Rollout, RolloutSpec, RolloutStrategy,
 };
 pub use rollout_status::{
-    BlueGreenStatus, CanaryStatus, Condition, PauseCondition, RolloutStatus, RunStatus, TrafficWeights,
-    WeightDestination,
+    AlbStatus, AwsResource, BlueGreenStatus, CanaryStatus, Condition, DurationStatus, PauseCondition, RolloutStatus,
+    RunStatus, StepPluginStatus, TrafficWeights, WeightDestination,
+};
+
+pub use traffic::{
+    HeaderRoutingMatch, ManagedRoute, RolloutTrafficRouting, RouteMatch, SetHeaderRoute, SetMirrorRoute, StringMatch,
 };
 
 /// API group of every kind here.

@@ -30,6 +30,10 @@ pub const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas";
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation with the Rollout that steers a Service.
 pub const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
+/// Value of `status.canary.stablePingPong` when the ping Service is stable.
+pub const PING: &str = "ping";
+/// Value of `status.canary.stablePingPong` when the pong Service is stable.
+pub const PONG: &str = "pong";
 /// Annotation of `kubectl apply`, never inherited.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation of notifications, never inherited.
@@ -112,6 +116,20 @@ pub mod reason {
     pub const SWITCH_SERVICE: &str = "SwitchService";
     /// The routers carry other weights now.
     pub const TRAFFIC_UPDATED: &str = "TrafficWeightUpdated";
+    /// The routers could not be brought to the weights.
+    pub const TRAFFIC_ERROR: &str = "TrafficRoutingError";
+    /// It could not be found out whether weights are in effect.
+    pub const WEIGHT_VERIFY_ERROR: &str = "WeightVerifyError";
+    /// AWS has no load balancer of that name.
+    pub const LOAD_BALANCER_NOT_FOUND: &str = "LoadBalancerNotFound";
+    /// AWS has what was asked of it.
+    pub const TARGET_GROUP_VERIFIED: &str = "TargetGroupVerified";
+    /// AWS does not have what was asked of it yet.
+    pub const TARGET_GROUP_UNVERIFIED: &str = "TargetGroupUnverified";
+    /// AWS could not be asked.
+    pub const TARGET_GROUP_ERROR: &str = "TargetGroupVerifyError";
+    /// A step plugin moved to another phase.
+    pub const STEP_PLUGIN: &str = "StepPluginTransition";
     /// A ReplicaSet was scaled.
     pub const SCALING: &str = "ScalingReplicaSet";
     /// The ReplicaSet of the new template was made.

@@ -190,6 +190,30 @@ impl LabelSelector {
     }
 }
 
+impl Rollout {
+    /// The Services of the stable and of the canary pods. With ping-pong these are the two that take
+    /// turns when `ping_pong` is asked for, or when there are no others.
+    #[must_use]
+    pub fn services(&self, ping_pong: bool) -> (&str, &str) {
+        let Some(canary) = &self.spec.strategy.canary else { return ("", "") };
+        let empty = |it: &Option<String>| it.as_deref().is_none_or(str::is_empty);
+        let none = empty(&canary.stable_service) && empty(&canary.canary_service);
+        match &canary.ping_pong {
+            Some(pair) if ping_pong || none => {
+                if self.status.canary.stable_ping_pong == super::names::PING {
+                    (&pair.ping_service, &pair.pong_service)
+                } else {
+                    (&pair.pong_service, &pair.ping_service)
+                }
+            }
+            _ => (
+                canary.stable_service.as_deref().unwrap_or_default(),
+                canary.canary_service.as_deref().unwrap_or_default(),
+            ),
+        }
+    }
+}
+
 impl RolloutSpec {
     /// Pods wanted; 1 when absent.
     #[must_use]

@@ -58,6 +58,9 @@ pub struct RolloutStatus {
     /// Generation that this status speaks of; a text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub observed_generation: String,
+    /// Generation of the workload that holds the template, as this status knows it; a text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub workload_observed_generation: String,
     /// Last `spec.restartAt` that was carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<Time>,
@@ -79,6 +82,15 @@ pub struct RolloutStatus {
     /// Of the blue-green strategy.
     #[serde(skip_serializing_if = "BlueGreenStatus::is_empty")]
     pub blue_green: BlueGreenStatus,
+    /// Load balancer and target groups of the last Ingress that was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alb: Option<AlbStatus>,
+    /// Load balancer and target groups, Ingress by Ingress.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub albs: Vec<AlbStatus>,
+    /// How long the update took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<DurationStatus>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
@@ -136,6 +148,106 @@ pub struct CanaryStatus {
     /// Weights that the routers carry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<TrafficWeights>,
+    /// Which of the two Services is stable: `ping`, or `pong` and also when it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stable_ping_pong: String,
+    /// What step plugins did, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub step_plugin_statuses: Vec<StepPluginStatus>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What a step plugin did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepPluginStatus {
+    /// The step.
+    pub index: i64,
+    /// The plugin.
+    pub name: String,
+    /// `Running`, `Successful`, `Failed` or `Error`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub phase: String,
+    /// Why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When it was first called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it was last called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// After which time it is called again; Go duration.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backoff: String,
+    /// How often it was called.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub executions: i64,
+    /// `Run`, `Terminate` or `Abort`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub operation: String,
+    /// It is switched off and counts as done.
+    #[serde(skip_serializing_if = "is_false")]
+    pub disabled: bool,
+    /// What the plugin wants to remember.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Value>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A load balancer and its target groups.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlbStatus {
+    /// The load balancer.
+    pub load_balancer: AwsResource,
+    /// Pods of the canary.
+    pub canary_target_group: AwsResource,
+    /// Pods of stable.
+    pub stable_target_group: AwsResource,
+    /// The Ingress it stands for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ingress: String,
+}
+
+/// Something at AWS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AwsResource {
+    /// Name.
+    pub name: String,
+    /// ARN.
+    pub arn: String,
+    /// The part of the ARN that metrics use.
+    pub full_name: String,
+}
+
+/// How long an update took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DurationStatus {
+    /// When the update began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_started_at: Option<Time>,
+    /// Since when it waits for somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_pause_started_at: Option<Time>,
+    /// Seconds for which it waited for somebody, all pauses that are over together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_manual_pause_duration_seconds: Option<i64>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub completion_status: String,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,

@@ -15,6 +15,7 @@ mod experiment;
 mod gauges;
 mod metrics;
 mod rollout;
+mod routes;
 mod services;
 
 use std::{sync::Arc, time::Duration};
@@ -121,7 +122,7 @@ impl Builder {
         self
     }
 
-    /// A traffic router, under the name that Rollouts use.
+    /// A traffic router, under the name that Rollouts use. Replaces one of that name.
     pub fn traffic_router(mut self, name: impl Into<String>, router: Arc<dyn TrafficRouter>) -> Self {
         self.routers.register(name, router);
         self
@@ -181,7 +182,7 @@ impl Controller {
         Builder {
             context: context.into(),
             providers: Providers::builtin(),
-            routers: Routers::default(),
+            routers: Routers::builtin(),
             instance: None,
             workers: Workers::default(),
             only_analysis: false,
@@ -213,10 +214,12 @@ impl Controller {
         if self.only_analysis {
             return runs.run(shutdown).await;
         }
+        let routes = routes::Routes::new(context.clone(), self.routers, caches.rollouts.clone(), shutdown.clone());
+        let routes = Arc::new(routes);
         let of_rollout = rollout::Rollouts {
             context: context.clone(),
             caches: caches.clone(),
-            routers: self.routers,
+            routes: routes.clone(),
             instance: self.instance.clone(),
             counted: counted.clone(),
             resync: self.resync,
@@ -235,6 +238,7 @@ impl Controller {
             .watches(caches.services.clone(), named())
             .watches(caches.templates.clone(), named())
             .watches(caches.cluster_templates.clone(), named());
+        routes.feed(rollouts.queue());
 
         let of_experiment = experiment::Experiments {
             context: context.clone(),

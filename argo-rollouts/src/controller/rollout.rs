@@ -3,16 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use argo_core::{
-    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Resource,
+    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Resource, Timestamp,
     runtime::{Cache, CacheEvent, Context, Outcome, Query, Reconcile, ReconcileResult},
     time,
 };
 
-use super::{is_ours, metrics::Counted};
+use super::{is_ours, metrics::Counted, routes::Routes};
 use crate::{
     api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
-    engine::{self, Effect, RouteTraffic, World},
-    routers::{RouteRequest, Routers},
+    engine::{self, Effect, World},
 };
 
 /// Name of the controller.
@@ -56,7 +55,7 @@ impl Caches {
 pub(super) struct Rollouts {
     pub(super) context: Context,
     pub(super) caches: Arc<Caches>,
-    pub(super) routers: Routers,
+    pub(super) routes: Arc<Routes>,
     pub(super) instance: Option<String>,
     pub(super) counted: Counted,
     pub(super) resync: Option<Duration>,
@@ -110,7 +109,7 @@ impl Reconcile for Rollouts {
 
 impl Rollouts {
     async fn pass(&self, key: &ObjectKey, rollout: Arc<Object>) -> ReconcileResult {
-        let world = self.observe(&rollout).await?;
+        let (world, found, mut again) = self.observe(key, &rollout).await?;
         let now = self.context.now();
         let plan = engine::reconcile(&world, now);
         for action in &plan.actions {
@@ -120,16 +119,23 @@ impl Rollouts {
                         return Ok(outcome);
                     }
                 }
-                Action::Effect(Effect::SetWeight(traffic)) => self.route(&rollout, traffic).await?,
+                Action::Effect(Effect::Route(traffic)) => {
+                    let mut notes = Vec::new();
+                    let left = self.routes.route(key, &world, traffic, &mut notes).await;
+                    for note in &notes {
+                        self.note(key, &rollout, note).await;
+                    }
+                    again = again.into_iter().chain(left?).min();
+                }
             }
         }
         if let Some(change) = plan.status.as_ref().and_then(|it| engine::status_change(&rollout, it)) {
             self.context.apply(NAME, key, &change).await?;
         }
-        for note in &plan.notes {
+        for note in found.iter().chain(&plan.notes) {
             self.note(key, &rollout, note).await;
         }
-        Ok(plan.wake.into())
+        Ok(plan.wake.into_iter().chain(again).min().into())
     }
 
     async fn note(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
@@ -137,7 +143,12 @@ impl Rollouts {
         self.context.note(rollout, note).await;
     }
 
-    async fn observe(&self, rollout: &Arc<Object>) -> Result<World, BoxFailure> {
+    /// What the pass sees, what there is to say about that, and when to look again at the latest.
+    async fn observe(
+        &self,
+        key: &ObjectKey,
+        rollout: &Arc<Object>,
+    ) -> Result<(World, Vec<Note>, Option<Timestamp>), BoxFailure> {
         let namespace = rollout.namespace().unwrap_or_default();
         let mut world = World::new(rollout.clone());
         world.replica_sets = self.caches.sets.in_namespace(namespace);
@@ -146,15 +157,13 @@ impl Rollouts {
         world.experiments = self.caches.experiments.in_namespace(namespace);
         world.templates = self.caches.templates.in_namespace(namespace);
         world.cluster_templates = self.caches.cluster_templates.list();
-        world.routers = self.routers.names().cloned().collect();
         if restart_is_due(rollout) {
             let pods = self.context.list(&Gvk::new("", "v1", "Pod"), Some(namespace), None).await?;
             world.pods = pods.into_iter().map(Arc::new).collect();
         }
-        if let Some(traffic) = engine::carried_traffic(rollout) {
-            world.weights_verified = self.verify(rollout, &traffic).await?;
-        }
-        Ok(world)
+        let mut notes = Vec::new();
+        let again = self.routes.look(key, &mut world, &mut notes).await;
+        Ok((world, notes, again))
     }
 
     /// Writes; says how the pass ends if it does not go on.
@@ -200,44 +209,6 @@ impl Rollouts {
             self.note(key, rollout, &Note::warning(names::reason::NOT_CREATED, message)).await;
         }
         Ok(())
-    }
-
-    async fn route(&self, rollout: &Object, traffic: &RouteTraffic) -> Result<(), BoxFailure> {
-        let typed: Rollout = rollout.decode()?;
-        let Some(canary) = &typed.spec.strategy.canary else { return Ok(()) };
-        let Some(routing) = &canary.traffic_routing else { return Ok(()) };
-        for (router, settings) in self.routers.of(routing) {
-            let request = RouteRequest {
-                rollout,
-                settings,
-                canary_service: canary.canary_service.as_deref().unwrap_or_default(),
-                stable_service: canary.stable_service.as_deref().unwrap_or_default(),
-                traffic,
-            };
-            router.set_weight(&request).await?;
-        }
-        Ok(())
-    }
-
-    /// Verified when no router says no and at least one says yes.
-    async fn verify(&self, rollout: &Object, traffic: &RouteTraffic) -> Result<Option<bool>, BoxFailure> {
-        let typed: Rollout = rollout.decode()?;
-        let Some(canary) = &typed.spec.strategy.canary else { return Ok(None) };
-        let Some(routing) = &canary.traffic_routing else { return Ok(None) };
-        let mut verified = None;
-        for (router, settings) in self.routers.of(routing) {
-            let request = RouteRequest {
-                rollout,
-                settings,
-                canary_service: canary.canary_service.as_deref().unwrap_or_default(),
-                stable_service: canary.stable_service.as_deref().unwrap_or_default(),
-                traffic,
-            };
-            if let Some(yes) = router.verify_weight(&request).await? {
-                verified = Some(verified.unwrap_or(true) && yes);
-            }
-        }
-        Ok(verified)
     }
 }
 

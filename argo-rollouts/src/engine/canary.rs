@@ -4,7 +4,7 @@ use argo_core::{Change, Note, time};
 use serde_json::Value;
 
 use super::{
-    hash,
+    dynamic, hash,
     pass::{Flow, Pass, selected},
     pause::pause_end,
     phase::step_text,
@@ -148,7 +148,8 @@ impl Pass<'_> {
         if self.stable.is_none() {
             return Some("Initial deploy".to_owned());
         }
-        let enough = self.new_set().is_some_and(|it| it.available >= self.replicas());
+        let replicas = self.replicas();
+        let enough = self.new_set().is_some_and(|it| it.available >= replicas || self.meets_threshold(it, replicas));
         let unrouted = self.next.canary.weights.as_ref().is_some_and(|it| it.verified == Some(false));
         if self.is_aborted() || !enough || unrouted {
             return None;
@@ -171,6 +172,10 @@ impl Pass<'_> {
         self.next.blue_green.scale_up_preview_check_point = false;
         self.next.current_step_index = all_done;
         if self.next.stable_rs != self.next.current_pod_hash {
+            if self.strategy().is_some_and(|it| it.ping_pong.is_some()) {
+                let was_ping = self.ro.status.canary.stable_ping_pong == names::PING;
+                self.next.canary.stable_ping_pong = if was_ping { names::PONG } else { names::PING }.to_owned();
+            }
             self.next.stable_rs.clone_from(&self.next.current_pod_hash);
             let (revision, hash) = (self.revision(), &self.next.stable_rs);
             let message = format!("Rollout completed update to revision {revision} ({hash}): {why}");
@@ -187,11 +192,15 @@ impl Pass<'_> {
         if let Some(pause) = &step.pause {
             return self.is_pause_over(pause);
         }
+        let weights = self.next.canary.weights.as_ref();
         if step.set_canary_scale.is_some() {
-            return self.is_at_desired_counts();
+            return self.is_at_desired_counts(weights);
         }
         if step.set_weight.is_some() {
-            return self.is_at_desired_counts() && self.traffic_is_settled();
+            return self.is_at_desired_counts(weights) && self.traffic_is_settled();
+        }
+        if step.set_header_route.is_some() || step.set_mirror_route.is_some() {
+            return true;
         }
         if step.experiment.is_some() {
             return self.is_experiment_successful();
@@ -224,7 +233,25 @@ impl Pass<'_> {
                 return weight;
             }
         }
-        self.set_weight()
+        self.desired_weight()
+    }
+
+    /// The weight of the steps; after an abort, where stable follows its traffic, the steps backwards.
+    fn desired_weight(&self) -> i64 {
+        let (Some(stable), Some(new)) = (self.stable_set(), self.new_set()) else { return self.set_weight() };
+        if !self.ro.status.abort || !self.is_dynamic() {
+            return self.set_weight();
+        }
+        dynamic::desired_weight(&dynamic::Back {
+            replicas: self.replicas(),
+            max_weight: self.max_weight(),
+            stable: stable.available,
+            canary: new.available,
+            holds_canary: self.has_explicit_abort_delay(),
+            is_aborted: true,
+            weights: self.ro.spec.steps().iter().filter_map(|it| it.set_weight).collect(),
+            ..Default::default()
+        })
     }
 
     /// The last `setWeight` at or before the step under way; everything after the last step, nothing

@@ -14,6 +14,7 @@ mod args;
 mod blue_green;
 mod canary;
 mod conditions;
+mod dynamic;
 pub mod experiment;
 pub mod hash;
 mod pass;
@@ -29,7 +30,7 @@ mod world;
 
 use argo_core::{Change, Object, Plan, Timestamp};
 
-use crate::api::{Rollout, RolloutStatus, names};
+use crate::api::{Rollout, RolloutStatus, SetHeaderRoute, SetMirrorRoute, WeightDestination, names};
 
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;
@@ -39,13 +40,13 @@ pub use world::World;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Effect {
-    /// Gives the canary a share of the traffic, by every router that the Rollout names.
-    SetWeight(RouteTraffic),
+    /// Brings traffic to this, by every router that the Rollout names.
+    Route(RouteTraffic),
 }
 
 /// Traffic as it is to flow.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct RouteTraffic {
     /// Share of the canary.
     pub weight: i64,
@@ -55,12 +56,36 @@ pub struct RouteTraffic {
     pub canary_hash: String,
     /// Hash of the stable pods.
     pub stable_hash: String,
+    /// Shares of an experiment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional: Vec<WeightDestination>,
+    /// Requests that go to the canary by their headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_route: Option<SetHeaderRoute>,
+    /// Requests that the canary gets a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror_route: Option<SetMirrorRoute>,
+    /// Every route that header and mirror steps added goes.
+    pub remove_routes: bool,
+    /// The weight comes before the hashes: the canary has no pods.
+    pub weight_first: bool,
+    /// On the way back to stable; only its pods count.
+    pub returns_to_stable: bool,
 }
 
 impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::SetWeight(it) => write!(f, "route {}/{} of the traffic to the canary", it.weight, it.max_weight),
+            Self::Route(it) => {
+                write!(f, "route {}/{} of the traffic to the canary", it.weight, it.max_weight)?;
+                if let Some(route) = &it.header_route {
+                    write!(f, ", and {} by its headers", route.name)?;
+                }
+                if let Some(route) = &it.mirror_route {
+                    write!(f, ", and a copy of {}", route.name)?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -80,20 +105,13 @@ pub fn status_change(rollout: &Object, status: &RolloutStatus) -> Option<Change>
     Change::subresource_between(rollout, &next, "status")
 }
 
-/// The traffic that the routers are to be asked about before the next pass: what the status says
-/// they carry, at times when the answer matters.
+/// The traffic that the status says the routers carry, to compare with what they do carry before the
+/// next pass; and whether it is worth asking them if it is in effect.
 #[must_use]
-pub fn carried_traffic(rollout: &Object) -> Option<RouteTraffic> {
-    let ro: Rollout = rollout.decode().ok()?;
-    let routing = ro.spec.strategy.canary.as_ref()?.traffic_routing.as_ref()?;
-    let weights = ro.status.canary.weights.clone()?;
-    let (weight, max_weight) = (weights.canary.weight, routing.max_traffic_weight.unwrap_or(100));
-    routing::should_verify(&ro, weight, max_weight).then_some(RouteTraffic {
-        weight,
-        max_weight,
-        canary_hash: weights.canary.pod_template_hash,
-        stable_hash: weights.stable.pod_template_hash,
-    })
+pub fn carried_traffic(rollout: &Rollout) -> Option<(RouteTraffic, bool)> {
+    let carried = routing::carried(rollout)?;
+    let verify = routing::should_verify(rollout, carried.weight, carried.max_weight);
+    Some((carried, verify))
 }
 
 /// The status of a Rollout whose pass failed for good, so that people see it.

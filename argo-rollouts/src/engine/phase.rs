@@ -82,14 +82,12 @@ pub fn step_text(step: &CanaryStep) -> String {
             return format!("setCanaryScale{{replicas: {replicas}}}");
         }
     }
-    let named = [
-        ("plugin", &step.plugin),
-        ("setHeaderRoute", &step.set_header_route),
-        ("setMirrorRoute", &step.set_mirror_route),
-    ];
-    for (kind, value) in named {
-        if let Some(value) = value {
-            return format!("{kind}: {}", value.get("name").and_then(|it| it.as_str()).unwrap_or_default());
+    let plugin = step.plugin.as_ref().map(|it| it.get("name").and_then(|it| it.as_str()).unwrap_or_default());
+    let header = step.set_header_route.as_ref().map(|it| it.name.as_str());
+    let mirror = step.set_mirror_route.as_ref().map(|it| it.name.as_str());
+    for (kind, name) in [("plugin", plugin), ("setHeaderRoute", header), ("setMirrorRoute", mirror)] {
+        if let Some(name) = name {
+            return format!("{kind}: {name}");
         }
     }
     "invalid".to_owned()

@@ -11,7 +11,7 @@ use super::{
     services::selector_hash,
     world::ReplicaSet,
 };
-use crate::api::names;
+use crate::api::{TrafficWeights, names};
 use names::reason;
 
 /// Annotations that a ReplicaSet does not take over from its Rollout.
@@ -172,7 +172,8 @@ impl Pass<'_> {
             return true;
         }
         if let Some(stable) = self.stable.filter(|_| self.distinct_stable().is_some()) {
-            let (_, count) = self.counts();
+            // By the weights that the status has: stable is made smaller a pass after its traffic left.
+            let (_, count) = self.counts(self.ro.status.canary.weights.as_ref());
             if self.scale(stable, count) {
                 return true;
             }
@@ -197,7 +198,11 @@ impl Pass<'_> {
 
     pub(crate) fn reconcile_new_set(&mut self) -> bool {
         let Some(at) = self.new else { return false };
-        let mut count = if self.blue_green().is_some() { self.preview_count() } else { self.counts().0 };
+        let mut count = if self.blue_green().is_some() {
+            self.preview_count()
+        } else {
+            self.counts(self.next.canary.weights.as_ref()).0
+        };
         if self.delays_scale_down_on_abort() {
             let set = &self.sets[at];
             let size = set.spec;
@@ -248,7 +253,8 @@ impl Pass<'_> {
     /// gets traffic, so it goes.
     fn delays_scale_down_on_abort(&self) -> bool {
         let apart = self.is_routed() || self.blue_green().is_some();
-        self.is_aborted() && self.stable.is_some() && apart && self.abort_delay().is_some()
+        let drains = self.is_dynamic() && !self.has_explicit_abort_delay();
+        self.is_aborted() && self.stable.is_some() && apart && self.abort_delay().is_some() && !drains
     }
 
     /// Takes old ReplicaSets down as far as the pods that are available allow; broken pods first.
@@ -282,7 +288,7 @@ impl Pass<'_> {
                 (size - budget).max(0)
             } else if self.is_referenced(set) {
                 continue;
-            } else if self.is_fully_promoted() || set.has_deadline {
+            } else if (self.is_fully_promoted() || set.has_deadline) && !self.is_dynamic() {
                 self.delayed(at, &mut delayed)
             } else {
                 0
@@ -346,6 +352,7 @@ impl Pass<'_> {
         ];
         hashes.into_iter().chain(weights.map(|it| &it.pod_template_hash)).any(|it| *it == set.hash)
             || services.any(|it| selector_hash(it) == set.hash)
+            || self.world.routed_hashes.contains(&set.hash)
     }
 
     pub(crate) fn others_at(&self) -> impl Iterator<Item = usize> {
@@ -400,10 +407,10 @@ impl Pass<'_> {
         Count { spec: set.spec, available: set.available }
     }
 
-    /// Pods for new and stable: by their ratio, or beside a router.
-    pub(crate) fn counts(&self) -> (i64, i64) {
+    /// Pods for new and stable: by their ratio, or beside a router that carries `weights`.
+    pub(crate) fn counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
         if self.is_routed() {
-            return self.routed_counts();
+            return self.routed_counts(weights);
         }
         replicas::basic(&Basic {
             replicas: self.replicas(),
@@ -417,23 +424,37 @@ impl Pass<'_> {
         })
     }
 
-    /// Beside a router stable stays whole and the canary has pods for its share.
-    fn routed_counts(&self) -> (i64, i64) {
-        let replicas = self.replicas();
+    /// Beside a router stable stays whole and the canary has pods for its share. Where stable follows
+    /// its traffic, either side has pods for what it carries and for what it is to carry.
+    fn routed_counts(&self, weights: Option<&TrafficWeights>) -> (i64, i64) {
+        let (replicas, max) = (self.replicas(), self.max_weight());
+        let weight = self.canary_weight();
         let explicit = self.canary_scale().and_then(|it| it.replicas);
-        let canary = explicit.unwrap_or_else(|| {
-            let count = replicas::of_weight(replicas, self.canary_weight(), self.max_weight());
-            let least = self.strategy().and_then(|it| it.min_pods_per_replica_set).unwrap_or_default();
-            if count == 0 { 0 } else { count.max(least.min(replicas)) }
-        });
-        (canary, replicas)
+        let canary = explicit.unwrap_or_else(|| self.at_least_min(replicas::of_weight(replicas, weight, max)));
+        if !self.is_dynamic() {
+            return (canary, replicas);
+        }
+        let (mut canary, mut stable) = (canary, replicas::of_weight(replicas, max - weight, max));
+        if let Some(weights) = weights {
+            stable = stable.max(replicas::of_weight(replicas, weights.stable.weight, max));
+            if self.ro.status.abort {
+                canary = canary.max(replicas::of_weight(replicas, weights.canary.weight, max));
+            }
+        }
+        (self.at_least_min(canary), self.at_least_min(stable))
+    }
+
+    fn at_least_min(&self, count: i64) -> i64 {
+        let least = self.strategy().and_then(|it| it.min_pods_per_replica_set).unwrap_or_default();
+        if count == 0 { 0 } else { count.max(least.min(self.replicas())) }
     }
 
     /// Whether new and stable are as large as the weight wants, available, and nobody else serves.
-    pub(crate) fn is_at_desired_counts(&self) -> bool {
-        let (new, stable) = self.counts();
-        let new_there = self.new_set().is_some_and(|it| it.spec == new && it.available == new);
-        let stable_there = self.stable_set().is_some_and(|it| it.spec == stable && it.replicas == stable);
+    pub(crate) fn is_at_desired_counts(&self, weights: Option<&TrafficWeights>) -> bool {
+        let (new, stable) = self.counts(weights);
+        let new_there = self.new_set().is_some_and(|it| self.meets_threshold(it, new));
+        let stable_there =
+            self.is_dynamic() || self.stable_set().is_some_and(|it| it.spec == stable && it.replicas == stable);
         let others_gone = self.is_routed() || self.others().map(|it| it.available).sum::<i64>() == 0;
         new_there && stable_there && others_gone
     }

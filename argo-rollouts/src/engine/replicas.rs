@@ -1,5 +1,7 @@
 //! How many pods each ReplicaSet is to have: the arithmetic, on plain numbers.
 
+use crate::api::ReplicaProgressThreshold;
+
 /// A ReplicaSet in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -135,6 +137,17 @@ fn within(
     over = (drain + keep - allowed).max(0);
     drain -= over;
     (drain, keep)
+}
+
+/// Whether enough of the `desired` pods are there for the next step: all of them, and no more asked for,
+/// or as many as the threshold says.
+#[must_use]
+pub fn meets_threshold(threshold: Option<&ReplicaProgressThreshold>, spec: i64, available: i64, desired: i64) -> bool {
+    match threshold.filter(|it| it.value >= 0) {
+        None => spec == desired && available == desired,
+        Some(it) if it.kind == "Percent" => desired == 0 || available * 100 >= it.value * desired,
+        Some(it) => available >= it.value,
+    }
 }
 
 /// `ceil(weight · replicas / max)`.

@@ -8,18 +8,33 @@ use crate::api::{Rollout, names};
 
 impl Pass<'_> {
     /// Points the stable Service at the stable pods and the canary Service at the new ones. An
-    /// aborted canary that splits by replicas has its Service back on stable.
+    /// aborted canary has its Service back on stable, but beside a router that scales stable along
+    /// only once no traffic is left for it.
     pub(crate) fn reconcile_services(&mut self) {
         let Some(strategy) = self.strategy() else { return };
         let (stable_service, canary_service) = (strategy.stable_service.clone(), strategy.canary_service.clone());
-        self.point(stable_service.as_deref(), self.stable);
-        let canary = if self.is_aborted() && !self.is_routed() { self.stable } else { self.new };
-        self.point(canary_service.as_deref(), canary);
+        if strategy.ping_pong.is_some() && !self.is_fully_promoted() {
+            // The Service whose turn it is gets the new pods before any traffic.
+            let turn = self.ro.services(true).1.to_owned();
+            self.point(Some(&turn), self.new, false);
+        }
+        self.point(stable_service.as_deref(), self.stable, true);
+        if self.leaves_dynamically().is_some() {
+            // Stable is too small for what the canary Service may get.
+            return;
+        }
+        let carries = self.ro.status.canary.weights.as_ref().is_some_and(|it| it.canary.weight > 0);
+        let (canary, waits) = match self.is_aborted() {
+            true if !self.is_routed() => (self.stable, true),
+            true if !self.is_dynamic() || !carries => (self.stable, false),
+            _ => (self.new, true),
+        };
+        self.point(canary_service.as_deref(), canary, waits);
     }
 
     /// A Service taken over for the first time waits until all pods are available, later switches
-    /// until one is: traffic never goes to nothing.
-    fn point(&mut self, service: Option<&str>, set: Option<usize>) {
+    /// until one is: traffic never goes to nothing. Without `waits` no traffic goes there yet.
+    fn point(&mut self, service: Option<&str>, set: Option<usize>, waits: bool) {
         let (Some(name), Some(set)) = (service.filter(|it| !it.is_empty()), set.map(|it| &self.sets[it])) else {
             return;
         };
@@ -32,7 +47,7 @@ impl Pass<'_> {
             return;
         }
         let adopted = service.annotation(names::MANAGED_BY).is_some();
-        if !adopted && !set.is_fully_available() || set.available == 0 {
+        if waits && (!adopted && !set.is_fully_available() || set.available == 0) {
             return;
         }
         let (service, hash) = (service.clone(), set.hash.clone());
@@ -75,6 +90,8 @@ pub fn release(service: &Object, rollout: Option<&Object>) -> Option<Change> {
         let named = [
             canary.and_then(|it| it.canary_service.as_deref()),
             canary.and_then(|it| it.stable_service.as_deref()),
+            canary.and_then(|it| Some(it.ping_pong.as_ref()?.ping_service.as_str())),
+            canary.and_then(|it| Some(it.ping_pong.as_ref()?.pong_service.as_str())),
             blue_green.map(|it| it.active_service.as_str()),
             blue_green.and_then(|it| it.preview_service.as_deref()),
         ];

@@ -105,7 +105,9 @@ fn canary_strategy(canary: &CanaryStrategy, world: &World) -> Result<(), Invalid
         return Err(Invalid::value(&path("stableService"), &service, SAME_SERVICES));
     }
     if let Some(routing) = &canary.traffic_routing {
-        if stable.is_none() || canary_service.is_none() {
+        let by_subset = routing.extra.get("istio").is_some_and(|it| it.get("destinationRule").is_some());
+        let exempt = canary.ping_pong.is_some() || by_subset;
+        if (stable.is_none() || canary_service.is_none()) && !exempt {
             return Err(Invalid::value(&path("trafficRouting"), &"", ROUTING_SERVICES));
         }
         let settings = routing.extra.iter().filter(|(_, it)| it.is_object()).map(|(key, _)| key);
@@ -125,16 +127,6 @@ fn canary_strategy(canary: &CanaryStrategy, world: &World) -> Result<(), Invalid
         if canary.dynamic_stable_scale {
             let text = "Canary dynamicStableScale can only be used with traffic routing";
             return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
-        }
-    }
-    if canary.dynamic_stable_scale {
-        let text = "dynamicStableScale is not supported by this controller";
-        return Err(Invalid::value(&path("dynamicStableScale"), &true, text));
-    }
-    for unsupported in ["pingPong", "replicaProgressThreshold"] {
-        if let Some(value) = canary.extra.get(unsupported).filter(|it| !it.is_null()) {
-            let text = format!("{unsupported} is not supported by this controller");
-            return Err(Invalid::value(&path(unsupported), value, text));
         }
     }
     for (field, value) in [("canaryMetadata", &canary.canary_metadata), ("stableMetadata", &canary.stable_metadata)] {
@@ -197,16 +189,9 @@ fn canary_step(path: &str, step: &CanaryStep, routed: bool, max: i64) -> Result<
             return Err(Invalid::value(&format!("{path}.setCanaryScale"), scale, "must not be below 0"));
         }
     }
-    let later = [
-        ("plugin", &step.plugin),
-        ("setHeaderRoute", &step.set_header_route),
-        ("setMirrorRoute", &step.set_mirror_route),
-    ];
-    for (name, value) in later {
-        if value.is_some() {
-            let text = format!("the {name} step is not supported by this controller");
-            return Err(Invalid::value(&format!("{path}.{name}"), value, text));
-        }
+    if step.plugin.is_some() {
+        let text = "the plugin step is not supported by this controller";
+        return Err(Invalid::value(&format!("{path}.plugin"), &step.plugin, text));
     }
     Ok(())
 }
@@ -225,11 +210,14 @@ fn blue_green_strategy(ro: &Rollout, blue_green: &BlueGreenStrategy) -> Result<(
         let text = "This rollout's revision history limit can not be smaller than the rollout's scale down limit";
         return Err(Invalid::value(&path("scaleDownDelayRevisionLimit"), &limit, text));
     }
-    for unsupported in ["antiAffinity", "previewMetadata", "activeMetadata"] {
-        if let Some(value) = blue_green.extra.get(unsupported).filter(|it| !it.is_null()) {
-            let text = format!("{unsupported} is not supported by this controller");
-            return Err(Invalid::value(&path(unsupported), value, text));
-        }
+    let unsupported = [
+        ("antiAffinity", blue_green.anti_affinity.is_some()),
+        ("previewMetadata", blue_green.preview_metadata.is_some()),
+        ("activeMetadata", blue_green.active_metadata.is_some()),
+    ];
+    if let Some((field, _)) = unsupported.iter().find(|(_, it)| *it) {
+        let text = format!("{field} is not supported by this controller");
+        return Err(Invalid::value(&path(field), &"", text));
     }
     Ok(())
 }

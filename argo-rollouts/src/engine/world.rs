@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use argo_core::{Object, Timestamp, time};
 
-use crate::api::names;
+use crate::api::{AlbStatus, names};
 
 /// Everything a pass over one Rollout looks at. Lists may hold more than belongs to the Rollout
 /// (a whole namespace, say): the engine picks.
@@ -30,6 +30,12 @@ pub struct World {
     pub routers: BTreeSet<String>,
     /// Whether the routers see the weights of the status in effect; absent when they can not tell.
     pub weights_verified: Option<bool>,
+    /// Whether the routers' objects are as the status says; absent when nobody looked.
+    pub routes_in_place: Option<bool>,
+    /// Hashes that the routers' objects lead to.
+    pub routed_hashes: BTreeSet<String>,
+    /// Load balancers and target groups as they were found; absent when nobody looked.
+    pub albs: Option<Vec<AlbStatus>>,
 }
 
 impl World {
@@ -47,6 +53,9 @@ impl World {
             pods: Vec::new(),
             routers: BTreeSet::new(),
             weights_verified: None,
+            routes_in_place: None,
+            routed_hashes: BTreeSet::new(),
+            albs: None,
         }
     }
 }

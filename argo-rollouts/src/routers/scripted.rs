@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use argo_core::BoxFailure;
 
-use super::{RouteRequest, TrafficRouter};
+use super::{Objects, RouteRequest, TrafficRouter, Verdict};
 
 /// Routes nothing and remembers every weight it was asked for, in order; for tests.
 #[derive(Debug, Default)]
@@ -30,8 +30,8 @@ impl TrafficRouter for Scripted {
         Ok(())
     }
 
-    async fn verify_weight(&self, request: &RouteRequest<'_>) -> Result<Option<bool>, BoxFailure> {
+    async fn verify_weight(&self, request: &RouteRequest<'_>, _: &dyn Objects) -> Result<Verdict, BoxFailure> {
         let weights = self.weights.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(Some(weights.last() == Some(&request.traffic.weight)))
+        Ok((weights.last() == Some(&request.traffic.weight)).into())
     }
 }

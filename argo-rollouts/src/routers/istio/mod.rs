@@ -1,0 +1,183 @@
+//! Istio: weights in VirtualServices, pods in the subsets of a DestinationRule.
+
+mod destination_rule;
+mod managed;
+mod weights;
+
+use argo_core::{Gvk, ObjectRef};
+use serde::Deserialize;
+
+use super::{ObjectRouter, RouteError, RouteRequest, Seen, json};
+
+/// Splits by VirtualServices and, where there is one, a DestinationRule.
+#[derive(Debug, Clone)]
+pub struct Istio {
+    /// Version of `networking.istio.io`.
+    pub version: String,
+}
+
+impl Default for Istio {
+    /// `v1alpha3`, which every Istio serves.
+    fn default() -> Self {
+        Self { version: "v1alpha3".to_owned() }
+    }
+}
+
+/// `trafficRouting.istio`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Settings {
+    virtual_service: Option<VirtualService>,
+    virtual_services: Option<Vec<VirtualService>>,
+    destination_rule: Option<DestinationRule>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct VirtualService {
+    pub(crate) name: String,
+    pub(crate) routes: Vec<String>,
+    tls_routes: Vec<TlsRoute>,
+    tcp_routes: Vec<TcpRoute>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TlsRoute {
+    port: i64,
+    sni_hosts: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TcpRoute {
+    port: i64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DestinationRule {
+    name: String,
+    canary_subset_name: String,
+    stable_subset_name: String,
+    additional_subset_names: Vec<String>,
+}
+
+impl Settings {
+    fn of(request: &RouteRequest<'_>) -> Result<Self, RouteError> {
+        json::settings("istio", request.settings)
+    }
+
+    fn virtual_services(&self) -> Result<Vec<&VirtualService>, RouteError> {
+        let all: Vec<_> = match &self.virtual_services {
+            Some(all) => all.iter().collect(),
+            None => self.virtual_service.iter().collect(),
+        };
+        if all.is_empty() {
+            let message = "virtualService or virtualServices must be set".to_owned();
+            return Err(RouteError::Settings { router: "istio", message });
+        }
+        Ok(all)
+    }
+}
+
+impl Istio {
+    fn gvk(&self, kind: &str) -> Gvk {
+        Gvk::new("networking.istio.io", self.version.clone(), kind)
+    }
+
+    fn virtual_service(&self, request: &RouteRequest<'_>, it: &VirtualService) -> ObjectRef {
+        let (namespace, name) = virtual_service_name(&it.name);
+        ObjectRef::new(self.gvk("VirtualService"), Some(namespace.unwrap_or_else(|| request.namespace())), name)
+    }
+}
+
+impl ObjectRouter for Istio {
+    fn route(&self, request: &RouteRequest<'_>, seen: &mut Seen) -> Result<(), RouteError> {
+        let settings = Settings::of(request)?;
+        let services = settings.virtual_services()?;
+        let traffic = request.traffic;
+        let host = self.rule_host(request, &settings, seen)?;
+        for service in &services {
+            let target = self.virtual_service(request, service);
+            if traffic.remove_routes && seen.get(&target)?.is_some() {
+                seen.edit(&target, |object| {
+                    managed::remove_all(object, request);
+                    Ok(())
+                })?;
+            }
+            if let Some(route) = &traffic.header_route {
+                seen.edit(&target, |object| managed::set_header(object, request, &settings, service, &host, route))?;
+            }
+            if let Some(route) = &traffic.mirror_route {
+                seen.edit(&target, |object| managed::set_mirror(object, request, &settings, service, &host, route))?;
+            }
+        }
+        seen.commit();
+        // Before the hashes: a canary without pods must not be what the old weight leads to.
+        if traffic.weight_first {
+            self.set_weights(request, &settings, &services, seen)?;
+            seen.commit();
+        }
+        self.update_hash(request, &settings, seen)?;
+        self.set_weights(request, &settings, &services, seen)?;
+        for service in &services {
+            let target = self.virtual_service(request, service);
+            let message = format!("VirtualService `{}` set to desiredWeight '{}'", target.name, traffic.weight);
+            seen.note_change(&target, "Updated VirtualService", message);
+        }
+        Ok(())
+    }
+
+    fn routed_hashes(&self, request: &RouteRequest<'_>, seen: &Seen) -> Result<Vec<String>, RouteError> {
+        self.subset_hashes(request, seen)
+    }
+
+    fn release(&self, request: &RouteRequest<'_>, seen: &mut Seen) -> Result<(), RouteError> {
+        self.release_rule(request, seen)
+    }
+}
+
+impl Istio {
+    fn set_weights(
+        &self,
+        request: &RouteRequest<'_>,
+        settings: &Settings,
+        services: &[&VirtualService],
+        seen: &mut Seen,
+    ) -> Result<(), RouteError> {
+        for service in services {
+            let target = self.virtual_service(request, service);
+            seen.edit(&target, |object| {
+                if weights::set(object, request, settings, service)? {
+                    managed::order(object, request);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Namespace, if it is named, and name of a VirtualService: `name`, `name.namespace`, either also
+/// with `.cluster.local`. A name may have dots in it, a namespace has none.
+pub(crate) fn virtual_service_name(text: &str) -> (Option<&str>, &str) {
+    let text = text.strip_suffix(".cluster.local").unwrap_or(text);
+    match text.rsplit_once('.') {
+        Some((name, namespace)) => (Some(namespace), name),
+        None => (None, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_service_may_be_named_with_its_namespace() {
+        assert_eq!(virtual_service_name("web"), (None, "web"));
+        assert_eq!(virtual_service_name("web.shop"), (Some("shop"), "web"));
+        assert_eq!(virtual_service_name("web.v2.shop"), (Some("shop"), "web.v2"));
+        assert_eq!(virtual_service_name("web.shop.cluster.local"), (Some("shop"), "web"));
+    }
+}
