@@ -72,7 +72,8 @@ async fn applications_go_to_the_cluster_they_name_and_one_that_is_away_holds_up_
     lab.apply(&to(app("lost", "gone", automated()), "away"));
     lab.apply(&app("home", "app", automated()));
     let infos = ClusterInfos::default();
-    let running = lab.run_with(|it| it.connector(elsewhere.clone()).cluster_infos(infos.clone()));
+    let metrics = argo_core::runtime::Metrics::default();
+    let running = lab.run_measured(metrics.clone(), |it| it.connector(elsewhere.clone()).cluster_infos(infos.clone()));
     lab.until("deployed there and here", 60, |lab| lab.is_synced("shop") && lab.is_synced("home")).await;
     let there = |name: &str| remote.dump().iter().any(|it| it["metadata"]["name"] == name && it["kind"] == "ConfigMap");
     assert!(there("a") && lab.map("a").is_some());
@@ -89,6 +90,20 @@ async fn applications_go_to_the_cluster_they_name_and_one_that_is_away_holds_up_
     assert!(matches!(connection("https://away"), Connection::Failed(_)));
     assert_eq!(infos.get("https://prod").unwrap().applications, 1);
     assert!(infos.get("https://prod").unwrap().objects >= 1);
+
+    let metrics = metrics.text();
+    for line in [
+        "argocd_app_info{namespace=\"argocd\",name=\"shop\",project=\"default\",autosync_enabled=\"true\",\
+         repo=\"https://git.example/config\",dest_server=\"https://prod\",dest_namespace=\"shop\",sync_status=\"Synced\",\
+         health_status=\"Healthy\",operation=\"\"} 1",
+        "argocd_app_sync_total{namespace=\"argocd\",name=\"shop\",project=\"default\",dest_server=\"https://prod\",\
+         phase=\"Succeeded\",dry_run=\"false\"} 1",
+        "argocd_cluster_connection_status{server=\"https://away\",k8s_version=\"\"} 0",
+        "argocd_app_condition{namespace=\"argocd\",name=\"lost\",project=\"default\",condition=\"ComparisonError\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    assert!(metrics.contains("argocd_app_reconcile_bucket{le=\"0.25\",namespace=\"argocd\""), "{metrics}");
 
     // It comes back, and what was asked for is done.
     elsewhere.0.lock().unwrap().insert("https://away".into(), remote.clone());
@@ -163,4 +178,17 @@ async fn a_shard_works_on_its_clusters_only_and_settings_are_followed() {
     })
     .await;
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_take_shards_and_give_those_up_that_fall_silent() {
+    let lab = Lab::new();
+    let context = Context::builder(lab.cluster.client()).clock(lab.clock()).build();
+    let take = |host: &'static str| argo_cd::controller::heartbeat(&context, "argocd", host, 2, None);
+    assert_eq!((take("a").await.unwrap(), take("b").await.unwrap(), take("a").await.unwrap()), (0, 1, 0));
+    assert!(take("c").await.unwrap_err().to_string().starts_with("all 2 shards have a controller"));
+    lab.sleep(20).await;
+    assert_eq!(take("a").await.unwrap(), 0);
+    lab.sleep(20).await;
+    assert_eq!(take("c").await.unwrap(), 1, "b has been silent for longer than thirty seconds");
 }

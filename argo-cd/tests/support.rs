@@ -6,7 +6,7 @@ use argo_cd::{Controller, controller::Builder, engine::Settings};
 use argo_core::{
     Clock, FileTree, Gvk, Object, ObjectRef,
     git::MemoryGit,
-    runtime::{Context, Shutdown},
+    runtime::{Context, Metrics, Shutdown},
 };
 use argo_embedded::{ClientOptions, Cluster, simulator::SimulatorConfig};
 use serde_json::{Value, json};
@@ -75,16 +75,26 @@ impl Lab {
         self.run_on_with(self.cluster.client(), more)
     }
 
+    /// With a registry that the test reads.
+    pub(crate) fn run_measured(&self, metrics: Metrics, more: impl FnOnce(Builder) -> Builder) -> Running {
+        self.run_whole(self.cluster.client(), metrics, more)
+    }
+
     fn run_on(&self, client: kube::Client) -> Running {
         self.run_on_with(client, |it| it)
     }
 
     fn run_on_with(&self, client: kube::Client, more: impl FnOnce(Builder) -> Builder) -> Running {
+        self.run_whole(client, Metrics::default(), more)
+    }
+
+    fn run_whole(&self, client: kube::Client, metrics: Metrics, more: impl FnOnce(Builder) -> Builder) -> Running {
         let shutdown = Shutdown::new();
         let context = Context::builder(client)
             .clock(self.cluster.clock().clone())
             .shutdown(shutdown.clone())
             .manager("argocd-controller")
+            .metrics(metrics)
             .build();
         let builder = Controller::builder(context).git(Arc::new(self.git.clone())).settings(self.settings.clone());
         let controller = more(builder).build().unwrap();

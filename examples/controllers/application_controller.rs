@@ -1,14 +1,8 @@
-//! Argo CD: applications from git to cluster.
+//! Argo CD: applications from git to cluster, with upstream's flags.
 //!
-//! cargo run --example application_controller -- --help
-
-use anyhow::Result;
-use argo_examples::{controllers, run};
+//! cargo run --example application-controller -- --help
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    run::controller("argo-application-controller", argo_cd::api::crds(), |context, settings| {
-        controllers::application_controller(context, controllers::git(settings))
-    })
-    .await
+async fn main() -> anyhow::Result<()> {
+    argo_examples::applications::main().await
 }

@@ -1,5 +1,6 @@
 //! What the examples share: fixtures, and the five controllers put together the way the binaries run them.
 
+pub mod applications;
 pub mod controllers;
 pub mod fixtures;
 pub mod rollouts;

@@ -9,7 +9,9 @@
 
 mod builder;
 mod clusters;
+mod heartbeat;
 mod live_settings;
+mod metrics;
 mod project;
 mod reconcile;
 mod trees;
@@ -22,6 +24,7 @@ use argo_core::{Gvk, ObjectKey};
 
 pub use builder::{BuildError, Builder};
 pub use clusters::{ClusterConnector, ClusterInfo, ClusterInfos, ConnectError, Connection, KubeConnector};
+pub use heartbeat::{HeartbeatError, heartbeat};
 pub use trees::Trees;
 
 use crate::{
@@ -31,6 +34,7 @@ use crate::{
 };
 use clusters::Registry;
 use live_settings::LiveSettings;
+use metrics::AppMetrics;
 use reconcile::Reconciler;
 
 /// Name of the controller in logs and metrics.
@@ -76,12 +80,14 @@ impl Controller {
         );
         let stop = shutdown.child_token();
         let live = Arc::new(LiveSettings::open(&context, settings));
+        let metrics = Arc::new(AppMetrics::register(context.metrics()));
         let registry = Arc::new(Registry::new(
             context.clone(),
             connector,
             namespace.clone(),
             place,
             infos,
+            metrics.clone(),
             apps.clone(),
             stop.clone(),
         ));
@@ -92,6 +98,7 @@ impl Controller {
             reconcile::Caches { apps: apps.clone(), projects: projects.clone(), secrets: secrets.clone() },
             registry.clone(),
             trees,
+            metrics,
         ));
         let reload = {
             let (live, registry, secrets) = (live.clone(), registry.clone(), secrets.clone());

@@ -17,12 +17,13 @@ use super::{
     NAME,
     clusters::{Handle, HandleError, Registry},
     live_settings::LiveSettings,
+    metrics::AppMetrics,
     trees::Trees,
 };
 use crate::{
     api::{AppProject, Application, Condition, ConditionType, Destination, names},
     engine::{
-        self, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions,
+        self, Cluster, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions,
         sync::Outcome as Written, tracking,
     },
     sources::{ManifestSource, repositories},
@@ -46,8 +47,12 @@ pub(super) struct Reconciler {
     caches: Caches,
     clusters: Arc<Registry>,
     trees: Option<Trees>,
+    metrics: Arc<AppMetrics>,
     /// When the next wave of an Application may begin. Losing this in a crash only shortens a pause.
     settled: Mutex<BTreeMap<ObjectKey, Timestamp>>,
+    /// The ends of operations that metrics have counted.
+    counted: Mutex<BTreeMap<ObjectKey, Timestamp>>,
+    started: Timestamp,
 }
 
 /// The engine asked for ever new things.
@@ -69,8 +74,22 @@ impl Reconciler {
         caches: Caches,
         clusters: Arc<Registry>,
         trees: Option<Trees>,
+        metrics: Arc<AppMetrics>,
     ) -> Self {
-        Self { context, settings, source, caches, clusters, trees, settled: Mutex::default() }
+        let started = context.now();
+        let counted = Mutex::default();
+        Self {
+            counted,
+            started,
+            context,
+            settings,
+            source,
+            caches,
+            clusters,
+            trees,
+            metrics,
+            settled: Mutex::default(),
+        }
     }
 
     fn project(&self, app: &Object) -> Option<AppProject> {
@@ -131,6 +150,25 @@ impl Reconciler {
     fn repository(&self, url: &str, project: &str) -> argo_core::git::Repository {
         let secrets = self.caches.secrets.list();
         repositories::find(url, project, secrets.iter().map(|it| &**it))
+    }
+
+    /// Shows what a pass left behind, as far as it is seen yet.
+    fn measure(&self, key: &ObjectKey, before: &Object, cluster: Option<&Cluster>, began: Timestamp) {
+        let server = cluster.map(|it| it.server.as_str()).unwrap_or_default();
+        self.metrics.reconciled(key, server, time::between(began, self.context.now()));
+        let Ok(app) = before.decode::<Application>() else { return };
+        // Operations end in one write: it is counted when the pass after it sees it for the first time.
+        if let Some(state) =
+            app.status.as_ref().and_then(|it| it.operation_state.as_ref()).filter(|it| it.is_completed())
+            && let Some(end) = state.finished_at
+        {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = counted.insert(key.clone(), end.timestamp());
+            if known != Some(end.timestamp()) && end.timestamp() >= self.started {
+                self.metrics.synced(key, app.spec.project_name(), server, state);
+            }
+        }
+        self.metrics.show(key, &app, cluster);
     }
 
     /// Makes a pass's changes on its cluster, and what they come to at home.
@@ -212,6 +250,8 @@ impl Reconcile for Reconciler {
             if let Some(trees) = &self.trees {
                 trees.remove(key);
             }
+            self.metrics.forget(key);
+            self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
             return Ok(Outcome::DONE);
         };
         let mut seen = Seen::default();
@@ -277,8 +317,14 @@ impl Reconcile for Reconciler {
                 if let Some(trees) = &self.trees {
                     trees.put(key, pass.tree.as_deref());
                 }
+                if seen.catalog.is_some() {
+                    self.metrics.orphaned(key, &project_name, pass.orphans);
+                }
                 let there = link.map_or(&self.context, |it| &it.context);
-                return Box::pin(self.carry_out(key, app, pass, there)).await;
+                let before = app.clone();
+                let result = Box::pin(self.carry_out(key, app, pass, there)).await;
+                self.measure(key, &before, cluster.as_ref(), now);
+                return result;
             }
             for effect in pass.plan.effects() {
                 self.observe(effect, &project_name, handle.as_deref(), &mut seen).await;

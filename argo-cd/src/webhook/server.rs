@@ -104,7 +104,6 @@ impl Webhooks {
     }
 
     /// `POST /api/webhook`, to be served or merged into another router.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new().route("/api/webhook", any(answer)).with_state(self.clone())
     }
@@ -187,7 +186,7 @@ impl Inner {
             let wait =
                 if count > self.config.jitter_threshold { self.spread(&object.key(), now) } else { Duration::ZERO };
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            let place = due.entry(object.key()).or_insert(Due { at: time::after(now, wait), hydrate: false });
+            let place = due.entry(object.key()).or_insert_with(|| Due { at: time::after(now, wait), hydrate: false });
             place.hydrate |= hydrate;
         }
         if count > 0 {

@@ -16,7 +16,10 @@ use tokio::sync::OnceCell;
 use super::{ClusterConnector, ClusterInfo, ClusterInfos, ConnectError, Connection};
 use crate::{
     api::names,
-    controller::views::{ViewError, Views},
+    controller::{
+        metrics::AppMetrics,
+        views::{ViewError, Views},
+    },
     engine::{Cluster, KindScope},
 };
 
@@ -133,6 +136,7 @@ impl Handle {
         self: Arc<Self>,
         namespace: String,
         infos: ClusterInfos,
+        metrics: Arc<AppMetrics>,
         count: impl Fn(&Cluster) -> usize,
     ) {
         loop {
@@ -159,7 +163,7 @@ impl Handle {
             if !version.is_empty() {
                 self.label(&version, &namespace).await;
             }
-            infos.put(ClusterInfo {
+            let info = ClusterInfo {
                 server: self.cluster.server.clone(),
                 name: self.cluster.name.clone(),
                 connection,
@@ -168,9 +172,14 @@ impl Handle {
                 applications: count(&self.cluster),
                 kinds,
                 objects,
-            });
+            };
+            metrics.cluster(&info);
+            infos.put(info);
             tokio::select! {
-                () = self.stop.cancelled() => return infos.remove(&self.cluster.server),
+                () = self.stop.cancelled() => {
+                    metrics.forget_cluster(&self.cluster.server);
+                    return infos.remove(&self.cluster.server);
+                }
                 () = self.home.clock().sleep(PROBE) => {}
             }
         }

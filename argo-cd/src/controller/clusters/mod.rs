@@ -15,6 +15,7 @@ pub use connect::{ClusterConnector, ConnectError, KubeConnector};
 pub(super) use handle::{Handle, HandleError};
 pub use info::{ClusterInfo, ClusterInfos, Connection};
 
+use super::metrics::AppMetrics;
 use crate::{
     api::Destination,
     engine::{
@@ -29,6 +30,7 @@ pub(super) struct Registry {
     namespace: String,
     place: Place,
     infos: ClusterInfos,
+    metrics: Arc<AppMetrics>,
     apps: Arc<Cache>,
     stop: Shutdown,
     queue: Arc<OnceLock<Arc<Queue>>>,
@@ -45,12 +47,14 @@ struct Shards {
 }
 
 impl Registry {
+    #[allow(clippy::too_many_arguments, reason = "put together in one place")]
     pub(super) fn new(
         home: Context,
         connector: Arc<dyn ClusterConnector>,
         namespace: String,
         place: Place,
         infos: ClusterInfos,
+        metrics: Arc<AppMetrics>,
         apps: Arc<Cache>,
         stop: Shutdown,
     ) -> Self {
@@ -60,6 +64,7 @@ impl Registry {
             namespace,
             place,
             infos,
+            metrics,
             apps,
             stop,
             queue: Arc::default(),
@@ -147,7 +152,8 @@ impl Registry {
         handles.insert(cluster.server.clone(), handle.clone());
         let apps = self.apps.clone();
         let count = move |cluster: &Cluster| apps.list().iter().filter(|it| goes_to(it, cluster)).count();
-        tokio::spawn(handle.clone().probe(self.namespace.clone(), self.infos.clone(), count));
+        let (infos, metrics) = (self.infos.clone(), self.metrics.clone());
+        tokio::spawn(handle.clone().probe(self.namespace.clone(), infos, metrics, count));
         handle
     }
 }
