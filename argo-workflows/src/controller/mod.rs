@@ -340,6 +340,13 @@ impl Reconcile for Reconciler {
             status.apply_to(&mut live.workflow);
         }
         if !live.workflow.status.phase.is_completed() {
+            let nodes = &live.workflow.status.nodes;
+            let over = |id: &str| nodes.get(id).is_some_and(|it| it.phase().is_fulfilled());
+            let over: Vec<&str> =
+                steps.iter().filter(|(id, it)| !it.is_active() && over(id)).map(|(id, _)| id.as_str()).collect();
+            if !over.is_empty() {
+                self.executor.settle(&id, &over);
+            }
             let live = match &written {
                 Some(written) => live.at(written),
                 None => live,

@@ -89,6 +89,7 @@ impl Pass<'_> {
             template,
             include_result: self.reads_result(call),
             on_exit: call.on_exit,
+            was_running: self.nodes.get(&id).is_some_and(|it| it.phase() == NodePhase::Running),
             deadline,
             service_account: self.compiled.spec.service_account_name.clone(),
             spec,

@@ -40,6 +40,9 @@ pub struct StepRequest {
     pub include_result: bool,
     /// Whether it belongs to an exit handler.
     pub on_exit: bool,
+    /// Whether the status says that it ran already: where nothing is to be found of it, it is lost.
+    #[serde(default)]
+    pub was_running: bool,
     /// When it must be over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deadline: Option<Timestamp>,

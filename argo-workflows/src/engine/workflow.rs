@@ -206,7 +206,7 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
             change.persistent_volume_claims = Some(Vec::new());
         }
         plan.wake = None;
-        if !world.steps.is_empty() && !world.steps.values().any(StepState::is_active) {
+        if !world.steps.values().any(StepState::is_active) {
             plan.effect(Effect::Release);
         }
         if let Some(due) = ttl(compiled, phase, now) {

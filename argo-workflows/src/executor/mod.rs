@@ -31,7 +31,7 @@ pub use scripted::ScriptedExecutor;
 /// - `start` is idempotent by node id: a step that was started, is running or has ended is left alone.
 ///   A step whose process is gone without a result (the machine went down) is started again, from a
 ///   clean working directory.
-/// - What was observed as finished stays finished, over restarts too, until `release`.
+/// - What was observed as finished stays finished, over restarts too, until `settle` or `release`.
 /// - `observe` answers from memory. A step that it does not name is unknown: the engine starts it.
 /// - Every change of an answer of `observe` is announced to [`Wake`].
 /// - A step that the implementation can not do is [`StepState::Finished`] with phase Error and a message
@@ -52,6 +52,13 @@ pub trait Executor: Send + Sync + fmt::Debug {
 
     /// What is known of the steps of a workflow, by node id.
     fn observe(&self, workflow: &WorkflowId) -> BTreeMap<String, StepState>;
+
+    /// These steps are over for their workflow, whose status says so and was written: they are asked for no more,
+    /// so that `observe` need not name them, and what is kept of them may go. Called again with those that it
+    /// still names.
+    fn settle(&self, workflow: &WorkflowId, nodes: &[&str]) {
+        let _ = (workflow, nodes);
+    }
 
     /// The workflows of this name that it knows steps of.
     fn workflows(&self, key: &ObjectKey) -> Vec<WorkflowId>;

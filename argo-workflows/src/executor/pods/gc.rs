@@ -1,12 +1,12 @@
 //! What becomes of pods that are over.
 
 use argo_core::{Category, Change, Object};
+use futures::StreamExt;
 use serde_json::Value;
 
-use super::{PodsExecutor, completed, node_of, spec::ANNOTATION_POD_GC, text};
+use super::{PodsExecutor, completed, spec::ANNOTATION_POD_GC, steps::TOGETHER, text};
 use crate::{
-    api::WorkflowPhase,
-    engine::StepState,
+    api::{LABEL_WORKFLOW, WorkflowPhase},
     executor::{ExecutorError, WorkflowId},
 };
 
@@ -40,12 +40,12 @@ pub(super) fn fate(pod: &Object, selected: bool, ended: Option<WorkflowPhase>) -
 }
 
 /// Whether the strategy waits for the end of the workflow.
-fn waits_for_workflow(pod: &Object) -> bool {
+pub(super) fn waits_for_workflow(pod: &Object) -> bool {
     pod.annotation(ANNOTATION_POD_GC).is_some_and(|it| it.starts_with("OnWorkflow"))
 }
 
 /// Whether `podGC.labelSelector` takes a pod.
-fn selects(selector: Option<&Value>, pod: &Object) -> bool {
+pub(super) fn selects(selector: Option<&Value>, pod: &Object) -> bool {
     let Some(selector) = selector else { return true };
     let labels = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
     let equal = labels.into_iter().all(|(key, value)| pod.label(key) == value.as_str());
@@ -66,26 +66,6 @@ fn selects(selector: Option<&Value>, pod: &Object) -> bool {
 }
 
 impl PodsExecutor {
-    /// Deals with the pods whose nodes are fulfilled in the status that was written: their outputs are
-    /// read, nobody needs them on the watch.
-    pub(super) async fn clean(&self, workflow: &Object) {
-        let id = WorkflowId { key: workflow.key(), uid: workflow.uid().to_owned() };
-        let nodes = workflow.pointer("/status/nodes").and_then(Value::as_object);
-        for pod in self.pods_of(&id) {
-            let node = node_of(&pod).unwrap_or_default();
-            let phase = nodes.and_then(|it| it.get(&node)).and_then(|it| text(it, "phase"));
-            let fulfilled = matches!(phase, Some("Succeeded" | "Failed" | "Error"));
-            let over = matches!(pod.text("/status/phase"), "Succeeded" | "Failed");
-            if !fulfilled || !over || waits_for_workflow(&pod) {
-                continue;
-            }
-            let selector = workflow.pointer("/spec/podGC/labelSelector");
-            if let Err(error) = self.end(&pod, fate(&pod, selects(selector, &pod), None)).await {
-                tracing::warn!(pod = %pod.key(), %error, "a pod that is over can not be cleaned up; tried again with the next change");
-            }
-        }
-    }
-
     /// Deals with everything that is left of a workflow that is over.
     pub(super) async fn finish(&self, id: &WorkflowId) -> Result<(), ExecutorError> {
         let workflow = self.0.workflows.get(&id.key).filter(|it| it.uid() == id.uid);
@@ -95,28 +75,51 @@ impl PodsExecutor {
             _ => WorkflowPhase::Error,
         });
         let selector = workflow.as_ref().and_then(|it| it.pointer("/spec/podGC/labelSelector").cloned());
-        for pod in self.pods_of(id) {
-            let fate = fate(&pod, selects(selector.as_ref(), &pod), ended.or(Some(WorkflowPhase::Error)));
-            self.end(&pod, fate).await?;
-        }
-        for report in self.0.reports.owned_by(&id.uid) {
-            match self.apply(report.name(), &Change::delete(&report)).await {
-                Err(error) if error.category != Category::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        let selector = selector.as_ref();
+        let ended = ended.or(Some(WorkflowPhase::Error));
+        let pods = futures::stream::iter(self.pods_of(id));
+        let pods = pods.map(|pod| async move {
+            let fate = fate(&pod, selects(selector, &pod), ended);
+            self.end(&pod, fate).await
+        });
+        let all: Vec<_> = pods.buffer_unordered(TOGETHER).collect().await;
+        all.into_iter().collect::<Result<(), _>>()?;
+        self.drop_reports(id).await
     }
 
-    async fn end(&self, pod: &Object, fate: Fate) -> Result<(), ExecutorError> {
-        // What it gave is remembered first: the watch shows it no longer.
-        if let (Some(id), Some(node)) = (super::owner(pod), node_of(pod))
-            && let StepState::Finished(result) = self.read(pod, self.0.context.now()).state
-        {
-            let mut state = self.0.state.lock();
-            let known = state.steps.entry(id).or_default();
-            known.entry(node).or_insert(super::Known::Finished(result));
+    /// Deletes what the executors of a workflow's pods reported: in one request where they are several.
+    async fn drop_reports(&self, id: &WorkflowId) -> Result<(), ExecutorError> {
+        let reports = self.0.reports.owned_by(&id.uid);
+        if reports.len() > 1 && self.drop_all_reports(id).await {
+            return Ok(());
         }
+        let gone = futures::stream::iter(reports).map(|report| async move {
+            match self.apply(report.name(), &Change::delete(&report)).await {
+                Err(error) if error.category != Category::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        });
+        let all: Vec<_> = gone.buffer_unordered(TOGETHER).collect().await;
+        all.into_iter().collect()
+    }
+
+    /// Whether they could be deleted together, which is a right of its own.
+    async fn drop_all_reports(&self, id: &WorkflowId) -> bool {
+        let namespace = id.key.namespace();
+        let label = format!("{LABEL_WORKFLOW}={}", id.key.name).replace('/', "%2F").replace('=', "%3D");
+        let path =
+            format!("/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflowtaskresults?labelSelector={label}");
+        let Ok(request) = http::Request::delete(path).body(Vec::new()) else { return false };
+        match self.0.context.client().request_text(request).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(workflow = %id.key, %error, "reports are deleted one by one");
+                false
+            }
+        }
+    }
+
+    pub(super) async fn end(&self, pod: &Object, fate: Fate) -> Result<(), ExecutorError> {
         if !self.0.state.lock().cleaned.insert(pod.uid().to_owned()) {
             return Ok(());
         }

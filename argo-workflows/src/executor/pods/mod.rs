@@ -16,6 +16,7 @@ mod gc;
 pub mod observe;
 mod repository;
 pub mod spec;
+mod steps;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +36,7 @@ pub use config::{ArtifactRepository, PodConfig};
 use super::{Executor, ExecutorError, Wake, WorkflowId};
 use crate::{
     api::{
-        LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_WORKFLOW, NodePhase, Template, Workflow, WorkflowArtifactGCTask,
+        LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE, LABEL_WORKFLOW, Template, Workflow, WorkflowArtifactGCTask,
         WorkflowTaskResult, WorkflowTaskSet,
     },
     engine::{GarbageRequest, GarbageState, StepRequest, StepResult, StepState},
@@ -52,7 +53,11 @@ struct Inner {
     reports: Arc<Cache>,
     workflows: Arc<Cache>,
     state: parking_lot::Mutex<State>,
+    /// Templates of nodes by the uid of their pods.
+    templates: parking_lot::Mutex<BTreeMap<String, Arc<Template>>>,
     repositories: AsyncMutex<repository::Memo>,
+    /// Pods that are over and to be dealt with.
+    tidy: tokio::sync::mpsc::UnboundedSender<Arc<Object>>,
     tasks: Arc<Cache>,
     garbage: Arc<Cache>,
     /// ConfigMaps that hold plugins, where plugins are looked for.
@@ -61,27 +66,14 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    steps: BTreeMap<WorkflowId, BTreeMap<String, Known>>,
+    steps: BTreeMap<WorkflowId, steps::Steps>,
     /// Workflows that nobody asks for any more, while their pods are still on the watch.
     released: BTreeSet<WorkflowId>,
-    /// Templates of nodes by the uid of their pods.
-    templates: BTreeMap<String, Arc<Template>>,
     /// Uids of pods that are done with.
     cleaned: BTreeSet<String>,
     /// Workflows whose agent was made.
     agents: BTreeSet<WorkflowId>,
     wake: Option<Wake>,
-}
-
-/// What is remembered of a step beside what the watch shows.
-#[derive(Debug, Clone)]
-enum Known {
-    /// Its pod was made.
-    Made,
-    /// It is over: what was seen stays so.
-    Finished(StepResult),
-    /// Its pod was there and is gone.
-    Lost(String),
 }
 
 impl fmt::Debug for PodsExecutor {
@@ -103,7 +95,9 @@ impl PodsExecutor {
             let name = pod.label(LABEL_WORKFLOW).unwrap_or_default();
             vec![format!("{}/{name}", pod.namespace().unwrap_or_default())]
         });
+        let (tidy, tidied) = tokio::sync::mpsc::unbounded_channel();
         let inner = Inner {
+            tidy,
             reports: context.cache_of::<WorkflowTaskResult>(),
             workflows: context.cache_of::<Workflow>(),
             tasks: context.cache_of::<WorkflowTaskSet>(),
@@ -117,10 +111,12 @@ impl PodsExecutor {
             config,
             context,
             state: parking_lot::Mutex::default(),
+            templates: parking_lot::Mutex::default(),
             repositories: AsyncMutex::default(),
         };
         let this = Self(Arc::new(inner));
         this.follow();
+        tokio::spawn(this.clone().tidy_up(tidied));
         this
     }
 
@@ -136,8 +132,10 @@ impl PodsExecutor {
                         None => this.gone(old),
                     }
                 }
-                if let Some(pod) = event.object() {
-                    this.announce(pod);
+                match event.new {
+                    Some(pod) if agent::is_agent(&pod) => this.announce(&pod),
+                    Some(pod) => this.seen(&pod),
+                    None => event.old.iter().filter(|it| agent::is_agent(it)).for_each(|it| this.announce(it)),
                 }
             }
         });
@@ -148,7 +146,7 @@ impl PodsExecutor {
         tokio::spawn(async move {
             while let Some(event) = reports.recv().await {
                 if let Some(report) = event.new {
-                    this.announce(&report);
+                    this.reported(&report);
                 }
             }
         });
@@ -158,7 +156,6 @@ impl PodsExecutor {
             while let Some(event) = workflows.recv().await {
                 match event.new {
                     Some(workflow) => {
-                        this.clean(&workflow).await;
                         this.clean_tasks(&workflow).await;
                         this.clean_garbage(&workflow).await;
                     }
@@ -176,27 +173,6 @@ impl PodsExecutor {
         }
     }
 
-    /// A pod is no longer on the watch: deleted, or labelled as completed.
-    fn gone(&self, pod: &Object) {
-        let (Some(id), Some(node)) = (owner(pod), node_of(pod)) else { return };
-        let now = self.0.context.now();
-        let last = self.read(pod, now).state;
-        let mut state = self.0.state.lock();
-        state.templates.remove(pod.uid());
-        let cleaned = state.cleaned.remove(pod.uid());
-        if state.released.contains(&id) {
-            return;
-        }
-        let known = state.steps.entry(id).or_default();
-        match (known.get(&node), last) {
-            (Some(Known::Finished(_)), _) => {}
-            (_, StepState::Finished(result)) => drop(known.insert(node, Known::Finished(result))),
-            _ if cleaned => {}
-            // Labelled as completed by somebody else, it is over for its workflow, too.
-            _ => drop(known.insert(node, Known::Lost("pod deleted".to_owned()))),
-        }
-    }
-
     fn forget(&self, workflow: Option<&Object>) {
         let Some(workflow) = workflow else { return };
         let id = WorkflowId { key: workflow.key(), uid: workflow.uid().to_owned() };
@@ -205,7 +181,7 @@ impl PodsExecutor {
 
     /// The template of a pod's node, as the pod itself carries it.
     fn template(&self, pod: &Object) -> Arc<Template> {
-        if let Some(known) = self.0.state.lock().templates.get(pod.uid()) {
+        if let Some(known) = self.0.templates.lock().get(pod.uid()) {
             return known.clone();
         }
         let containers =
@@ -214,7 +190,7 @@ impl PodsExecutor {
         let mut texts = env.filter(|it| it["name"] == "ARGO_TEMPLATE").filter_map(|it| it["value"].as_str());
         let template: Option<Template> = texts.find_map(|it| serde_json::from_str(it).ok());
         let template = Arc::new(template.unwrap_or_default());
-        self.0.state.lock().templates.insert(pod.uid().to_owned(), template.clone());
+        self.0.templates.lock().insert(pod.uid().to_owned(), template.clone());
         template
     }
 
@@ -235,17 +211,6 @@ impl PodsExecutor {
         pods
     }
 
-    fn remember(&self, workflow: &WorkflowId, node: &str, known: Known) {
-        let wake = {
-            let mut state = self.0.state.lock();
-            state.steps.entry(workflow.clone()).or_default().insert(node.to_owned(), known);
-            state.wake.clone()
-        };
-        if let Some(wake) = wake {
-            wake(&workflow.key);
-        }
-    }
-
     async fn apply(&self, node: &str, change: &Change) -> Result<(), ExecutorError> {
         let applied = self.0.context.applier().apply(change).await;
         applied.map(|_| ()).map_err(|error| ExecutorError {
@@ -260,14 +225,14 @@ impl PodsExecutor {
             Ok(repository) => repository,
             Err(Unresolved::Later(error)) => return Err(error),
             Err(Unresolved::Never(message)) => {
-                self.remember(workflow, &step.node_id, Known::Finished(StepResult::error(message)));
+                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(message)));
                 return Ok(());
             }
         };
         let built = match spec::build(step, &self.0.config, repository.as_ref(), now) {
             Ok(built) => built,
             Err(message) => {
-                self.remember(workflow, &step.node_id, Known::Finished(StepResult::error(message)));
+                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(message)));
                 return Ok(());
             }
         };
@@ -278,14 +243,12 @@ impl PodsExecutor {
                 Err(error) if error.category == Category::AlreadyExists => {}
                 Err(error) if error.is_transient() || error.message.contains("exceeded quota") => return Err(error),
                 Err(error) => {
-                    self.remember(workflow, &step.node_id, Known::Finished(StepResult::error(error.message)));
+                    self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(error.message)));
                     return Ok(());
                 }
             }
         }
-        // A pod that came and went before this line is known as lost already.
-        let mut state = self.0.state.lock();
-        state.steps.entry(workflow.clone()).or_default().entry(step.node_id.clone()).or_insert(Known::Made);
+        self.made(workflow, &step.node_id);
         Ok(())
     }
 }
@@ -310,20 +273,15 @@ impl Executor for PodsExecutor {
     async fn start(&self, step: &StepRequest, now: Timestamp) -> Result<(), ExecutorError> {
         let workflow = WorkflowId::of(step);
         self.0.pods.synced().await;
-        let known = self.0.state.lock().steps.get(&workflow).is_some_and(|it| it.contains_key(&step.node_id));
-        if known || self.pods_of(&workflow).iter().any(|it| node_of(it).as_deref() == Some(&step.node_id)) {
+        if self.knows(&workflow, &step.node_id, &ObjectKey::new(Some(step.workflow.namespace()), &step.pod_name)) {
             return Ok(());
         }
         if agent::is_task(step) {
             return self.start_task(&workflow, step).await;
         }
-        let status = self.0.workflows.get(&step.workflow).filter(|it| it.uid() == workflow.uid);
-        let phase = status
-            .as_ref()
-            .and_then(|it| it.value().pointer("/status/nodes")?.get(&step.node_id)?.get("phase")?.as_str());
-        if phase == Some(NodePhase::Running.as_str()) {
+        if step.was_running {
             // It ran, says the status, and its pod is not there.
-            self.remember(&workflow, &step.node_id, Known::Lost("pod deleted".to_owned()));
+            self.remember(&workflow, &step.node_id, StepState::Lost("pod deleted".to_owned()));
             return Ok(());
         }
         self.make(&workflow, step, now).await
@@ -333,8 +291,7 @@ impl Executor for PodsExecutor {
         if self.stop_task(workflow, node_id).await? {
             return Ok(());
         }
-        let pods = self.pods_of(workflow);
-        let Some(pod) = pods.iter().find(|it| node_of(it).as_deref() == Some(node_id)) else { return Ok(()) };
+        let Some(pod) = self.pod_of(workflow, node_id) else { return Ok(()) };
         let change = match pod.text("/status/phase") {
             "Succeeded" | "Failed" => return Ok(()),
             "Running" => {
@@ -346,7 +303,7 @@ impl Executor for PodsExecutor {
                 let target = pod.reference();
                 Change::Patch { target, patch: Patch::merge(body), subresource: None, resource_version: None }
             }
-            _ => Change::delete(pod),
+            _ => Change::delete(&pod),
         };
         match self.apply(node_id, &change).await {
             Err(error) if error.category == Category::NotFound => Ok(()),
@@ -355,67 +312,15 @@ impl Executor for PodsExecutor {
     }
 
     fn observe(&self, workflow: &WorkflowId) -> BTreeMap<String, StepState> {
-        let now = self.0.context.now();
-        let mut wake_at: Option<Timestamp> = None;
-        let seen: Vec<(String, observe::Observed)> =
-            self.pods_of(workflow).iter().filter_map(|pod| Some((node_of(pod)?, self.read(pod, now)))).collect();
-        let tasks = self.tasks(workflow);
-        let mut state = self.0.state.lock();
-        if state.released.contains(workflow) {
-            return BTreeMap::new();
-        }
-        let known = state.steps.entry(workflow.clone()).or_default();
-        let mut all = BTreeMap::new();
-        for (node, observed) in seen {
-            if let Some(at) = observed.wake {
-                wake_at = Some(wake_at.map_or(at, |it| it.min(at)));
-            }
-            match (known.get(&node), observed.state) {
-                (Some(Known::Finished(result)), _) => drop(all.insert(node, StepState::Finished(result.clone()))),
-                (_, StepState::Finished(result)) => {
-                    known.insert(node.clone(), Known::Finished(result.clone()));
-                    all.insert(node, StepState::Finished(result));
-                }
-                (_, other) => {
-                    known.insert(node.clone(), Known::Made);
-                    all.insert(node, other);
-                }
-            }
-        }
-        for (node, state) in tasks {
-            match (known.get(&node), state) {
-                (Some(Known::Finished(_)), _) => {}
-                (_, StepState::Finished(result)) => drop(known.insert(node, Known::Finished(result))),
-                (_, other) => drop(all.insert(node, other)),
-            }
-        }
-        for (node, known) in known.iter() {
-            all.entry(node.clone()).or_insert_with(|| match known {
-                Known::Made => StepState::Pending(String::new()),
-                Known::Finished(result) => StepState::Finished(result.clone()),
-                Known::Lost(message) => StepState::Lost(message.clone()),
-            });
-        }
-        if known.is_empty() {
-            state.steps.remove(workflow);
-        }
-        if let (Some(at), Some(wake)) = (wake_at, state.wake.clone()) {
-            let (clock, key) = (self.0.context.clock().clone(), workflow.key.clone());
-            tokio::spawn(async move {
-                clock.sleep(argo_core::time::between(now, at)).await;
-                wake(&key);
-            });
-        }
-        all
+        self.states(workflow)
+    }
+
+    fn settle(&self, workflow: &WorkflowId, nodes: &[&str]) {
+        self.settle_steps(workflow, nodes);
     }
 
     fn workflows(&self, key: &ObjectKey) -> Vec<WorkflowId> {
-        let pods = self.0.pods.indexed(BY_WORKFLOW, &format!("{}/{}", key.namespace(), key.name));
-        let state = self.0.state.lock();
-        let mut all: BTreeSet<WorkflowId> = pods.iter().filter_map(|it| owner(it)).collect();
-        all.extend(state.steps.keys().filter(|it| it.key == *key).cloned());
-        all.retain(|it| !state.released.contains(it));
-        all.into_iter().collect()
+        self.known_workflows(key).into_iter().collect()
     }
 
     async fn release(&self, workflow: &WorkflowId) -> Result<(), ExecutorError> {

@@ -13,7 +13,7 @@ use argo_core::{Category, Change, Failure as _, Gvk, Object, ObjectKey, ObjectRe
 use serde_json::{Map, Value, json};
 
 use self::spec::{Around, PluginSpec};
-use super::{Known, PodsExecutor, text};
+use super::{PodsExecutor, text};
 use crate::{
     api::{LABEL_COMPLETED, NodePhase, NodeResult, TemplateType, WorkflowTaskSet},
     engine::{LiveStep, StepRequest, StepResult, StepState},
@@ -93,12 +93,12 @@ impl PodsExecutor {
             }
         }
         self.0.state.lock().agents.insert(workflow.clone());
-        self.remember(workflow, &step.node_id, Known::Made);
+        self.remember(workflow, &step.node_id, StepState::Pending(String::new()));
         Ok(())
     }
 
     fn refuse(&self, workflow: &WorkflowId, step: &StepRequest, message: String) -> Result<(), ExecutorError> {
-        self.remember(workflow, &step.node_id, Known::Finished(StepResult::error(message)));
+        self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(message)));
         Ok(())
     }
 
@@ -247,7 +247,7 @@ impl PodsExecutor {
             Err(error) if error.category != Category::NotFound => return Err(error),
             _ => {}
         }
-        self.remember(workflow, node, Known::Finished(StepResult::exited(143)));
+        self.remember(workflow, node, StepState::Finished(StepResult::exited(143)));
         Ok(true)
     }
 
@@ -282,7 +282,7 @@ impl PodsExecutor {
         if let Some(known) = state.steps.get_mut(workflow) {
             let tasks = set.pointer("/spec/tasks").and_then(Value::as_object);
             let is_task = |node: &str| tasks.is_some_and(|it| it.contains_key(node));
-            known.retain(|node, it| !matches!(it, Known::Made) || !is_task(node));
+            known.states.retain(|node, it| !matches!(it, StepState::Pending(_)) || !is_task(node));
         }
     }
 
