@@ -1,6 +1,6 @@
 //! Command line of the conformance runs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -16,6 +16,7 @@ cargo run --example workflow-conformance -- DIR [OPTIONS]
   --executor-image IMG  image with argo-exec in it as `argoexec` (default argo-exec:latest)
   --store-host HOST     address of this machine that pods reach: an object store for artifacts listens there
                         (default: that of a node that runs here)
+  --node-selector K=V   where pods may run, unless a workflow says it; may be repeated
   --only TEXT           only manifests with this in their name; may be repeated
   --jobs N              workflows at once (default 8)
   --timeout SECONDS     longest run of one workflow (default 120)
@@ -41,6 +42,7 @@ pub(crate) struct Args {
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) executor_image: String,
     pub(crate) store_host: Option<String>,
+    pub(crate) node_selector: BTreeMap<String, String>,
     pub(crate) only: Vec<String>,
     pub(crate) jobs: usize,
     pub(crate) timeout: Duration,
@@ -57,6 +59,7 @@ impl Args {
             kubeconfig: None,
             executor_image: "argo-exec:latest".to_owned(),
             store_host: None,
+            node_selector: BTreeMap::new(),
             only: Vec::new(),
             jobs: 8,
             timeout: Duration::from_secs(120),
@@ -81,6 +84,11 @@ impl Args {
                 "--kubeconfig" => args.kubeconfig = Some(value()?.into()),
                 "--executor-image" => args.executor_image = value()?,
                 "--store-host" => args.store_host = Some(value()?),
+                "--node-selector" => {
+                    let pair = value()?;
+                    let (key, value) = pair.split_once('=').context("--node-selector takes KEY=VALUE")?;
+                    args.node_selector.insert(key.to_owned(), value.to_owned());
+                }
                 "--only" => args.only.push(value()?),
                 "--jobs" => args.jobs = value()?.parse().context("--jobs takes a whole number")?,
                 "--timeout" => {

@@ -10,6 +10,7 @@ use argo_core::{
 use argo_examples::{controllers, fixtures::s3::ObjectStore, run};
 use argo_workflows::{
     Controller,
+    config::Config,
     executor::{
         PodsExecutor,
         pods::{ArtifactRepository, PodConfig},
@@ -50,7 +51,12 @@ pub(crate) async fn world(args: &Args) -> Result<World> {
         ..PodConfig::default()
     };
     let executor = PodsExecutor::new(context.clone(), config);
-    let controller = Controller::builder(context.clone()).executor(Arc::new(executor)).build()?;
+    let mut builder = Controller::builder(context.clone()).executor(Arc::new(executor));
+    if !args.node_selector.is_empty() {
+        let defaults = json!({"spec": {"nodeSelector": args.node_selector}}).to_string();
+        builder = builder.config(Config::from_config_map(&[("workflowDefaults".to_owned(), defaults)].into())?);
+    }
+    let controller = builder.build()?;
     let running = tokio::spawn(controller.run(shutdown.clone()));
     Ok(World {
         context,
