@@ -343,7 +343,7 @@ impl Reconcile for Reconciler {
             let nodes = &live.workflow.status.nodes;
             let over = |id: &str| nodes.get(id).is_some_and(|it| it.phase().is_fulfilled());
             let over: Vec<&str> =
-                steps.iter().filter(|(id, it)| !it.is_active() && over(id)).map(|(id, _)| id.as_str()).collect();
+                seen.steps.iter().filter(|(id, it)| !it.is_active() && over(id)).map(|(id, _)| id.as_str()).collect();
             if !over.is_empty() {
                 self.executor.settle(&id, &over);
             }

@@ -132,10 +132,12 @@ impl PodsExecutor {
                         None => this.gone(old),
                     }
                 }
-                match event.new {
-                    Some(pod) if agent::is_agent(&pod) => this.announce(&pod),
-                    Some(pod) => this.seen(&pod),
-                    None => event.old.iter().filter(|it| agent::is_agent(it)).for_each(|it| this.announce(it)),
+                // Agents, and pods that delete artifacts, have no state of a step.
+                let is_step = |it: &Object| node_of(it).is_some() && !agent::is_agent(it);
+                match (&event.new, event.object()) {
+                    (Some(pod), _) if is_step(pod) => this.seen(pod),
+                    (_, Some(pod)) if !is_step(pod) => this.announce(pod),
+                    _ => {}
                 }
             }
         });
