@@ -13,4 +13,6 @@ mod operations;
 mod process;
 #[cfg(feature = "exec")]
 mod server;
+#[cfg(feature = "exec")]
+mod stores;
 mod synchronization;

@@ -1,4 +1,4 @@
-//! Gzipped tar archives, as artifacts are stored by default.
+//! Archives that artifacts are stored in: gzipped tar by default, or zip.
 
 use std::{
     fs::File,
@@ -75,11 +75,31 @@ pub fn is_tarball(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// When an entry or a link leads out of the target, or reading or writing fails.
 pub fn unpack(archive: &Path, to: &Path) -> Result<(), UnpackError> {
+    open(archive, to, unpack_into)
+}
+
+/// Packs a file or directory into a zip archive.
+///
+/// # Errors
+/// When something can not be read or written, or is larger than 4 GiB.
+pub fn zip(from: &Path, to: &Path) -> io::Result<()> {
+    super::zip::pack(from, to)
+}
+
+/// As [`unpack`], of a zip archive.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unzip(archive: &Path, to: &Path) -> Result<(), UnpackError> {
+    open(archive, to, super::zip::unpack_into)
+}
+
+fn open(archive: &Path, to: &Path, from: fn(&Path, &Path) -> Result<(), UnpackError>) -> Result<(), UnpackError> {
     let mut folder = to.as_os_str().to_owned();
     folder.push(".tmpdir");
     let folder = PathBuf::from(folder);
     std::fs::create_dir_all(&folder)?;
-    unpack_into(archive, &folder)?;
+    from(archive, &folder)?;
     replace(to)?;
     let mut entries = std::fs::read_dir(&folder)?;
     match (entries.next().transpose()?, entries.next()) {

@@ -77,7 +77,9 @@ fn place(artifact: &Artifact, temporary: &Path, to: &Path) -> Result<(), String>
     let archive = artifact.extra.get("archive");
     let is = |kind: &str| archive.and_then(|it| it.get(kind)).is_some_and(|it| !it.is_null());
     if is("zip") {
-        return Err("zip archives are not supported".to_owned());
+        archive::unzip(temporary, to).map_err(|it| it.to_string())?;
+        let _ = std::fs::remove_file(temporary);
+        return Ok(());
     }
     let is_tar = if is("none") || temporary.is_dir() {
         false

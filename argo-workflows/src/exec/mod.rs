@@ -18,6 +18,7 @@ mod layout;
 pub mod outputs;
 #[cfg(feature = "exec")]
 pub mod run;
+mod zip;
 
 pub use layout::{Layout, MAIN_FILES, Mount, VAR_RUN_ARGO};
 pub(crate) use layout::{overlapping, relative, volume_mounts};

@@ -255,14 +255,11 @@ impl Fault {
 fn stage(template: &Template, artifact: &Artifact, path: &str, layout: &Layout) -> Result<(String, PathBuf), Fault> {
     let strategy = artifact.extra.get("archive");
     let is = |kind: &str| strategy.and_then(|it| it.get(kind)).is_some_and(|it| !it.is_null());
-    if is("zip") {
-        return Err(Fault::Other(format!("outputs.artifacts.{}: zip archives are not supported", artifact.name)));
-    }
     let level = strategy.and_then(|it| it.pointer("/tar/compressionLevel")).and_then(Value::as_i64);
     let level = level.and_then(|it| u32::try_from(it).ok());
     let outside = || Fault::Other(format!("the path {path} leads out of the container"));
     let base = || path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    let archive_name = format!("{}.tgz", artifact.name);
+    let archive_name = format!("{}.{}", artifact.name, if is("zip") { "zip" } else { "tgz" });
     let io = |error: io::Error| Fault::Other(error.to_string());
     std::fs::create_dir_all(layout.temporary.join("artifacts")).map_err(io)?;
     let packed = layout.temporary.join("artifacts").join(&archive_name);
@@ -275,7 +272,7 @@ fn stage(template: &Template, artifact: &Artifact, path: &str, layout: &Layout) 
             return Ok((base(), file));
         }
         std::fs::metadata(&file).map_err(|it| Fault::of("stat", &Layout::mounted_name(path), &it))?;
-        archive::pack(&file, &packed, level).map_err(io)?;
+        if is("zip") { archive::zip(&file, &packed) } else { archive::pack(&file, &packed, level) }.map_err(io)?;
         return Ok((archive_name, packed));
     }
     let clean = relative(path).ok_or_else(outside)?;
@@ -286,6 +283,13 @@ fn stage(template: &Template, artifact: &Artifact, path: &str, layout: &Layout) 
         let opened = layout.temporary.join("artifacts").join(format!("{}.open", artifact.name));
         archive::unpack(&kept, &opened).map_err(|it| Fault::Other(it.to_string()))?;
         return Ok((base(), opened));
+    }
+    if is("zip") {
+        let opened = layout.temporary.join("artifacts").join(format!("{}.open", artifact.name)).join(base());
+        std::fs::create_dir_all(opened.parent().unwrap_or(&layout.temporary)).map_err(io)?;
+        archive::unpack(&kept, &opened).map_err(|it| Fault::Other(it.to_string()))?;
+        archive::zip(&opened, &packed).map_err(io)?;
+        return Ok((archive_name, packed));
     }
     Ok((archive_name, kept))
 }

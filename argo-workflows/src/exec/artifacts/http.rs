@@ -5,11 +5,11 @@ use std::{path::Path, sync::Arc};
 use argo_core::Category;
 use serde_json::Value;
 
-use super::{ArtifactDriver, ArtifactError, Secrets, kind, transfer};
+use super::{ArtifactDriver, ArtifactError, Secrets, kind, oauth::Credentials, transfer};
 use crate::api::Artifact;
 
 /// Reads and writes `http` (`url headers auth.basicAuth`) and `artifactory` (`url usernameSecret
-/// passwordSecret`) artifacts. OAuth2 and client certificates are not supported.
+/// passwordSecret`) artifacts; `auth` of `http` is `basicAuth`, `clientCert` or `oauth2` (client credentials).
 #[derive(Debug, Clone)]
 pub struct HttpDriver {
     secrets: Arc<dyn Secrets>,
@@ -22,21 +22,29 @@ impl HttpDriver {
         Self { secrets }
     }
 
-    fn request(&self, method: reqwest::Method, artifact: &Artifact) -> Result<reqwest::RequestBuilder, ArtifactError> {
+    async fn request(
+        &self,
+        method: reqwest::Method,
+        artifact: &Artifact,
+    ) -> Result<reqwest::RequestBuilder, ArtifactError> {
         let invalid = |text: &str| ArtifactError::new(Category::Invalid, text);
         let location = kind(artifact).map(|it| &artifact.extra[it]).ok_or_else(|| invalid("http is required"))?;
         let url = location.get("url").and_then(Value::as_str).ok_or_else(|| invalid("http.url is required"))?;
-        for it in ["/auth/oauth2/tokenURLSecret/name", "/auth/clientCert/clientCertSecret/name"] {
-            if location.pointer(it).and_then(Value::as_str).is_some_and(|it| !it.is_empty()) {
-                return Err(ArtifactError::unsupported("http", it.split('/').nth(2).unwrap_or("auth")));
-            }
+        let secret = |pointer: &str| transfer::secret(&*self.secrets, location, pointer);
+        let certificate = secret("/auth/clientCert/clientCertSecret")?;
+        let own = match (certificate, secret("/auth/clientCert/clientKeySecret")?) {
+            (Some(certificate), Some(key)) => Some(format!("{certificate}\n{key}")),
+            _ => None,
+        };
+        let client = transfer::client_as(None, own.as_deref())?;
+        let mut request = client.request(method, url);
+        if let Some(oauth) = Credentials::read(location, &*self.secrets)? {
+            request = request.bearer_auth(oauth.token().await?);
         }
-        let mut request = transfer::client(None)?.request(method, url);
         for it in location.get("headers").and_then(Value::as_array).into_iter().flatten() {
             let text = |field: &str| it.get(field).and_then(Value::as_str).unwrap_or_default();
             request = request.header(text("name"), text("value"));
         }
-        let secret = |pointer: &str| transfer::secret(&*self.secrets, location, pointer);
         let user = secret("/auth/basicAuth/usernameSecret")?.or(secret("/usernameSecret")?);
         let password = secret("/auth/basicAuth/passwordSecret")?.or(secret("/passwordSecret")?);
         if let Some(user) = user {
@@ -49,7 +57,7 @@ impl HttpDriver {
 #[async_trait::async_trait]
 impl ArtifactDriver for HttpDriver {
     async fn load(&self, artifact: &Artifact, to: &Path) -> Result<(), ArtifactError> {
-        let response = transfer::send(self.request(reqwest::Method::GET, artifact)?).await?;
+        let response = transfer::send(self.request(reqwest::Method::GET, artifact).await?).await?;
         transfer::into_file(response, to).await
     }
 
@@ -58,7 +66,7 @@ impl ArtifactDriver for HttpDriver {
             return Err(ArtifactError::unsupported("http", "saving directories"));
         }
         let bytes = std::fs::read(from).map_err(|it| ArtifactError::io("open", from, &it))?;
-        transfer::send(self.request(reqwest::Method::PUT, artifact)?.body(bytes)).await.map(|_| ())
+        transfer::send(self.request(reqwest::Method::PUT, artifact).await?.body(bytes)).await.map(|_| ())
     }
 
     async fn list(&self, _: &Artifact) -> Result<Vec<String>, ArtifactError> {
@@ -66,7 +74,7 @@ impl ArtifactDriver for HttpDriver {
     }
 
     async fn delete(&self, artifact: &Artifact) -> Result<(), ArtifactError> {
-        match transfer::send(self.request(reqwest::Method::DELETE, artifact)?).await {
+        match transfer::send(self.request(reqwest::Method::DELETE, artifact).await?).await {
             Err(error) if error.category != Category::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -6,16 +6,26 @@
 //! | [`FolderDriver`] | any with a key, in a directory of this machine | yes | yes |
 //! | [`GitDriver`] | `git` | yes | no |
 //! | `HttpDriver` (feature `http`) | `http`, `artifactory` | yes | yes |
+//! | `GcsDriver` (feature `http`) | `gcs` | yes | yes |
 //! | `S3Driver` (feature `s3`) | `s3` | yes | yes |
+//! | `AzureDriver` (feature `s3`) | `azure` | yes | yes |
 
+#[cfg(feature = "s3")]
+mod azure;
 mod folder;
+#[cfg(feature = "http")]
+mod gcs;
 mod git;
 #[cfg(feature = "http")]
 mod http;
 mod location;
+#[cfg(feature = "http")]
+mod oauth;
 mod raw;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "http")]
+mod store;
 #[cfg(feature = "http")]
 mod transfer;
 
@@ -23,7 +33,11 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use argo_core::{Category, Failure};
 
+#[cfg(feature = "s3")]
+pub use azure::AzureDriver;
 pub use folder::FolderDriver;
+#[cfg(feature = "http")]
+pub use gcs::GcsDriver;
 pub use git::GitDriver;
 #[cfg(feature = "http")]
 pub use http::HttpDriver;

@@ -7,7 +7,11 @@ use hmac::{Hmac, Mac};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{ArtifactDriver, ArtifactError, Secrets, transfer};
+use super::{
+    ArtifactDriver, ArtifactError, Secrets,
+    store::{self, ObjectStore, encode},
+    transfer,
+};
 use crate::api::Artifact;
 
 /// Most keys of one listing: a million.
@@ -118,64 +122,51 @@ impl S3Driver {
             }
         }
     }
+}
 
-    async fn put(&self, place: &Place, key: &str, from: &Path) -> Result<(), ArtifactError> {
+/// A bucket, open.
+struct Bucket<'d> {
+    driver: &'d S3Driver,
+    place: Place,
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Bucket<'_> {
+    async fn get(&self, key: &str, to: &Path) -> Result<(), ArtifactError> {
+        let response = self.driver.call(&self.place, reqwest::Method::GET, key, &[], None).await?;
+        transfer::into_file(response, to).await
+    }
+
+    async fn put(&self, key: &str, from: &Path) -> Result<(), ArtifactError> {
         let bytes = std::fs::read(from).map_err(|it| ArtifactError::io("open", from, &it))?;
         let hash = hex_hash(&bytes);
-        self.call(place, reqwest::Method::PUT, key, &[], Some((bytes, hash))).await.map(|_| ())
+        self.driver.call(&self.place, reqwest::Method::PUT, key, &[], Some((bytes, hash))).await.map(|_| ())
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, ArtifactError> {
+        self.driver.keys(&self.place, prefix).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), ArtifactError> {
+        self.driver.call(&self.place, reqwest::Method::DELETE, key, &[], None).await.map(|_| ())
     }
 }
 
 #[async_trait::async_trait]
 impl ArtifactDriver for S3Driver {
     async fn load(&self, artifact: &Artifact, to: &Path) -> Result<(), ArtifactError> {
-        let place = self.place(artifact)?;
-        let missing = match self.call(&place, reqwest::Method::GET, &place.key, &[], None).await {
-            Ok(response) => return transfer::into_file(response, to).await,
-            Err(error) if error.category == Category::NotFound => error,
-            Err(error) => return Err(error),
-        };
-        // Perhaps a directory.
-        let prefix = format!("{}/", place.key.trim_end_matches('/'));
-        let keys = self.keys(&place, &prefix).await?;
-        if keys.is_empty() {
-            return Err(missing);
-        }
-        for key in keys {
-            let Some(inner) = key.strip_prefix(&prefix).and_then(crate::exec::relative) else { continue };
-            if inner.as_os_str().is_empty() || key.ends_with('/') {
-                continue;
-            }
-            let file = to.join(inner);
-            if let Some(parent) = file.parent() {
-                std::fs::create_dir_all(parent).map_err(|it| ArtifactError::io("mkdir", parent, &it))?;
-            }
-            let response = self.call(&place, reqwest::Method::GET, &key, &[], None).await?;
-            transfer::into_file(response, &file).await?;
-        }
-        Ok(())
+        let bucket = Bucket { driver: self, place: self.place(artifact)? };
+        store::load(&bucket, &bucket.place.key, to).await
     }
 
     async fn save(&self, from: &Path, artifact: &Artifact) -> Result<(), ArtifactError> {
-        let place = self.place(artifact)?;
+        let bucket = Bucket { driver: self, place: self.place(artifact)? };
         let create = artifact.extra["s3"].pointer("/createBucketIfNotPresent").is_some_and(Value::is_object);
         if create {
             // One that is there already is what was wanted.
-            let _ = self.call(&place, reqwest::Method::PUT, "", &[], None).await;
+            let _ = self.call(&bucket.place, reqwest::Method::PUT, "", &[], None).await;
         }
-        let mut open = vec![(from.to_owned(), place.key.clone())];
-        while let Some((path, key)) = open.pop() {
-            if path.is_dir() {
-                let entries = std::fs::read_dir(&path).map_err(|it| ArtifactError::io("open", &path, &it))?;
-                for entry in entries.flatten() {
-                    let key = format!("{}/{}", key.trim_end_matches('/'), entry.file_name().to_string_lossy());
-                    open.push((entry.path(), key));
-                }
-            } else {
-                self.put(&place, &key, &path).await?;
-            }
-        }
-        Ok(())
+        store::save(&bucket, from, &bucket.place.key).await
     }
 
     async fn list(&self, artifact: &Artifact) -> Result<Vec<String>, ArtifactError> {
@@ -184,16 +175,8 @@ impl ArtifactDriver for S3Driver {
     }
 
     async fn delete(&self, artifact: &Artifact) -> Result<(), ArtifactError> {
-        let place = self.place(artifact)?;
-        let mut keys = self.keys(&place, &format!("{}/", place.key.trim_end_matches('/'))).await?;
-        keys.push(place.key.clone());
-        for key in keys {
-            match self.call(&place, reqwest::Method::DELETE, &key, &[], None).await {
-                Err(error) if error.category != Category::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        let bucket = Bucket { driver: self, place: self.place(artifact)? };
+        store::delete(&bucket, &bucket.place.key).await
     }
 }
 
@@ -248,22 +231,8 @@ fn hex_hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-fn encode(text: &str, keeps_slashes: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
-            b'/' if keeps_slashes => out.push('/'),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
-}
-
 /// Texts of all elements of a name, in an answer that has no nested ones of it.
-fn elements(xml: &str, name: &str) -> Vec<String> {
+pub(super) fn elements(xml: &str, name: &str) -> Vec<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut all = Vec::new();
     let mut rest = xml;

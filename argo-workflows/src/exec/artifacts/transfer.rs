@@ -12,6 +12,21 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_
 
 /// A client; `ca` is a certificate in PEM form to trust besides the usual ones.
 pub(super) fn client(ca: Option<&str>) -> Result<reqwest::Client, ArtifactError> {
+    client_as(ca, None)
+}
+
+/// As [`client`], showing a certificate of its own: certificate and key in PEM form.
+pub(super) fn client_as(ca: Option<&str>, own_pem: Option<&str>) -> Result<reqwest::Client, ArtifactError> {
+    let identity = match own_pem {
+        None => None,
+        Some(pem) => {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            // What is in it stays out of the error.
+            let unusable =
+                |_| ArtifactError::new(Category::Invalid, "the client certificate and its key can not be used");
+            Some(reqwest::Identity::from_pem(pem.as_bytes()).map_err(unusable)?)
+        }
+    };
     // Somebody else's choice of a TLS implementation stands.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut own = Vec::new();
@@ -19,7 +34,13 @@ pub(super) fn client(ca: Option<&str>) -> Result<reqwest::Client, ArtifactError>
         let invalid = |it: reqwest::Error| ArtifactError::new(Category::Invalid, format!("the CA certificate: {it}"));
         own.push(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(invalid)?);
     }
-    let builder = || reqwest::Client::builder().connect_timeout(PATIENCE.0).read_timeout(PATIENCE.1);
+    let builder = || {
+        let builder = reqwest::Client::builder().connect_timeout(PATIENCE.0).read_timeout(PATIENCE.1);
+        match &identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        }
+    };
     // An image without certificates can still reach what needs none, or brings its own.
     let client = builder().tls_certs_merge(own.clone()).build().or_else(|_| builder().tls_certs_only(own).build());
     client.map_err(|it| ArtifactError::new(Category::Internal, format!("the HTTP client: {it}")))
@@ -68,6 +89,19 @@ fn failure(error: &reqwest::Error) -> ArtifactError {
     }
     let host = error.url().and_then(|it| it.host_str()).unwrap_or_default().to_owned();
     ArtifactError::new(category, format!("{host}: {text}"))
+}
+
+/// A request with a form as its body.
+pub(super) fn form(request: reqwest::RequestBuilder, form: String) -> reqwest::RequestBuilder {
+    request.header("content-type", "application/x-www-form-urlencoded").body(form)
+}
+
+/// An answer's body, read as JSON. What is in it stays out of the error: it may be a token.
+pub(super) async fn json<T: serde::de::DeserializeOwned>(response: reqwest::Response) -> Result<T, ArtifactError> {
+    let host = response.url().host_str().unwrap_or_default().to_owned();
+    let bytes = response.bytes().await.map_err(|it| failure(&it))?;
+    let unreadable = |_| ArtifactError::new(Category::Unavailable, format!("{host}: the answer can not be read"));
+    serde_json::from_slice(&bytes).map_err(unreadable)
 }
 
 /// Writes an answer's body to a file.

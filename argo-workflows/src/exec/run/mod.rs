@@ -30,7 +30,7 @@ use crate::{
     api::Template,
     exec::{
         Layout,
-        artifacts::{Drivers, GitDriver, HttpDriver, S3Driver, SecretFiles},
+        artifacts::{AzureDriver, Drivers, GcsDriver, GitDriver, HttpDriver, S3Driver, SecretFiles},
     },
 };
 
@@ -122,6 +122,8 @@ impl Settings {
             .with("git", Arc::new(GitDriver::new(secrets.clone())))
             .with("http", Arc::new(HttpDriver::new(secrets.clone())))
             .with("artifactory", Arc::new(HttpDriver::new(secrets.clone())))
+            .with("gcs", Arc::new(GcsDriver::new(secrets.clone())))
+            .with("azure", Arc::new(AzureDriver::new(secrets.clone())))
             .with("s3", Arc::new(S3Driver::new(secrets)))
     }
 }
