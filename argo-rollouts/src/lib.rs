@@ -41,7 +41,7 @@
 //!
 //! # Features
 //! - `controller` (default): the controller on a Kubernetes API.
-//! - `http` (default): the Prometheus and Web metric providers.
+//! - `http` (default): the metric providers over HTTP: Prometheus, Web and the vendors.
 //! - `testing` (default): simulations for users' own tests; pure, without further dependencies.
 
 pub mod api;

@@ -13,7 +13,11 @@ mod experiment_step;
 mod http;
 #[cfg(feature = "controller")]
 mod job;
+#[cfg(feature = "controller")]
+mod plugin;
 mod properties;
+#[cfg(feature = "http")]
+mod providers;
 mod replicas;
 mod routers;
 #[cfg(feature = "controller")]

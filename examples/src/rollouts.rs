@@ -240,7 +240,8 @@ pub async fn main() -> Result<()> {
     tokio::spawn(health.run(shutdown.clone()));
     tokio::spawn(metrics.run(shutdown.clone()));
     tokio::spawn(run::stop_on_signal(shutdown.clone()));
-    let mut builder = Controller::builder(context.clone()).workers(flags.workers).resync(flags.resync);
+    let mut builder =
+        Controller::builder(context.clone()).workers(flags.workers).resync(flags.resync).own_namespace(namespace());
     if let Some(instance) = &flags.instance {
         builder = builder.instance_id(instance);
     }

@@ -253,6 +253,20 @@ pub struct DurationStatus {
     pub extra: Extra,
 }
 
+impl DurationStatus {
+    /// Whether it ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.rollout_started_at.is_some() && self.finished_at.is_some()
+    }
+
+    /// Whether it began and has not ended.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.rollout_started_at.is_some() && self.finished_at.is_none()
+    }
+}
+
 /// Of the blue-green strategy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

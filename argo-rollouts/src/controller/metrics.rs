@@ -9,6 +9,8 @@ use std::{
 
 use argo_core::{Note, ObjectKey, Timestamp, time};
 
+use crate::engine::Finished;
+
 /// Upper bounds of the buckets, in seconds.
 const BUCKETS: [f64; 5] = [0.01, 0.15, 0.25, 0.5, 1.0];
 
@@ -27,6 +29,34 @@ struct State {
     passes: BTreeMap<Key, Passes>,
     events: BTreeMap<(ObjectKey, &'static str, String), u64>,
     gone: BTreeMap<Key, Timestamp>,
+    /// By metric and outcome.
+    durations: BTreeMap<(usize, String), Durations>,
+}
+
+/// Durations of updates that ended: name, meaning, upper bounds in seconds.
+const DURATIONS: [(&str, &str, &[u32]); 3] = [
+    (
+        "rollout_duration_seconds",
+        "Total wall-clock time for a rollout from start to completion/abort/supersede",
+        &[30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800],
+    ),
+    (
+        "rollout_progression_duration_seconds",
+        "Active progression time for a rollout (excluding manual pause time)",
+        &[30, 60, 120, 300, 600, 900, 1800, 3600],
+    ),
+    (
+        "rollout_manual_pause_duration_seconds",
+        "Time spent in manual pause waiting for human intervention",
+        &[0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800],
+    ),
+];
+
+#[derive(Debug, Default)]
+struct Durations {
+    buckets: Vec<u64>,
+    count: u64,
+    seconds: f64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -65,6 +95,21 @@ impl Counted {
         *self.state().events.entry((key.clone(), kind, note.reason.clone())).or_default() += 1;
     }
 
+    /// An update that ended.
+    pub(super) fn finished(&self, finished: &Finished) {
+        let values = [finished.total, finished.total - finished.paused, finished.paused];
+        let mut state = self.state();
+        for (at, (value, (_, _, bounds))) in values.into_iter().zip(DURATIONS).enumerate() {
+            let series = state.durations.entry((at, finished.status.clone())).or_default();
+            series.buckets.resize(bounds.len(), 0);
+            for (bucket, bound) in series.buckets.iter_mut().zip(bounds) {
+                *bucket += u64::from(value <= f64::from(*bound));
+            }
+            series.count += 1;
+            series.seconds += value;
+        }
+    }
+
     /// An object that is there no more.
     pub(super) fn gone(&self, kind: &'static str, key: &ObjectKey, now: Timestamp) {
         let mut state = self.state();
@@ -101,6 +146,17 @@ impl Counted {
             head(out, &format!("{kind}_reconcile_error"), &help, "counter");
             for ((_, key), passes) in of_kind().filter(|it| it.1.errors > 0) {
                 line(out, &format!("{kind}_reconcile_error{{{}}}", labels(key)), passes.errors);
+            }
+        }
+        for (at, (name, help, bounds)) in DURATIONS.into_iter().enumerate() {
+            head(out, name, help, "histogram");
+            for ((_, status), series) in state.durations.iter().filter(|it| it.0.0 == at) {
+                for (bucket, bound) in series.buckets.iter().zip(bounds) {
+                    line(out, &format!("{name}_bucket{{status=\"{status}\",le=\"{bound}\"}}"), bucket);
+                }
+                line(out, &format!("{name}_bucket{{status=\"{status}\",le=\"+Inf\"}}"), series.count);
+                line(out, &format!("{name}_sum{{status=\"{status}\"}}"), series.seconds);
+                line(out, &format!("{name}_count{{status=\"{status}\"}}"), series.count);
             }
         }
         head(out, "rollout_events_total", "Count of rollout events", "counter");

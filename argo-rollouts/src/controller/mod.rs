@@ -27,7 +27,7 @@ use argo_core::{
 
 use crate::{
     api::{Experiment, Rollout, names},
-    metrics::{Job, MetricProvider, Providers},
+    metrics::{Job, MetricProvider, OfCluster, Providers},
     routers::{Routers, TrafficRouter},
 };
 
@@ -89,6 +89,7 @@ pub struct Builder {
     workers: Workers,
     only_analysis: bool,
     resync: Option<Duration>,
+    own_namespace: String,
 }
 
 /// A controller that can not be built.
@@ -140,6 +141,12 @@ impl Builder {
         self
     }
 
+    /// The namespace of this controller, where providers find their Secrets; `argo-rollouts`.
+    pub fn own_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.own_namespace = namespace.into();
+        self
+    }
+
     /// Works on AnalysisRuns only.
     pub fn only_analysis(mut self) -> Self {
         self.only_analysis = true;
@@ -168,7 +175,15 @@ impl Builder {
                 return Err(BuildError::InstanceId(instance.clone()));
             }
         }
-        let Self { context, mut providers, routers, instance, workers, only_analysis, resync } = self;
+        let Self { context, mut providers, routers, instance, workers, only_analysis, resync, own_namespace } = self;
+        #[cfg(not(feature = "http"))]
+        drop(own_namespace);
+        #[cfg(feature = "http")]
+        {
+            let of_cluster = OfCluster { context: context.clone(), namespace: own_namespace };
+            let secrets: Arc<dyn crate::metrics::Secrets> = Arc::new(of_cluster);
+            providers.with_secrets(&secrets);
+        }
         if !providers.knows(JOB) {
             providers.register(JOB, Arc::new(Job::new(context.clone())));
         }
@@ -187,6 +202,7 @@ impl Controller {
             workers: Workers::default(),
             only_analysis: false,
             resync: None,
+            own_namespace: "argo-rollouts".to_owned(),
         }
     }
 

@@ -131,6 +131,10 @@ impl Rollouts {
         }
         if let Some(change) = plan.status.as_ref().and_then(|it| engine::status_change(&rollout, it)) {
             self.context.apply(NAME, key, &change).await?;
+            // Told once: a status that was not written is decided again.
+            let old = rollout.decode::<Rollout>().ok().map(|it| it.status);
+            let ended = old.zip(plan.status.as_ref()).and_then(|(old, next)| engine::finished(&old, next, now));
+            ended.iter().for_each(|it| self.counted.finished(it));
         }
         for note in found.iter().chain(&plan.notes) {
             self.note(key, &rollout, note).await;

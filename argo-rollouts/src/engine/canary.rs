@@ -172,6 +172,7 @@ impl Pass<'_> {
         self.next.blue_green.scale_up_preview_check_point = false;
         self.next.current_step_index = all_done;
         if self.next.stable_rs != self.next.current_pod_hash {
+            self.note_promotion();
             if self.strategy().is_some_and(|it| it.ping_pong.is_some()) {
                 let was_ping = self.ro.status.canary.stable_ping_pong == names::PING;
                 self.next.canary.stable_ping_pong = if was_ping { names::PONG } else { names::PING }.to_owned();

@@ -77,6 +77,7 @@ impl Pass<'_> {
         self.next.observed_generation = self.generation();
         let (phase, message) = super::phase::phase_of(&self.ro.spec, &self.next);
         (self.next.phase, self.next.message) = (phase.to_owned(), message);
+        self.track_duration();
         self.write();
     }
 

@@ -14,6 +14,7 @@ mod args;
 mod blue_green;
 mod canary;
 mod conditions;
+mod duration;
 mod dynamic;
 pub mod experiment;
 pub mod hash;
@@ -32,6 +33,7 @@ use argo_core::{Change, Object, Plan, Timestamp};
 
 use crate::api::{Rollout, RolloutStatus, SetHeaderRoute, SetMirrorRoute, WeightDestination, names};
 
+pub use duration::{Finished, finished};
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;
 pub use world::World;

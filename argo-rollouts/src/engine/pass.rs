@@ -198,6 +198,7 @@ impl<'w> Pass<'w> {
         self.calculate_conditions();
         let (phase, message) = phase::phase_of(&self.ro.spec, &self.next);
         (self.next.phase, self.next.message) = (phase.to_owned(), message);
+        self.track_duration();
         self.note_pause_changes();
         self.write();
         self.wake_for_deadline();

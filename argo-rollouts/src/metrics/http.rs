@@ -5,10 +5,16 @@ use std::{
     time::Duration,
 };
 
+use argo_core::{Timestamp, time};
+use serde_json::Value;
+
 use crate::api::WebHeader;
 
 /// Largest answer that is read.
 const ANSWER_LIMIT: usize = 8 << 20;
+
+/// Most characters of an answer in a message.
+const SNIPPET: usize = 512;
 
 /// Two clients, made when first needed: one that checks certificates and one that does not.
 #[derive(Debug, Default)]
@@ -58,7 +64,16 @@ pub(super) async fn send(
     for header in headers {
         request = request.header(&header.key, &header.value);
     }
-    let mut response = request.timeout(timeout).send().await.map_err(|it| describe(&it))?;
+    let response = request.timeout(timeout).send().await.map_err(|it| describe(&it))?;
+    read(response).await
+}
+
+/// Sends what is built already.
+pub(super) async fn execute(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, String> {
+    read(client.execute(request).await.map_err(|it| describe(&it))?).await
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Answer, String> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|it| describe(&it))? {
@@ -71,7 +86,7 @@ pub(super) async fn send(
 }
 
 /// The error with its causes, without the address: it may hold secrets.
-fn describe(error: &reqwest::Error) -> String {
+pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "request timed out".to_owned() } else { "request failed".to_owned() };
     let mut source = std::error::Error::source(error);
     while let Some(it) = source {
@@ -79,4 +94,50 @@ fn describe(error: &reqwest::Error) -> String {
         source = it.source();
     }
     text
+}
+
+/// The JSON of a good answer.
+pub(super) fn accepted(answer: &Answer, hidden: &[&str]) -> Result<Value, String> {
+    match answer.status {
+        200..=299 => serde_json::from_slice(&answer.body).map_err(|it| format!("Could not parse JSON body: {it}")),
+        401 | 403 => {
+            Err(format!("received authentication error response code: {} {}", answer.status, snippet(answer, hidden)))
+        }
+        _ => Err(format!("received non 2xx response code: {} {}", answer.status, snippet(answer, hidden))),
+    }
+}
+
+/// The beginning of an answer, without what is hidden.
+pub(super) fn snippet(answer: &Answer, hidden: &[&str]) -> String {
+    let mut text = String::from_utf8_lossy(&answer.body).into_owned();
+    for secret in hidden.iter().filter(|it| !it.is_empty()) {
+        text = text.replace(secret, "*****");
+    }
+    let end = text.char_indices().nth(SNIPPET).map_or(text.len(), |it| it.0);
+    text.truncate(end);
+    text.trim().to_owned()
+}
+
+/// The message of the first error of a GraphQL answer.
+pub(super) fn graphql_error(json: &Value) -> Option<String> {
+    let first = json["errors"].as_array()?.first()?;
+    Some(format!("graphql: {}", first["message"].as_str().unwrap_or("no message")))
+}
+
+/// `[1,2]`.
+pub(super) fn number_list(numbers: &[f64], print: impl Fn(f64) -> String) -> String {
+    let texts: Vec<String> = numbers.iter().map(|it| print(*it)).collect();
+    format!("[{}]", texts.join(","))
+}
+
+/// A Go duration that is not below zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = argo_lang::duration::parse(text).map_err(|it| it.to_string())?;
+    Duration::try_from(parsed).map_err(|_| format!("duration {text:?} is below zero"))
+}
+
+/// Begin and end of the last `interval`, in Unix seconds.
+pub(super) fn window(interval: &str, now: Timestamp, default: Duration) -> Result<(i64, i64), String> {
+    let interval = if interval.is_empty() { default } else { duration(interval)? };
+    Ok((time::before(now, interval).as_second(), now.as_second()))
 }

@@ -5,18 +5,40 @@
 //! | `Prometheus` (feature `http`) | PromQL over the HTTP API | `prometheus` |
 //! | `Web` (feature `http`) | any JSON endpoint | `web` |
 //! | `Job` (feature `controller`) | whether a Kubernetes Job completes | `job` |
+//! | `Datadog`, `NewRelic`, `Wavefront`, `CloudWatch`, `Graphite`, `Influxdb`, `SkyWalking`, `Kayenta` (feature `http`) | what the vendor measures | `datadog`, `newRelic`, `wavefront`, `cloudWatch`, `graphite`, `influxdb`, `skywalking`, `kayenta` |
 //! | [`Scripted`] | what a test says | any |
 //!
 //! A vendor's provider is registered under a name of its own and is used by
 //! `provider: {plugin: {vendor/name: {…settings}}}`.
 
 #[cfg(feature = "http")]
+mod auth;
+#[cfg(feature = "http")]
+mod cloud_watch;
+#[cfg(feature = "http")]
+mod datadog;
+#[cfg(feature = "http")]
+mod graphite;
+#[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod influxdb;
 #[cfg(feature = "controller")]
 mod job;
 #[cfg(feature = "http")]
+mod kayenta;
+#[cfg(feature = "http")]
+mod new_relic;
+#[cfg(feature = "http")]
 mod prometheus;
 mod scripted;
+mod secrets;
+#[cfg(feature = "http")]
+mod sigv4;
+#[cfg(feature = "http")]
+mod skywalking;
+#[cfg(feature = "http")]
+mod wavefront;
 #[cfg(feature = "http")]
 mod web;
 
@@ -35,8 +57,14 @@ pub use job::Job;
 #[cfg(feature = "http")]
 pub use prometheus::Prometheus;
 pub use scripted::Scripted;
+#[cfg(feature = "controller")]
+pub(crate) use secrets::OfCluster;
+pub use secrets::Secrets;
 #[cfg(feature = "http")]
-pub use web::Web;
+pub use {
+    cloud_watch::CloudWatch, datadog::Datadog, graphite::Graphite, influxdb::Influxdb, kayenta::Kayenta,
+    new_relic::NewRelic, sigv4::Credentials as AwsCredentials, skywalking::SkyWalking, wavefront::Wavefront, web::Web,
+};
 
 /// Takes measurements of one kind.
 ///
@@ -147,8 +175,29 @@ impl Providers {
         {
             providers.register("prometheus", Arc::new(Prometheus::default()));
             providers.register("web", Arc::new(Web::default()));
+            providers.register("cloudWatch", Arc::new(CloudWatch::default()));
+            providers.register("graphite", Arc::new(Graphite::default()));
+            providers.register("skywalking", Arc::new(SkyWalking::default()));
+            providers.register("kayenta", Arc::new(Kayenta::default()));
         }
         providers
+    }
+
+    /// Adds those built-in ones that look credentials up in Secrets: `datadog`, `newRelic`,
+    /// `wavefront` and `influxdb`. One that is registered already stays.
+    #[cfg(feature = "http")]
+    pub fn with_secrets(&mut self, secrets: &Arc<dyn Secrets>) {
+        let vendors: [(&str, Arc<dyn MetricProvider>); 4] = [
+            ("datadog", Arc::new(Datadog::new(secrets.clone()))),
+            ("newRelic", Arc::new(NewRelic::new(secrets.clone()))),
+            ("wavefront", Arc::new(Wavefront::new(secrets.clone()))),
+            ("influxdb", Arc::new(Influxdb::new(secrets.clone()))),
+        ];
+        for (name, vendor) in vendors {
+            if !self.knows(name) {
+                self.register(name, vendor);
+            }
+        }
     }
 
     /// Whether there is one of that name.

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use argo_lang::gofloat;
+use argo_core::Timestamp;
+use argo_lang::{
+    expr::{Options, Program},
+    gofloat,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     MetricProvider, MetricRequest,
-    http::{Answer, Clients, send},
+    auth::{Authentication, Tokens},
+    http::{Answer, Clients, describe, duration, execute},
 };
 use crate::{
     api::{Measurement, PrometheusMetric},
@@ -18,10 +23,15 @@ use crate::{
 /// Seconds that a query may take by default.
 const TIMEOUT: i64 = 30;
 
-/// Asks a Prometheus-compatible server. `rangeQuery` and `authentication` are refused.
+/// The environment's address, where a metric names none.
+const ADDRESS: &str = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS";
+
+/// Asks a Prometheus-compatible server. The address comes from the metric, from
+/// [`with_address`](Self::with_address), or from `ARGO_ROLLOUTS_PROMETHEUS_ADDRESS`.
 #[derive(Debug, Default)]
 pub struct Prometheus {
     clients: Clients,
+    tokens: Tokens,
     address: Option<String>,
 }
 
@@ -53,26 +63,51 @@ impl Prometheus {
     }
 
     async fn query(&self, request: &MetricRequest<'_>, settings: &PrometheusMetric) -> Result<Measurement, String> {
-        for unsupported in ["rangeQuery", "authentication"] {
-            if settings.extra.get(unsupported).is_some_and(|it| it.as_object().is_none_or(|it| !it.is_empty())) {
-                return Err(format!("prometheus {unsupported} is not supported"));
-            }
-        }
         let seconds = settings.timeout.unwrap_or(TIMEOUT);
         let seconds = u64::try_from(seconds).map_err(|_| "prometheus timeout should not be negative".to_owned())?;
-        let address = Some(settings.address.as_str()).filter(|it| !it.is_empty()).or(self.address.as_deref());
+        let given = Some(settings.address.clone()).filter(|it| !it.is_empty()).or_else(|| self.address.clone());
+        let address = given.or_else(|| std::env::var(ADDRESS).ok().filter(|it| !it.is_empty()));
         let address = address.ok_or("prometheus address is not configured")?;
-        let mut url = reqwest::Url::parse(address)
+        let mut url = reqwest::Url::parse(&address)
             .ok()
             .filter(|it| it.has_host())
             .ok_or("prometheus address is not is url format")?;
-        url.set_path(&format!("{}/api/v1/query", url.path().trim_end_matches('/')));
-        let now = argo_core::time::rfc3339(request.now);
-        url.query_pairs_mut().append_pair("query", &settings.query).append_pair("time", &now);
+        let range = settings.extra.get("rangeQuery").filter(|it| it.is_object());
+        let path = if range.is_some() { "query_range" } else { "query" };
+        url.set_path(&format!("{}/api/v1/{path}", url.path().trim_end_matches('/')));
+        url.query_pairs_mut().append_pair("query", &settings.query);
+        match range {
+            Some(range) => {
+                let (start, end) = (instant(range, "start", request.now)?, instant(range, "end", request.now)?);
+                let step = range["step"].as_str().unwrap_or_default();
+                let step = duration(step).map_err(|it| format!("failed to parse rangeQuery.step as duration: {it}"))?;
+                let step = gofloat::format_f(step.as_secs_f64(), None);
+                url.query_pairs_mut().append_pair("start", &start).append_pair("end", &end).append_pair("step", &step);
+            }
+            None => {
+                url.query_pairs_mut().append_pair("time", &argo_core::time::rfc3339(request.now));
+            }
+        }
+        let authentication = Authentication::of(request.settings)?;
         let client = self.clients.get(settings.insecure)?;
-        let answer = send(client.get(url), &settings.headers, Duration::from_secs(seconds)).await?;
+        let mut http = authentication.apply(&self.tokens, &client, client.get(url)).await?;
+        for header in &settings.headers {
+            http = http.header(&header.key, &header.value);
+        }
+        let built = http.timeout(Duration::from_secs(seconds)).build().map_err(|it| describe(&it))?;
+        let answer = execute(&client, authentication.sign(built)?).await?;
         read(request, &answer)
     }
+}
+
+/// A time of a range, in Unix seconds: an expression as `now() - duration("5m")`.
+fn instant(range: &Value, field: &str, now: Timestamp) -> Result<String, String> {
+    let refuse = |it: String| format!("failed to parse rangeQuery.{field} as time: {it}");
+    let expression = range[field].as_str().unwrap_or_default();
+    let program = Program::compile(&format!("({expression}).Unix()"), &Options::default());
+    let program = program.map_err(|it| refuse(it.message))?;
+    let seconds = program.eval_at(&Value::Object(serde_json::Map::new()), now).map_err(|it| refuse(it.message))?;
+    seconds.as_i64().map(|it| it.to_string()).ok_or_else(|| refuse("it is no time".to_owned()))
 }
 
 fn read(request: &MetricRequest<'_>, answer: &Answer) -> Result<Measurement, String> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     MetricProvider, MetricRequest,
+    auth::{Authentication, Tokens},
     http::{Clients, send},
 };
 use crate::{
@@ -17,17 +18,15 @@ use crate::{
 /// Seconds that a request may take by default.
 const TIMEOUT: i64 = 10;
 
-/// Asks an endpoint and looks into its answer by JSONPath. `authentication` is refused.
+/// Asks an endpoint and looks into its answer by JSONPath.
 #[derive(Debug, Default)]
 pub struct Web {
     clients: Clients,
+    tokens: Tokens,
 }
 
 impl Web {
     async fn ask(&self, request: &MetricRequest<'_>, settings: &WebMetric) -> Result<Measurement, String> {
-        if settings.extra.get("authentication").is_some_and(|it| it.as_object().is_none_or(|it| !it.is_empty())) {
-            return Err("web authentication is not supported".to_owned());
-        }
         let method = settings.method.as_deref().filter(|it| !it.is_empty()).unwrap_or("GET");
         let text = settings.body.as_deref().filter(|it| !it.is_empty());
         let json = settings.json_body.as_ref().filter(|it| !it.is_null());
@@ -44,7 +43,9 @@ impl Web {
             other => return Err(format!("method {other:?} is none of GET, POST and PUT")),
         };
         let url = reqwest::Url::parse(&settings.url).map_err(|it| format!("invalid url: {it}"))?;
-        let mut http = self.clients.get(settings.insecure)?.request(method, url);
+        let client = self.clients.get(settings.insecure)?;
+        let authentication = Authentication::of(request.settings)?;
+        let mut http = authentication.apply(&self.tokens, &client, client.request(method, url)).await?;
         if let Some(json) = json {
             http = http.json(json);
         } else if let Some(text) = text {
