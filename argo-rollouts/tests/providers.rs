@@ -42,7 +42,7 @@ impl Server {
                 let headers =
                     headers.map(|(k, v)| (k.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
                 let mut log = log.lock().expect("no panic");
-                let answer = answers.get(log.len()).or(answers.last()).cloned().expect("an answer");
+                let answer = answers.get(log.len()).or_else(|| answers.last()).cloned().expect("an answer");
                 log.push(Asked {
                     line: format!("{} {}", parts.method, parts.uri),
                     headers,

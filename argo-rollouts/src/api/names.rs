@@ -106,6 +106,8 @@ pub mod reason {
     pub const NOT_COMPLETED: &str = "RolloutNotCompleted";
     /// Condition Healthy.
     pub const HEALTHY: &str = "RolloutHealthy";
+    /// The Rollout is seen for the first time.
+    pub const ADDED: &str = "RolloutAddedToInformer";
     /// A new revision began.
     pub const UPDATED: &str = "RolloutUpdated";
     /// A step is done.

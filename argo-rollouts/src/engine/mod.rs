@@ -26,6 +26,7 @@ pub mod replicas;
 mod routing;
 mod services;
 pub mod template;
+mod tolerate;
 mod validate;
 mod world;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Effect, World, hash,
     pause::Pauses,
-    phase, template,
+    phase, template, tolerate,
     validate::{self, Invalid},
     world::ReplicaSet,
 };
@@ -51,10 +51,13 @@ pub(crate) enum Flow {
 }
 
 pub(super) fn run(world: &World, now: Timestamp) -> Plan<RolloutStatus, Effect> {
-    let ro: Rollout = match world.rollout.decode() {
+    let mut ro: Rollout = match world.rollout.decode() {
         Ok(ro) => ro,
         Err(error) => return undecodable(&world.rollout, &error.source.to_string(), now),
     };
+    if let Some(repaired) = tolerate::repaired(&ro.spec.template) {
+        ro.spec.template = repaired;
+    }
     if ro.metadata.deletion_timestamp.is_some() {
         return Plan::default();
     }
@@ -154,7 +157,16 @@ impl<'w> Pass<'w> {
         }
         if self.ro.spec.replicas.is_none() {
             let target = self.world.rollout.reference();
-            self.plan.push(Change::merge(target, json!({"spec": {"replicas": 1}})));
+            let mut spec = json!({"replicas": 1});
+            // Upstream writes the whole object here, as it decoded it; without that no typed client can
+            // list Rollouts beside one that is malformed.
+            if let Some(repaired) = self.world.rollout.pointer("/spec/template").and_then(tolerate::repaired) {
+                spec["template"]["spec"] = repaired["spec"].clone();
+                if spec["template"]["spec"].get("ephemeralContainers").is_none() {
+                    spec["template"]["spec"]["ephemeralContainers"] = serde_json::Value::Null;
+                }
+            }
+            self.plan.push(Change::merge(target, json!({"spec": spec})));
             return Ok(());
         }
         if self.sync_revision() == Flow::Stop {

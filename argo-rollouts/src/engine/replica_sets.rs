@@ -69,6 +69,13 @@ impl Pass<'_> {
         }
         let revision = self.sets.iter().map(|it| it.revision).max().unwrap_or_default() + 1;
         self.plan.push(Change::create(self.replica_set(&name, &hash, revision)));
+        if revision == 1 && self.ro.status.observed_generation.is_empty() {
+            let of = format!("{}/{}", namespace.as_deref().unwrap_or_default(), self.name());
+            let message = format!("Rollout resource added to informer: {of}");
+            self.plan.note(Note::normal(reason::ADDED, message));
+        }
+        let message = format!("Rollout updated to revision {revision}");
+        self.plan.note(Note::normal(reason::UPDATED, message));
         let message = format!("Created ReplicaSet {name} (revision {revision})");
         self.plan.note(Note::normal(reason::NEW_RS, message));
         let message = format!("Created new replica set \"{name}\"");
@@ -140,8 +147,11 @@ impl Pass<'_> {
         if self.revision() != revision {
             let body = json!({"metadata": {"annotations": {names::REVISION: revision}}});
             self.plan.push(Change::merge(self.world.rollout.reference(), body));
-            let message = format!("Rollout updated to revision {revision}");
-            self.plan.note(Note::normal(reason::UPDATED, message));
+            if set.object.annotation(names::REVISION_HISTORY).is_some() {
+                // One that was made for this revision was told of then.
+                let message = format!("Rollout updated to revision {revision}");
+                self.plan.note(Note::normal(reason::UPDATED, message));
+            }
             return Flow::Stop;
         }
         if self.ro.status.condition(names::condition::PROGRESSING).is_none() {

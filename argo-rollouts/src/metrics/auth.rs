@@ -119,7 +119,10 @@ impl Authentication {
 
 /// OAuth2 tokens by client, until they end.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<BTreeMap<(String, String, Vec<String>), (String, Option<Instant>)>>);
+pub(super) struct Tokens(Mutex<BTreeMap<Client, (String, Option<Instant>)>>);
+
+/// Token address, client id and scopes.
+type Client = (String, String, Vec<String>);
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -128,7 +131,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    fn known(&self, key: &(String, String, Vec<String>)) -> Option<String> {
+    fn known(&self, key: &Client) -> Option<String> {
         let known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (token, end) = known.get(key)?;
         end.is_none_or(|it| it > Instant::now() + EARLY).then(|| token.clone())

@@ -169,7 +169,7 @@ fn first_version(request: &MetricRequest<'_>, json: &Value) -> Result<Measuremen
     let points = json["series"][0]["pointlist"].as_array();
     let Some(last) = points.and_then(|it| it.last()) else {
         return Ok(request.judged(
-            json["series"].as_array().map_or("null".into(), |it| json!(it).to_string()),
+            json["series"].as_array().map_or_else(|| "null".to_owned(), |it| json!(it).to_string()),
             &Reading::Json(Value::Null),
         ));
     };
