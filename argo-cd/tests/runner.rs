@@ -3,7 +3,9 @@
 mod actions;
 mod cluster;
 mod clusters;
+mod git;
 mod health;
+mod projects;
 mod support;
 mod trees;
 mod webhooks;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use argo_cd::{Controller, controller::Builder, engine::Settings};
 use argo_core::{
-    Clock, FileTree, Gvk, Object, ObjectRef,
+    Clock, ClusterApplier, FileTree, Gvk, Object, ObjectRef,
     git::MemoryGit,
     runtime::{Context, Metrics, Shutdown},
 };
@@ -80,6 +80,11 @@ impl Lab {
         self.run_whole(self.cluster.client(), metrics, more)
     }
 
+    /// With writes that go through this applier.
+    pub(crate) fn run_applied(&self, applier: Arc<dyn ClusterApplier>) -> Running {
+        self.start(self.cluster.client(), Metrics::default(), Some(applier), |it| it)
+    }
+
     fn run_on(&self, client: kube::Client) -> Running {
         self.run_on_with(client, |it| it)
     }
@@ -89,13 +94,26 @@ impl Lab {
     }
 
     fn run_whole(&self, client: kube::Client, metrics: Metrics, more: impl FnOnce(Builder) -> Builder) -> Running {
+        self.start(client, metrics, None, more)
+    }
+
+    fn start(
+        &self,
+        client: kube::Client,
+        metrics: Metrics,
+        applier: Option<Arc<dyn ClusterApplier>>,
+        more: impl FnOnce(Builder) -> Builder,
+    ) -> Running {
         let shutdown = Shutdown::new();
-        let context = Context::builder(client)
+        let mut context = Context::builder(client)
             .clock(self.cluster.clock().clone())
             .shutdown(shutdown.clone())
             .manager("argocd-controller")
-            .metrics(metrics)
-            .build();
+            .metrics(metrics);
+        if let Some(applier) = applier {
+            context = context.applier(applier);
+        }
+        let context = context.build();
         let builder = Controller::builder(context).git(Arc::new(self.git.clone())).settings(self.settings.clone());
         let controller = more(builder).build().unwrap();
         let task = tokio::spawn(controller.run(shutdown.clone()));

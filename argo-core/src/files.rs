@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileTree {
     files: BTreeMap<String, Arc<[u8]>>,
+    outside: std::collections::BTreeSet<String>,
+    linked: bool,
 }
 
 /// How much may be read of what comes from outside.
@@ -76,6 +78,28 @@ impl FileTree {
     #[must_use]
     pub fn has_folder(&self, folder: &str) -> bool {
         self.below(folder).next().is_some()
+    }
+
+    /// Links that lead out of the repository, in order. What they stand for is not in the tree.
+    pub fn outside_links(&self) -> impl Iterator<Item = &str> {
+        self.outside.iter().map(String::as_str)
+    }
+
+    /// Whether a link stands for a file outside of the folder that was read: then the folder's own id does not tell
+    /// everything that the tree holds.
+    #[must_use]
+    pub fn has_links_beyond(&self) -> bool {
+        self.linked
+    }
+
+    /// Writes down a link that leads out of the repository.
+    pub fn mark_outside(&mut self, link: &str) {
+        self.outside.insert(link.to_owned());
+    }
+
+    /// Writes down that a link leads out of the folder that was read.
+    pub fn mark_linked(&mut self) {
+        self.linked = true;
     }
 
     /// Number of files.

@@ -111,7 +111,7 @@ impl Controller {
         let mut controller = runtime::Controller::new(NAME, context.clone(), reconciler.clone())
             .workers(workers)
             .primary(apps.clone())
-            .watches(projects, users(apps.clone(), namespace.clone()))
+            .watches(projects.clone(), users(apps.clone(), namespace.clone()))
             .watches(secrets.clone(), {
                 let (reload, apps) = (reload.clone(), apps.clone());
                 move |_| {
@@ -126,6 +126,7 @@ impl Controller {
         }
         registry.feed(controller.queue());
         let default_project = project::ensure_default(&context, &namespace, &stop);
+        let releases = project::release(&context, &namespace, projects, apps, shutdown.clone());
         let work = async {
             // Nothing is judged by settings or clusters that are yet to be read.
             let read = futures::future::join3(config.synced(), params.synced(), secrets.synced());
@@ -138,7 +139,7 @@ impl Controller {
                 }
             }
         };
-        futures::future::join(work, default_project).await;
+        futures::future::join3(work, default_project, releases).await;
         stop.cancel();
     }
 }

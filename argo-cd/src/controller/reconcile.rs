@@ -7,7 +7,7 @@ use std::{
 };
 
 use argo_core::{
-    Category, Change, Failure, Object, ObjectKey, Resource, Timestamp,
+    Category, Change, ClusterApplier, Failure, Object, ObjectKey, Resource, Timestamp,
     runtime::{Cache, Context, Outcome, Reconcile, ReconcileResult},
     time,
 };
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{AppProject, Application, Condition, ConditionType, Destination, names},
     engine::{
-        self, Cluster, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions,
+        self, Cluster, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions, project,
         sync::Outcome as Written, tracking,
     },
     sources::{ManifestSource, repositories},
@@ -53,6 +53,24 @@ pub(super) struct Reconciler {
     /// The ends of operations that metrics have counted.
     counted: Mutex<BTreeMap<ObjectKey, Timestamp>>,
     started: Timestamp,
+}
+
+/// Wait after a status that was too large: it does not shrink by itself.
+const AFTER_TOO_LARGE: Duration = Duration::from_secs(120);
+/// What stands on an Application whose status is too large.
+const TOO_LARGE: &str = "Application status exceeds the Kubernetes resource size limit and could not be persisted. The \
+    displayed status may be stale. Reduce the number of managed resources, set ApplyOutOfSyncOnly=true, lower \
+    spec.revisionHistoryLimit, or split the Application.";
+
+/// Settings ask for another user, and the applier can not be one.
+#[derive(Debug, thiserror::Error)]
+#[error("impersonation of {0} is asked for, and the applier of this cluster can not act as another user")]
+struct NoImpersonation(String);
+
+impl Failure for NoImpersonation {
+    fn category(&self) -> Category {
+        Category::Forbidden
+    }
 }
 
 /// The engine asked for ever new things.
@@ -96,13 +114,16 @@ impl Reconciler {
         let name = app.text("/spec/project");
         let name = if name.is_empty() { names::DEFAULT_PROJECT } else { name };
         let object = self.caches.projects.get(&ObjectKey::new(Some(self.clusters.namespace()), name))?;
-        match object.decode() {
-            Ok(project) => Some(project),
-            Err(error) => {
-                tracing::warn!(%error, "a project that does not decode permits nothing");
-                None
-            }
-        }
+        let project = decoded(&object)?;
+        let find = |name: &str| {
+            let found = self.caches.projects.get(&ObjectKey::new(Some(self.clusters.namespace()), name))?;
+            decoded(&found)
+        };
+        let settings = self.settings.current();
+        let project = project::with_globals(&project, &settings.global_projects, find);
+        let secrets = self.caches.secrets.list();
+        let own = repositories::of_project(name, secrets.iter().map(|it| &**it));
+        Some(project::with_scoped(project, own, self.clusters.clusters().iter()))
     }
 
     async fn observe(&self, effect: &Effect, project: &str, handle: Option<&Handle>, seen: &mut Seen) {
@@ -175,6 +196,10 @@ impl Reconciler {
     async fn carry_out(&self, key: &ObjectKey, app: Arc<Object>, pass: Pass, there: &Context) -> ReconcileResult {
         let own = app.reference();
         let mut own_object = app;
+        let applier = match &pass.act_as {
+            None => there.applier().clone(),
+            Some(user) => there.applier().impersonating(user).ok_or_else(|| NoImpersonation(user.clone()))?,
+        };
         let mut outcomes = Vec::new();
         let mut failed_run = None;
         for (i, change) in pass.plan.changes().enumerate() {
@@ -184,7 +209,7 @@ impl Reconciler {
                 continue;
             }
             tracing::debug!(%key, %change, "write");
-            match write(there, key, change).await {
+            match write(there, &*applier, key, change).await {
                 Ok(written) => {
                     // An Application that manages itself has changed under the pass. One of the same name elsewhere has
                     // another uid.
@@ -201,14 +226,21 @@ impl Reconciler {
         }
         let Conclusion { cleanup, edits, notes, wake, settle, retry } = pass.finish(outcomes);
         for change in &cleanup {
-            match write(there, key, change).await {
+            match write(there, &*applier, key, change).await {
                 Ok(_) => {}
                 Err(error) if error.category == Category::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
         }
         if let Some(change) = edits.change(&own_object) {
-            self.context.apply(NAME, key, &change).await?;
+            match self.context.apply(NAME, key, &change).await {
+                Ok(_) => {}
+                Err(error) if is_too_large(&error) => {
+                    self.failed(key, TOO_LARGE).await;
+                    return Ok(Outcome::wake_at(time::after(self.context.now(), AFTER_TOO_LARGE)));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         for note in &notes {
             self.context.note(&own_object, note).await;
@@ -231,10 +263,30 @@ impl Reconciler {
 }
 
 /// A deleted object is not waited for in the caches: it may never show the version that the answer carried.
-async fn write(there: &Context, key: &ObjectKey, change: &Change) -> Result<Option<Object>, argo_core::ApplyError> {
+async fn write(
+    there: &Context,
+    applier: &dyn ClusterApplier,
+    key: &ObjectKey,
+    change: &Change,
+) -> Result<Option<Object>, argo_core::ApplyError> {
     match change {
-        Change::Delete { .. } => there.applier().apply(change).await,
-        _ => there.apply(NAME, key, change).await,
+        Change::Delete { .. } => applier.apply(change).await,
+        _ => there.apply_through(applier, NAME, key, change).await,
+    }
+}
+
+/// Whether the Application has outgrown what the API server takes.
+fn is_too_large(error: &argo_core::ApplyError) -> bool {
+    error.category == Category::LimitExceeded || error.message.contains("request is too large")
+}
+
+fn decoded(object: &Object) -> Option<AppProject> {
+    match object.decode() {
+        Ok(project) => Some(project),
+        Err(error) => {
+            tracing::warn!(%error, "a project that does not decode permits nothing");
+            None
+        }
     }
 }
 

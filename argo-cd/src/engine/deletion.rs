@@ -41,7 +41,7 @@ fn propagation(app: &Object) -> Propagation {
 /// One pass over an Application that is to go.
 pub(super) fn pass(app: &Application, world: &World<'_>, ask: &mut Ask<'_>) -> Pass {
     let status = app.status.clone().unwrap_or_default();
-    let mut work = Work { app, world, status, changes: Vec::new(), edits: Edits::default(), error: None };
+    let mut work = Work { app, world, status, changes: Vec::new(), edits: Edits::default(), error: None, act_as: None };
     if !OURS.iter().any(|it| world.app.has_finalizer(it)) {
         return Pass::default();
     }
@@ -63,6 +63,7 @@ struct Work<'a, 'w> {
     changes: Vec<Change>,
     edits: Edits,
     error: Option<String>,
+    act_as: Option<String>,
 }
 
 impl Work<'_, '_> {
@@ -77,6 +78,7 @@ impl Work<'_, '_> {
         );
         let waits = self.edits.remove_finalizers.is_empty();
         let mut pass = Pass::of(self.changes, self.edits, self.status, now);
+        pass.act_as = self.act_as;
         if waits {
             // Deletions are watched; this is for what is hidden from the watch.
             pass.plan.wake_at(time::after(now, std::time::Duration::from_secs(30)));
@@ -93,6 +95,17 @@ impl Work<'_, '_> {
             // The cluster may come back: what is there is not forgotten.
             self.error = Some(error.clone());
             return Some(());
+        }
+        let asked = &self.app.spec.destination;
+        if let (Some(project), Ok(cluster)) = (self.world.project, self.world.clusters.of(asked)) {
+            let home = self.app.metadata.namespace.as_deref().unwrap_or_default();
+            match project::acting_as(self.world.settings, &project.spec, &cluster.destination(asked), home) {
+                Ok(user) => self.act_as = user,
+                Err(message) => {
+                    self.error = Some(message);
+                    return Some(());
+                }
+            }
         }
         if app.has_finalizer(names::FINALIZER_PRE_DELETE) {
             return self.hooks(ask, HookType::PreDelete, names::FINALIZER_PRE_DELETE);

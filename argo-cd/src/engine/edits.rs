@@ -16,6 +16,8 @@ pub struct Edits {
     pub clear_operation: bool,
     /// Removes the refresh annotation.
     pub clear_refresh: bool,
+    /// Writes the spec in its normal form: a project by its name, nothing that says nothing.
+    pub normalize_spec: bool,
     /// Finalizers to add.
     pub add_finalizers: Vec<&'static str>,
     /// Finalizers to remove.
@@ -32,6 +34,9 @@ impl Edits {
             if let Ok(status) = serde_json::to_value(status) {
                 object.set(&["status"], status);
             }
+        }
+        if self.normalize_spec {
+            normalize_spec(&mut object);
         }
         if self.clear_operation {
             object.remove(&["operation"]);
@@ -70,11 +75,61 @@ impl Edits {
     }
 }
 
+/// As upstream's: an empty project is the default one, zero-valued policies and tool options go.
+fn normalize_spec(object: &mut Object) {
+    if !object.get("spec").is_some_and(Value::is_object) {
+        return;
+    }
+    if object.text("/spec/project").is_empty() {
+        object.set(&["spec", "project"], names::DEFAULT_PROJECT);
+    }
+    if object.pointer("/spec/syncPolicy").is_some_and(is_zero) {
+        object.remove(&["spec", "syncPolicy"]);
+    }
+    for tool in ["helm", "kustomize", "directory"] {
+        if object.pointer(&format!("/spec/source/{tool}")).is_some_and(is_zero) {
+            object.remove(&["spec", "source", tool]);
+        }
+    }
+}
+
+/// Whether Go reads a value as that of an empty struct.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(it) => it.as_f64() == Some(0.0),
+        Value::String(it) => it.is_empty(),
+        Value::Array(it) => it.is_empty(),
+        // A pointer to an empty struct says something: `automated: {}` is on.
+        Value::Object(it) => it.iter().all(|(key, value)| key != "automated" && key != "retry" && is_zero(value)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn specs_are_written_in_their_normal_form() {
+        let of = |spec: Value| {
+            let object = Object::from_value(json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+                "metadata": {"name": "a", "namespace": "n"}, "spec": spec}));
+            let edits = Edits { normalize_spec: true, ..Default::default() };
+            edits.apply_to(&object).value()["spec"].clone()
+        };
+        assert_eq!(
+            of(json!({"project": "", "syncPolicy": {"syncOptions": []}, "odd": {},
+                "source": {"repoURL": "r", "helm": {"values": ""}, "directory": {"recurse": false, "jsonnet": {}}}})),
+            json!({"project": "default", "odd": {}, "source": {"repoURL": "r"}})
+        );
+        let whole =
+            json!({"project": "p", "syncPolicy": {"automated": {}}, "source": {"directory": {"recurse": true}}});
+        assert_eq!(of(whole.clone()), whole);
+        assert_eq!(of(json!(7)), json!(7), "what is no spec is left alone");
+    }
 
     #[test]
     fn only_what_changed_is_patched_and_unknown_fields_survive() {

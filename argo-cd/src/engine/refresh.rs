@@ -57,6 +57,7 @@ pub fn due(app: &Application, settings: &Settings, now: Timestamp) -> Refresh {
     }
     if sync.compared_to.destination != app.spec.destination
         || sync.compared_to.ignore_differences != app.spec.ignore_differences
+        || namespace_metadata_changed(app)
     {
         return at(Level::Latest);
     }
@@ -72,6 +73,15 @@ pub fn due(app: &Application, settings: &Settings, now: Timestamp) -> Refresh {
         }
     }
     at(Level::Recent)
+}
+
+/// Whether the labels and annotations of the namespace are others than the last operation was told of.
+#[must_use]
+pub fn namespace_metadata_changed(app: &Application) -> bool {
+    let wanted = app.spec.sync_policy.as_ref().and_then(|it| it.managed_namespace_metadata.as_ref());
+    let state = app.status.as_ref().and_then(|it| it.operation_state.as_ref());
+    let (Some(wanted), Some(result)) = (wanted, state.and_then(|it| it.sync_result.as_ref())) else { return false };
+    result.managed_namespace_metadata.as_ref() != Some(wanted)
 }
 
 /// When the next look is due by the timers alone.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`GitManifests`] | a [`GitSource`](argo_core::git::GitSource) for files, [`Renderers`](argo_render::Renderers) for manifests, a cache by commit and folder |
 
+mod flights;
 mod git;
 pub mod repositories;
 
@@ -13,7 +14,7 @@ use argo_core::{Category, Failure, git::Repository};
 
 use crate::{api::Source, engine::Manifests};
 
-pub use git::GitManifests;
+pub use git::{GitManifests, RevisionMetadata};
 
 /// Makes manifests from sources. Implementations are cheap to share and safe to call concurrently.
 ///
@@ -50,6 +51,15 @@ pub enum SourceError {
     /// The files.
     #[error(transparent)]
     Render(#[from] argo_render::RenderError),
+    /// The repository, as several asked for it at once were told.
+    #[error(transparent)]
+    Shared(std::sync::Arc<argo_core::git::GitError>),
+    /// A link leads out of the repository: what it stands for is not known, so nothing is.
+    #[error("repository contains out-of-bounds symlinks. file: {file}")]
+    OutsideLink {
+        /// The link.
+        file: String,
+    },
     /// No tag satisfies a constraint.
     #[error("no tag of {repository} satisfies '{constraint}'")]
     NoTag {
@@ -72,6 +82,8 @@ impl Failure for SourceError {
     fn category(&self) -> Category {
         match self {
             Self::Git(error) => error.category(),
+            Self::Shared(error) => error.category(),
+            Self::OutsideLink { .. } => Category::Invalid,
             Self::Render(error) => error.category(),
             Self::NoTag { .. } => Category::NotFound,
             Self::NotSupported { .. } => Category::Invalid,

@@ -44,6 +44,14 @@ pub fn find<'a>(url: &str, project: &str, secrets: impl IntoIterator<Item = &'a 
     }
 }
 
+/// The URLs of the repositories that belong to a project alone.
+pub fn of_project<'a>(project: &str, secrets: impl IntoIterator<Item = &'a Object>) -> Vec<String> {
+    let own = secrets.into_iter().filter(|it| {
+        it.label(names::SECRET_TYPE) == Some("repository") && value(it, "project").as_deref() == Some(project)
+    });
+    own.filter_map(|it| value(it, "url")).collect()
+}
+
 fn read(url: &str, secret: &Object) -> Repository {
     let mut repository = Repository::new(url);
     let is = |key: &str| value(secret, key).is_some_and(|it| it == "true");

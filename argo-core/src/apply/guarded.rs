@@ -33,13 +33,13 @@ pub enum Verdict {
 /// ```
 pub struct Guarded<P> {
     inner: Arc<dyn ClusterApplier>,
-    policy: P,
+    policy: Arc<P>,
 }
 
 impl<P: Fn(&Change) -> Verdict + Send + Sync> Guarded<P> {
     /// Puts `policy` before `inner`.
     pub fn new(inner: Arc<dyn ClusterApplier>, policy: P) -> Self {
-        Self { inner, policy }
+        Self { inner, policy: Arc::new(policy) }
     }
 }
 
@@ -50,7 +50,7 @@ impl<P> fmt::Debug for Guarded<P> {
 }
 
 #[async_trait::async_trait]
-impl<P: Fn(&Change) -> Verdict + Send + Sync> ClusterApplier for Guarded<P> {
+impl<P: Fn(&Change) -> Verdict + Send + Sync + 'static> ClusterApplier for Guarded<P> {
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError> {
         match (self.policy)(change) {
             Verdict::Allow => self.inner.apply(change).await,
@@ -58,6 +58,11 @@ impl<P: Fn(&Change) -> Verdict + Send + Sync> ClusterApplier for Guarded<P> {
                 Err(ApplyError::new(change, Category::Forbidden, format!("refused by policy: {reason}")))
             }
         }
+    }
+
+    fn impersonating(&self, user: &str) -> Option<Arc<dyn ClusterApplier>> {
+        let inner = self.inner.impersonating(user)?;
+        Some(Arc::new(Self { inner, policy: self.policy.clone() }))
     }
 
     async fn note(&self, regarding: &Object, note: &Note) {

@@ -36,13 +36,6 @@ struct Events {
 }
 
 impl KubeApplier {
-    /// Acts as another user, as `kubectl --as` does: the API server must permit this client to.
-    #[must_use]
-    pub fn impersonating(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
     /// Writes as field manager `manager`; events carry it as their reporting component.
     pub fn new(client: kube::Client, mapper: Mapper, clock: Clock, manager: impl Into<String>) -> Self {
         Self { client, mapper, clock, manager: manager.into(), events: Default::default(), user: None }
@@ -162,6 +155,12 @@ impl ClusterApplier for KubeApplier {
             (value.get("kind").and_then(Value::as_str).is_some_and(|it| it != "Status"))
                 .then(|| Object::from_value(value))
         })
+    }
+
+    fn impersonating(&self, user: &str) -> Option<std::sync::Arc<dyn ClusterApplier>> {
+        let mut other = Self::new(self.client.clone(), self.mapper.clone(), self.clock.clone(), self.manager.clone());
+        other.user = Some(user.to_owned());
+        Some(std::sync::Arc::new(other))
     }
 
     async fn note(&self, regarding: &Object, note: &Note) {

@@ -11,7 +11,7 @@ mod guarded;
 mod kube;
 mod recording;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     error::{Category, Failure},
@@ -36,6 +36,11 @@ pub trait ClusterApplier: Send + Sync + fmt::Debug {
     /// # Errors
     /// See the contract above.
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError>;
+
+    /// The same, acting as another user; `None` where that can not be done, in which case nothing may be written.
+    fn impersonating(&self, _user: &str) -> Option<Arc<dyn ClusterApplier>> {
+        None
+    }
 
     /// Records an event. Losing one is not an error.
     async fn note(&self, regarding: &Object, note: &Note);

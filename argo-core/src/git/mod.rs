@@ -57,6 +57,16 @@ pub trait GitSource: Send + Sync + fmt::Debug {
         limits: Limits,
     ) -> Result<FileTree, GitError>;
 
+    /// An id of everything below `path` at a commit, which is the same wherever the content is: what was made of a folder
+    /// holds for every commit that has the same. `None` where there is no such id, or no such folder.
+    ///
+    /// # Errors
+    /// When the commit is not there.
+    async fn tree_id(&self, repository: &Repository, commit: &str, path: &str) -> Result<Option<String>, GitError> {
+        let _ = (repository, commit, path);
+        Ok(None)
+    }
+
     /// Commits that lead up to `commit`, newest first.
     ///
     /// # Errors

@@ -61,8 +61,19 @@ impl Mirror {
                 reader.folder(&object.into_tree(), &folder)?;
             }
         }
-        reader.resolve_links(&root)?;
+        reader.resolve_links(&root, &folder)?;
         Ok(reader.files)
+    }
+
+    /// The id of a folder's tree; `None` when there is no such folder.
+    pub(super) fn tree_id(&self, commit: &str, folder: &str) -> Result<Option<String>, GitError> {
+        let root = self.commit(commit)?.tree().map_err(|it| self.broken(it))?;
+        let folder = normal(folder).unwrap_or_default();
+        if folder.is_empty() {
+            return Ok(Some(root.id.to_string()));
+        }
+        let entry = root.lookup_entry_by_path(&folder).map_err(|it| self.broken(it))?;
+        Ok(entry.filter(|it| it.mode().is_tree()).map(|it| it.object_id().to_string()))
     }
 
     pub(super) fn log(&self, commit: &str, query: LogQuery) -> Result<Vec<Commit>, GitError> {
@@ -188,12 +199,19 @@ impl Reader<'_> {
         }
     }
 
-    /// Links to files of the same commit read as those files; others are left out.
-    fn resolve_links(&mut self, root: &gix::Tree<'_>) -> Result<(), GitError> {
+    /// Links to files of the same commit read as those files; others are left out, those that lead out of it are marked.
+    fn resolve_links(&mut self, root: &gix::Tree<'_>, folder: &str) -> Result<(), GitError> {
         for (path, target) in std::mem::take(&mut self.links) {
             let mut at = beside(&path, &target);
             for _ in 0..LINK_DEPTH {
-                let Some(found) = &at else { break };
+                let Some(found) = &at else {
+                    self.files.mark_outside(&path);
+                    break;
+                };
+                let below = folder.is_empty() || found.strip_prefix(folder).is_some_and(|it| it.starts_with('/'));
+                if !below {
+                    self.files.mark_linked();
+                }
                 let entry = root.lookup_entry_by_path(found).map_err(|it| self.mirror.broken(it))?;
                 let Some(entry) = entry else { break };
                 match entry.mode().kind() {

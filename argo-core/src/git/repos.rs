@@ -179,6 +179,12 @@ impl GitSource for GitRepos {
         self.read(repository, &mirror, move |it| it.tree(&commit, &path, limits)).await
     }
 
+    async fn tree_id(&self, repository: &Repository, commit: &str, path: &str) -> Result<Option<String>, GitError> {
+        let (mirror, commit) = self.ensure(repository, commit).await?;
+        let path = path.to_owned();
+        self.read(repository, &mirror, move |it| it.tree_id(&commit, &path)).await
+    }
+
     async fn log(&self, repository: &Repository, commit: &str, query: LogQuery) -> Result<Vec<Commit>, GitError> {
         let (mirror, commit) = self.ensure(repository, commit).await?;
         self.read(repository, &mirror, move |it| it.log(&commit, query)).await

@@ -247,7 +247,21 @@ impl Context {
         key: &ObjectKey,
         change: &Change,
     ) -> Result<Option<Object>, ApplyError> {
-        let result = match self.0.applier.apply(change).await {
+        self.apply_through(&**self.applier(), controller, key, change).await
+    }
+
+    /// As [`Context::apply`], through another applier than the context's.
+    ///
+    /// # Errors
+    /// As [`ClusterApplier::apply`].
+    pub async fn apply_through(
+        &self,
+        applier: &dyn ClusterApplier,
+        controller: &str,
+        key: &ObjectKey,
+        change: &Change,
+    ) -> Result<Option<Object>, ApplyError> {
+        let result = match applier.apply(change).await {
             Err(error) if error.category == Category::AlreadyExists => self.own(change, error).await,
             other => other,
         };

@@ -23,7 +23,7 @@ use crate::{
         key::ResourceKey,
         live::{KindScope, MemoryLive},
         options,
-        refresh::{Level, Refresh},
+        refresh::{Level, Refresh, namespace_metadata_changed},
         settings::Settings,
         target, tracking, tree,
     },
@@ -88,8 +88,9 @@ pub(super) fn look(
     }
     status.resource_health_source = if world.settings.persist_health { String::new() } else { "appTree".to_owned() };
     let revision = sourced.revisions.first().cloned().unwrap_or_default();
+    let metadata = comparison.sync == SyncState::Synced && namespace_metadata_changed(app);
     status.sync = Some(SyncStatus {
-        status: comparison.sync,
+        status: if metadata { SyncState::OutOfSync } else { comparison.sync },
         compared_to: compared_to(app),
         revision: if multi { String::new() } else { revision },
         revisions: if multi { sourced.revisions.clone() } else { vec![] },

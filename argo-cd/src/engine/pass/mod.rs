@@ -75,6 +75,8 @@ pub struct Pass {
     pub plan: Plan<ApplicationStatus, Effect>,
     /// The resource tree, if [`Settings::resource_tree`] asks for it.
     pub tree: Option<Box<ApplicationTree>>,
+    /// The user that the changes are to be made as; the controller itself when absent.
+    pub act_as: Option<String>,
     /// How many objects of the destination namespace nobody manages, if the project watches them.
     pub orphans: usize,
     /// Which changes are independent: a failure in one run ends the pass before the next.
@@ -155,6 +157,7 @@ fn decide(app: Application, world: &World<'_>, ask: &mut Ask<'_>) -> Option<Pass
     let mut status = old.clone();
     let mut pass = Pass::default();
     let due = refresh::due(&app, world.settings, now);
+    pass.draft.edits.normalize_spec = true;
     pass.draft.edits.clear_refresh = app.metadata.annotations.contains_key(names::REFRESH);
     status.controller_namespace.clone_from(&world.settings.namespace);
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{ApplicationStatus, Condition, Operation, OperationPhase, OperationState, Source, names},
-    engine::{conditions, ignored::Ignored, operation, sync},
+    engine::{conditions, ignored::Ignored, operation, project, sync},
 };
 
 /// The operation loop: one pass of what was asked for.
@@ -111,6 +111,16 @@ pub(super) fn operate(
     if let Some(at) = world.settled_at.filter(|it| *it > now && !terminating) {
         pass.plan.wake_at(at);
         return Some(());
+    }
+    let home = subject.app.metadata.namespace.as_deref().unwrap_or_default();
+    match project::acting_as(world.settings, subject.project, &subject.destination, home) {
+        Ok(user) => pass.act_as = user,
+        Err(message) if !terminating => {
+            settle_state(operation::conclude(state, OperationPhase::Error, message, now), status, pass);
+            return Some(());
+        }
+        // What runs is ended as the controller: it must not run on.
+        Err(_) => {}
     }
     let lookup = |it: &ObjectRef| world.live.get(it);
     let approved = world.app.annotation(names::DELETION_APPROVED).and_then(|it| time::parse(it).ok());
