@@ -190,7 +190,7 @@ mod tests {
         });
         let plain = app(json!({"source": {"repoURL": "git@github.com:o/r.git", "path": "env/dev"}}));
         assert_eq!(affected(&push, &plain), Some(Affected { hydrate: false }));
-        let mut elsewhere = plain.clone();
+        let mut elsewhere = plain;
         elsewhere.metadata.annotations.insert(crate::api::names::MANIFEST_GENERATE_PATHS.into(), "/env/prod".into());
         assert_eq!(affected(&push, &elsewhere), None);
         let hydrated = app(json!({"sourceHydrator": {
