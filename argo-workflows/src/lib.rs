@@ -5,6 +5,7 @@
 //! | read and write the objects | [`api`] |
 //! | decide, without cluster, I/O or clock | [`engine::reconcile`], [`engine::lint`] |
 //! | carry out steps | [`executor::Executor`]: local processes, scripts for tests, or one's own |
+//! | count what workflows ask for | [`metrics::Custom`] |
 //! | run workflows on a Kubernetes API | [`Controller`] |
 //! | test workflows in virtual time | [`testing::Run`] |
 //!
@@ -22,6 +23,7 @@ pub mod engine;
 #[cfg(feature = "artifacts")]
 pub mod exec;
 pub mod executor;
+pub mod metrics;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -9,6 +9,7 @@ mod engine;
 mod features;
 mod garbage;
 mod invariants;
+mod metrics;
 mod operations;
 mod process;
 #[cfg(feature = "exec")]

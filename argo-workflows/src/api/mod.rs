@@ -81,6 +81,8 @@ pub const ANNOTATION_SCHEDULED_TIME: &str = "workflows.argoproj.io/scheduled-tim
 pub const CONDITION_COMPLETED: &str = "Completed";
 /// Condition that tells whether a pod runs.
 pub const CONDITION_POD_RUNNING: &str = "PodRunning";
+/// Condition: a metric could not be counted.
+pub const CONDITION_METRICS_ERROR: &str = "MetricsError";
 /// Condition: an artifact could not be deleted.
 pub const CONDITION_ARTIFACT_GC_ERROR: &str = "ArtifactGCError";
 /// `spec.shutdown`: starts nothing but exit handlers.

@@ -8,7 +8,7 @@ use argo_core::{
 };
 use serde_json::json;
 
-use super::Unwritable;
+use super::{Unwritable, counting::Counting};
 use crate::{
     api::CronWorkflow,
     engine::{CronWorld, reconcile_cron},
@@ -21,6 +21,7 @@ pub(super) struct CronReconciler {
     pub(super) context: Context,
     pub(super) crons: Arc<Cache>,
     pub(super) workflows: Arc<Cache>,
+    pub(super) counting: Arc<Counting>,
 }
 
 #[async_trait::async_trait]
@@ -31,6 +32,7 @@ impl Reconcile for CronReconciler {
             Ok(cron) => cron,
             Err(error) => {
                 let message = error.to_string();
+                self.counting.counted.error("CronWorkflowSpecError");
                 let conditions = json!([{"type": "SpecError", "status": "True", "message": message}]);
                 let to = (*object).clone().with(&["status", "conditions"], conditions);
                 if let Some(change) = Change::merge_between(&object, &to) {
@@ -45,6 +47,9 @@ impl Reconcile for CronReconciler {
         // Workflows first: their names follow from the time, so that a repeat after a crash is seen as done.
         for change in plan.changes() {
             self.context.apply(NAME, key, change).await?;
+            if matches!(change, Change::Create { .. }) {
+                self.counting.counted.cron(&key.name, key.namespace());
+            }
         }
         if let Some(status) = &plan.status {
             let mut to = (*object).clone();

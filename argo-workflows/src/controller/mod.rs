@@ -7,6 +7,7 @@
 //! ```
 
 mod compressed;
+mod counting;
 mod cron;
 mod memo;
 mod references;
@@ -29,6 +30,7 @@ use futures::StreamExt;
 use serde_json::json;
 
 use self::{
+    counting::Counting,
     memo::{Live, Memo, Undecodable},
     references::ClusterReferences,
     repository::{Repositories, Resolved},
@@ -197,6 +199,7 @@ impl Controller {
             config_maps: context.caches().open(parameters),
             all_config_maps: OnceLock::new(),
         });
+        let counting = Arc::new(Counting::default());
         let reconciler = Arc::new(Reconciler {
             context: context.clone(),
             workflows: workflows.clone(),
@@ -207,16 +210,22 @@ impl Controller {
             shared: shared.clone(),
             settings: settings.clone(),
             repositories: Repositories::default(),
+            counting: counting.clone(),
             namespace,
             queue: OnceLock::new(),
         });
         let crons = context.cache_of::<CronWorkflow>();
-        let cron =
-            cron::CronReconciler { context: context.clone(), crons: crons.clone(), workflows: workflows.clone() };
+        let cron = cron::CronReconciler {
+            context: context.clone(),
+            crons: crons.clone(),
+            workflows: workflows.clone(),
+            counting: counting.clone(),
+        };
         let cron = argo_core::runtime::Controller::new(cron::NAME, context.clone(), Arc::new(cron))
             .primary(crons)
             .owns(workflows.clone(), CronWorkflow::KIND);
         let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
+        let (scraped, counted) = (workflows.clone(), context.clone());
         let controller = argo_core::runtime::Controller::new(NAME, context, reconciler.clone())
             .workers(self.workers)
             .primary(workflows)
@@ -227,6 +236,9 @@ impl Controller {
         let queue = controller.queue();
         let _ = reconciler.queue.set(queue.clone());
         drop(reconciler);
+        let ttl = settings.config().metrics_config.metrics_ttl.clone();
+        let ttl = ttl.and_then(|it| argo_lang::duration::parse(&it).ok()?.try_into().ok());
+        counting.serve(&counted, scraped, self.executor.pods(), queue.clone(), cron.queue(), ttl);
         let waking = queue.clone();
         let following = settings.follow(config_map, namespaces, &shared, move |key| waking.add(key));
         self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
@@ -250,6 +262,7 @@ struct Reconciler {
     shared: Shared,
     settings: Arc<Settings>,
     repositories: Repositories,
+    counting: Arc<Counting>,
     /// Namespace of the controller's own ConfigMaps.
     namespace: Option<String>,
     queue: OnceLock<Arc<Queue>>,
@@ -280,6 +293,7 @@ impl Reconcile for Reconciler {
             self.wake(&self.shared.forget(key));
             return Ok(Outcome::DONE);
         };
+        let begun = std::time::Instant::now();
         if object.label(LABEL_CONTROLLER_INSTANCE_ID) != self.instance_id.as_deref() {
             return Ok(Outcome::DONE);
         }
@@ -336,7 +350,9 @@ impl Reconcile for Reconciler {
             self.wake(&woken);
         }
         let written = outcome?;
+        self.counting.counted.operation(begun.elapsed().as_secs_f64());
         if let Some(status) = &plan.status {
+            self.counting.written(&live.workflow, status, self.context.now());
             status.apply_to(&mut live.workflow);
         }
         if !live.workflow.status.phase.is_completed() {
@@ -358,6 +374,7 @@ impl Reconcile for Reconciler {
 
     async fn failed(&self, key: &ObjectKey, message: &str) {
         tracing::warn!(%key, message, "the workflow can not be worked on");
+        self.counting.counted.error("OperationPanic");
         let Some(object) = self.workflows.get(key) else { return };
         if let Err(error) = self.end(&object, WorkflowPhase::Error, message).await {
             tracing::warn!(%key, %error, "the failure could not be written");
@@ -408,6 +425,7 @@ impl Reconciler {
         let (workflow, ledger) = (&live.workflow, &mut live.ledger);
         let mut world = World::new(workflow, &seen.steps, &references);
         world.garbage = seen.garbage.as_ref();
+        world.metrics = Some(&self.counting.custom);
         let alone = |plan: WorkflowPlan| Decided { plan, woken: None, needs_config_maps: false };
         match &seen.repository {
             None => {}
@@ -420,6 +438,9 @@ impl Reconciler {
                 return Decided { plan: refuse(&world, &error, now), woken: None, needs_config_maps: false };
             }
         };
+        if ledger.is_fresh() {
+            self.counting.take_up(&world, &compiled, now);
+        }
         if object.is_deleting() {
             return alone(reconcile_with(&world, &compiled, ledger, now));
         }
@@ -519,6 +540,14 @@ impl Reconciler {
                 Action::Effect(Effect::Start(_)) => {}
                 Action::Effect(Effect::Stop { node_id }) => self.executor.stop(id, node_id).await?,
                 Action::Effect(Effect::Ensure(_)) => {}
+                Action::Effect(Effect::Emit(list)) => {
+                    let now = self.context.now();
+                    for it in list {
+                        if let Err(error) = self.counting.custom.count(&id.uid, it, now) {
+                            tracing::warn!(key = %id.key, error, "a metric is not counted");
+                        }
+                    }
+                }
                 Action::Effect(Effect::Collect(request)) => self.executor.collect_garbage(request).await?,
                 Action::Effect(Effect::Release) => self.executor.release(id).await?,
                 Action::Change(change) => {

@@ -131,6 +131,8 @@ pub struct Compiled {
     pub(crate) has_locks: bool,
     /// Whether there may be daemons.
     pub(crate) has_daemons: bool,
+    /// Whether the spec asks for metrics itself; templates of other resources may, too.
+    pub(crate) has_metrics: bool,
     /// Whether steps may have limits of time.
     pub(crate) has_limits: bool,
     /// What a pod takes from the spec: everything but templates and arguments.
@@ -200,12 +202,24 @@ impl Compiled {
         let has_locks = spec.synchronization.is_some() || spec.templates.iter().any(|it| it.synchronization.is_some());
         // Templates of other resources may have daemons, too.
         let text = serde_json::to_string(&*spec).unwrap_or_default();
+        let has_metrics = text.contains("\"prometheus\":");
         let has_daemons = text.contains("\"daemon\":true") || text.contains("\"templateRef\":");
         let has_limits = ["\"templateRef\":", "\"timeout\":", "\"pendingTimeout\":", "\"activeDeadlineSeconds\":"]
             .iter()
             .any(|it| text.contains(it));
         let pod_spec = Arc::new(pod_spec(&spec));
-        Self { pod_spec, spec, stored, defaults: None, templates, has_parallelism, has_locks, has_daemons, has_limits }
+        Self {
+            pod_spec,
+            spec,
+            stored,
+            defaults: None,
+            templates,
+            has_parallelism,
+            has_locks,
+            has_daemons,
+            has_metrics,
+            has_limits,
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod ledger;
 mod locking;
 mod loops;
 mod memoize;
+mod metrics;
 mod names;
 mod observe;
 pub mod operations;
@@ -59,6 +60,7 @@ pub use cron::{CronPlan, CronWorld, reconcile_cron};
 pub use http::{HttpAnswer, MAX_BODY};
 pub use ledger::Ledger;
 pub use memoize::CacheData;
+pub use metrics::{Emission, Measure, MetricSink, realtime};
 #[cfg(feature = "pods")]
 pub(crate) use names::fnv32a;
 pub use names::{display_name, node_id, pod_name};

@@ -6,7 +6,7 @@ use argo_core::{Change, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::artifact_gc::GarbageRequest;
+use super::{artifact_gc::GarbageRequest, metrics::Emission};
 use crate::api::{AnyString, Artifact, NodePhase, NodeResult, Outputs, Parameter, Template, WorkflowSpec};
 
 /// How pods are named.
@@ -238,6 +238,8 @@ pub enum Effect {
     /// that there is something that is not. Carried out first; creating what is there already, or
     /// deleting what is gone, is done.
     Ensure(Box<Change>),
+    /// Count metrics: once, after the status is written.
+    Emit(Vec<Emission>),
     /// Delete artifacts, unless that was asked for before.
     Collect(Box<GarbageRequest>),
     /// The workflow is over: drop what is kept of its steps.
@@ -249,6 +251,10 @@ impl fmt::Display for Effect {
         match self {
             Self::Start(step) => write!(f, "start {} ({})", step.node_name, step.template.name()),
             Self::Stop { node_id } => write!(f, "stop {node_id}"),
+            Self::Emit(list) => {
+                let names: Vec<&str> = list.iter().map(|it| it.name.as_str()).collect();
+                write!(f, "count {}", names.join(", "))
+            }
             Self::Collect(request) => write!(f, "delete artifacts {} ({})", request.name, request.strategy),
             Self::Ensure(change) => write!(f, "first {change}"),
             Self::Release => f.write_str("release the steps"),

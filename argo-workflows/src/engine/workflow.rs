@@ -9,6 +9,7 @@ use super::{
     compile::{CompileError, Compiled, References},
     hooks::EXIT,
     ledger::Ledger,
+    metrics,
     names::{hook_name, on_exit_name},
     pass::{Halt, Origin, Pass},
     scope,
@@ -190,6 +191,10 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
     }
     for effect in std::mem::take(&mut pass.effects) {
         plan.effect(effect);
+    }
+    let counted = metrics::emit(&mut pass, &mut change, is_first, ended.as_ref().map(|it| it.0));
+    if !counted.is_empty() {
+        plan.effect(Effect::Emit(counted));
     }
     node_notes(&pass, &mut plan);
     if ended.is_none() {

@@ -6,7 +6,9 @@ use argo_core::{Change, Object, Patch, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{artifact_gc::GarbageState, compile::References, step::StepState, synchronization::Locks};
+use super::{
+    artifact_gc::GarbageState, compile::References, metrics::MetricSink, step::StepState, synchronization::Locks,
+};
 use crate::api::{
     ArtGcStatus, Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase, WorkflowSpec,
 };
@@ -24,6 +26,8 @@ pub struct World<'a> {
     pub locks: &'a Locks,
     /// How far the deletion of its artifacts is, by request; `None` where nobody deletes artifacts.
     pub garbage: Option<&'a BTreeMap<String, GarbageState>>,
+    /// Which metrics there are, where somebody counts.
+    pub metrics: Option<&'a dyn MetricSink>,
     /// Where artifacts go that do not say it themselves (an ArtifactRepositoryRefStatus); put into the status
     /// of a workflow that begins.
     pub repository: Option<&'a Value>,
@@ -35,7 +39,16 @@ impl<'a> World<'a> {
     /// A world without other workflows.
     #[must_use]
     pub fn new(workflow: &'a Workflow, steps: &'a BTreeMap<String, StepState>, references: &'a dyn References) -> Self {
-        Self { workflow, steps, references, locks: Locks::none(), garbage: None, repository: None, admitted: true }
+        Self {
+            workflow,
+            steps,
+            references,
+            locks: Locks::none(),
+            garbage: None,
+            metrics: None,
+            repository: None,
+            admitted: true,
+        }
     }
 
     /// With the locks of the other workflows.

@@ -90,6 +90,12 @@ pub trait Executor: Send + Sync + fmt::Debug {
         BTreeMap::new()
     }
 
+    /// The pods of steps, where steps are pods: to be counted.
+    #[cfg(feature = "controller")]
+    fn pods(&self) -> Option<Arc<argo_core::runtime::Cache>> {
+        None
+    }
+
     /// Called when the controller ends: what must not outlive it is ended.
     async fn shutdown(&self) {}
 

@@ -44,6 +44,7 @@ use crate::{
         Catalog, CompileError, Compiled, Effect, Locks, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse,
     },
     executor::{Executor, ScriptedExecutor, WorkflowId, scripted::Script},
+    metrics::Custom,
 };
 
 /// Most passes of one run: a workflow that needs more does not come to an end.
@@ -60,6 +61,8 @@ pub struct Run {
     pub locks: Locks,
     /// Whether the workflow has a place to run.
     pub admitted: bool,
+    /// What it counts.
+    pub metrics: Custom,
     /// Its artifact repository (an ArtifactRepositoryRefStatus).
     pub repository: Option<Value>,
     /// The time now.
@@ -109,6 +112,7 @@ impl Run {
             catalog: Catalog::default(),
             locks: Locks::default(),
             admitted: true,
+            metrics: Custom::default(),
             repository: None,
             now,
             executor: ScriptedExecutor::new(),
@@ -171,7 +175,8 @@ impl Run {
     pub fn plan_with(&self, steps: &BTreeMap<String, StepState>) -> WorkflowPlan {
         let garbage = self.executor.garbage(&self.id());
         let world = World::new(&self.workflow, steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
-        let world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
+        let mut world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
+        world.metrics = Some(&self.metrics);
         match self.compiled() {
             Ok(compiled) => reconcile(&world, &compiled, self.now),
             Err(error) => refuse(&world, &error, self.now),
@@ -203,6 +208,13 @@ impl Run {
         match effect {
             Effect::Start(step) => self.executor.begin(step, self.now),
             Effect::Stop { node_id } => self.executor.end(&id, node_id),
+            Effect::Emit(list) => {
+                let uid = self.workflow.uid().to_owned();
+                for it in list {
+                    // A refusal is the plan's own condition.
+                    let _ = self.metrics.count(&uid, it, self.now);
+                }
+            }
             Effect::Collect(request) => self.executor.collect(request),
             Effect::Release => self.executor.forget(&id),
             Effect::Ensure(change) => self.ensure(change),
@@ -272,7 +284,8 @@ impl Run {
         let steps = self.executor.observe(&self.id());
         let garbage = self.executor.garbage(&self.id());
         let world = World::new(&self.workflow, &steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
-        let world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
+        let mut world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
+        world.metrics = Some(&self.metrics);
         if let Ok(compiled) = self.compiled() {
             let next = crate::engine::reconcile_with(&world, &compiled, &mut ledger, self.now);
             assert!(next == *plan, "with what earlier passes found out:\n{next:#?}\nwithout:\n{plan:#?}");

@@ -336,6 +336,10 @@ impl Executor for PodsExecutor {
         Ok(())
     }
 
+    fn pods(&self) -> Option<Arc<Cache>> {
+        Some(self.0.pods.clone())
+    }
+
     fn collects_garbage(&self) -> bool {
         true
     }

@@ -1,0 +1,103 @@
+//! What the controller counts, and where it is told: `/metrics`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use argo_core::{
+    Object, Timestamp,
+    runtime::{Cache, Context, Queue},
+};
+
+use crate::{
+    api::Workflow,
+    engine::{StatusChange, World, realtime},
+    metrics::{Counted, Custom, Gauges},
+};
+
+/// What is counted, shared by all passes.
+#[derive(Default)]
+pub(super) struct Counting {
+    pub(super) custom: Custom,
+    pub(super) counted: Counted,
+}
+
+impl Counting {
+    /// Tells it at every scrape. `pods` are those of steps, where steps are pods.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        context: &Context,
+        workflows: Arc<Cache>,
+        pods: Option<Arc<Cache>>,
+        queue: Arc<Queue>,
+        cron: Arc<Queue>,
+        ttl: Option<Duration>,
+    ) {
+        let (gone, mut events) = (Arc::downgrade(self), workflows.subscribe());
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let Some(this) = gone.upgrade() else { return };
+                if let (Some(old), None) = (&event.old, &event.new) {
+                    this.custom.forget(old.uid());
+                }
+            }
+        });
+        let (this, clock) = (self.clone(), context.clock().clone());
+        context.metrics().add_source(move |out| {
+            let now = clock.now();
+            if let Some(ttl) = ttl {
+                this.custom.expire(ttl, now);
+            }
+            let mut gauges = Gauges {
+                queues: vec![("cron_wf_queue", cron.depth()), ("workflow_queue", queue.depth())],
+                pods: pods.as_ref().map(|it| by_phase(it)),
+                phases: by_phase(&workflows),
+                ..Gauges::default()
+            };
+            for object in workflows.list() {
+                let all = object.pointer("/status/conditions").and_then(|it| it.as_array());
+                for it in all.into_iter().flatten().filter(|it| it["type"] == crate::api::CONDITION_POD_RUNNING) {
+                    let status = it["status"].as_str().unwrap_or_default().to_owned();
+                    let key = (crate::api::CONDITION_POD_RUNNING.to_owned(), status);
+                    *gauges.conditions.entry(key).or_default() += 1.0;
+                }
+            }
+            gauges.write(out);
+            this.counted.write(out);
+            this.custom.write(out, now);
+        });
+    }
+
+    /// A status was written: what it says that was not so before.
+    pub(super) fn written(&self, workflow: &Workflow, change: &StatusChange, now: Timestamp) {
+        let Some(phase) = change.phase.filter(|it| *it != workflow.status.phase) else { return };
+        self.counted.workflow(workflow.namespace(), phase.as_str());
+        let Some(reference) = &workflow.spec.workflow_template_ref else { return };
+        let started = change.started_at.or(workflow.status.started_at).filter(|_| phase.is_completed());
+        let seconds = started.map(|it| it.seconds_until(now));
+        let is_cluster = reference.cluster_scope == Some(true);
+        self.counted.template(&reference.name, workflow.namespace(), is_cluster, phase.as_str(), seconds);
+    }
+
+    /// A workflow is seen for the first time since the controller began: its realtime gauges go on.
+    pub(super) fn take_up(&self, world: &World<'_>, compiled: &crate::engine::Compiled, now: Timestamp) {
+        for it in realtime(world, compiled, now) {
+            if let Err(error) = self.custom.count(world.workflow.uid(), &it, now) {
+                tracing::warn!(workflow = world.workflow.name(), error, "a metric is not told");
+            }
+        }
+    }
+}
+
+fn by_phase(cache: &Cache) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::new();
+    for object in cache.list() {
+        let phase = phase_of(&object);
+        if !phase.is_empty() {
+            *all.entry(phase).or_default() += 1.0;
+        }
+    }
+    all
+}
+
+fn phase_of(object: &Object) -> String {
+    object.text("/status/phase").to_owned()
+}

@@ -1,0 +1,142 @@
+//! [`Counted`]: what the controller itself counts.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::text::{self, Histogram};
+
+/// Upper bounds of passes, in seconds: upstream's six steps up to `MAX_OPERATION_TIME`.
+const OPERATION: &[f64] = &[0.1, 0.6, 1.1, 1.6, 2.1, 2.6, 5.0, 10.0, 20.0, 30.0];
+/// Upper bounds of run times of templates, in seconds.
+const RUNTIME: &[f64] =
+    &[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
+type Labels = BTreeMap<String, String>;
+
+/// What the controller itself counts.
+#[derive(Debug, Default)]
+pub struct Counted(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    counters: BTreeMap<&'static str, (&'static str, BTreeMap<Labels, f64>)>,
+    histograms: BTreeMap<&'static str, (&'static str, BTreeMap<Labels, Histogram>)>,
+}
+
+fn labels(list: &[(&str, &str)]) -> Labels {
+    list.iter().map(|(key, it)| ((*key).to_owned(), (*it).to_owned())).collect()
+}
+
+impl Counted {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, name: &'static str, help: &'static str, of: &[(&str, &str)]) {
+        let mut state = self.lock();
+        *state.counters.entry(name).or_insert((help, BTreeMap::new())).1.entry(labels(of)).or_default() += 1.0;
+    }
+
+    fn observe(&self, name: &'static str, help: &'static str, of: &[(&str, &str)], bounds: &[f64], value: f64) {
+        let mut state = self.lock();
+        let of = state.histograms.entry(name).or_insert((help, BTreeMap::new())).1.entry(labels(of));
+        of.or_insert_with(|| Histogram::new(bounds)).observe(value);
+    }
+
+    /// A workflow entered a phase.
+    pub fn workflow(&self, namespace: &str, phase: &str) {
+        let help = "Total number of workflows that have entered each phase";
+        self.add("total_count", help, &[("namespace", namespace), ("phase", phase)]);
+    }
+
+    /// A workflow of a WorkflowTemplate entered a phase; `seconds` is how long it took, where it ended.
+    pub fn template(&self, name: &str, namespace: &str, is_cluster: bool, phase: &str, seconds: Option<f64>) {
+        let cluster = if is_cluster { "true" } else { "false" };
+        let of = [("cluster_scope", cluster), ("name", name), ("namespace", namespace)];
+        let help = "A counter of the total number of times a WorkflowTemplate has been triggered";
+        let [a, b, c] = of;
+        self.add("workflowtemplate_triggered_total", help, &[a, b, c, ("phase", phase)]);
+        if let Some(seconds) = seconds {
+            let help = "A histogram of the runtime of workflows which use a WorkflowTemplate";
+            self.observe("workflowtemplate_runtime", help, &of, RUNTIME, seconds);
+        }
+    }
+
+    /// A pass took this long.
+    pub fn operation(&self, seconds: f64) {
+        self.observe("operation_duration_seconds", "A histogram of durations of operations", &[], OPERATION, seconds);
+    }
+
+    /// A CronWorkflow made a workflow.
+    pub fn cron(&self, name: &str, namespace: &str) {
+        let help = "A counter of the total number of times a CronWorkflow has been triggered";
+        self.add("cronworkflows_triggered_total", help, &[("name", name), ("namespace", namespace)]);
+    }
+
+    /// Something went wrong.
+    pub fn error(&self, cause: &str) {
+        let help = "A counter of certain errors incurred by the controller by cause";
+        self.add("error_count", help, &[("cause", cause)]);
+    }
+
+    /// Appends all metrics in Prometheus' text form.
+    pub fn write(&self, out: &mut String) {
+        let state = self.lock();
+        for (name, (help, values)) in &state.counters {
+            text::head(out, name, help, "counter");
+            values.iter().for_each(|(labels, it)| text::line(out, name, labels, *it));
+        }
+        for (name, (help, values)) in &state.histograms {
+            text::head(out, name, help, "histogram");
+            values.iter().for_each(|(labels, it)| text::histogram(out, name, labels, it));
+        }
+    }
+}
+
+/// What is looked up at every scrape.
+#[cfg(feature = "controller")]
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    /// Workflows by phase.
+    pub(crate) phases: BTreeMap<String, f64>,
+    /// Workflows by condition and its status.
+    pub(crate) conditions: BTreeMap<(String, String), f64>,
+    /// Pods by phase, where steps are pods.
+    pub(crate) pods: Option<BTreeMap<String, f64>>,
+    /// Keys that wait, by queue.
+    pub(crate) queues: Vec<(&'static str, usize)>,
+}
+
+#[cfg(feature = "controller")]
+impl Gauges {
+    /// Appends them in Prometheus' text form.
+    pub(crate) fn write(&self, out: &mut String) {
+        let help = "A gauge of the number of workflows currently in the cluster in each phase";
+        text::head(out, "gauge", help, "gauge");
+        for phase in ["Error", "Failed", "Pending", "Running", "Succeeded"] {
+            let count = self.phases.get(phase).copied().unwrap_or_default();
+            text::line(out, "gauge", &labels(&[("phase", phase)]), count);
+        }
+        text::head(out, "workflow_condition", "A gauge of the number of workflows with different conditions", "gauge");
+        for ((kind, status), count) in &self.conditions {
+            text::line(out, "workflow_condition", &labels(&[("status", status), ("type", kind)]), *count);
+        }
+        if let Some(pods) = &self.pods {
+            let help = "A gauge of the number of workflow created pods currently in the cluster in each phase";
+            text::head(out, "pods_gauge", help, "gauge");
+            pods.iter().for_each(|(phase, it)| text::line(out, "pods_gauge", &labels(&[("phase", phase)]), *it));
+        }
+        text::head(out, "queue_depth_gauge", "A gauge of the current depth of the queues", "gauge");
+        for (queue, depth) in &self.queues {
+            let depth = u32::try_from(*depth).map_or(f64::MAX, f64::from);
+            text::line(out, "queue_depth_gauge", &labels(&[("queue_name", queue)]), depth);
+        }
+        let help = "Emits 1 if leader, 0 otherwise. Always 1 if leader election is disabled";
+        text::head(out, "is_leader", help, "gauge");
+        text::line(out, "is_leader", &Labels::new(), 1.0);
+        text::head(out, "version", "Build metadata for this Controller", "counter");
+        text::line(out, "version", &labels(&[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
+    }
+}
