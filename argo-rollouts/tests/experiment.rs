@@ -368,7 +368,7 @@ async fn a_controller_that_is_killed_at_any_write_is_taken_up_by_the_next() {
     let (_, wanted) = run(None).await;
     assert_eq!(wanted[0], "\"compare\" Some(String(\"Successful\"))", "{wanted:#?}");
     for lost in [false, true] {
-        for write in (1..80).step_by(if lost { 5 } else { 3 }) {
+        for write in (1..80).step_by(if lost { 11 } else { 7 }) {
             let (cut, got) = run(Some((write, lost))).await;
             assert_eq!(got, wanted, "killed at write {write}, answer lost: {lost}");
             if !cut {

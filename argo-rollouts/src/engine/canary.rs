@@ -32,7 +32,8 @@ impl Pass<'_> {
         self.reconcile_experiments()?;
         self.reconcile_runs()?;
         // Promoted first, then selected by the stable Service, and only then are old pods taken away.
-        let promotes = self.distinct_stable().is_some() && self.promotion().is_some();
+        let selected = self.strategy().is_some_and(|it| it.stable_service.is_some());
+        let promotes = selected && self.distinct_stable().is_some() && self.promotion().is_some();
         if old_may_go && !promotes && !self.pauses.has_added() && !self.reconcile_replica_sets() {
             self.reconcile_pause();
         }

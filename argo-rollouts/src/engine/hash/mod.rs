@@ -1,23 +1,25 @@
 //! Hashes of templates and steps, as text that is safe in names.
 
+mod go;
+
 use serde_json::Value;
 
 use crate::api::CanaryStep;
 
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// The hash that names a pod template: FNV-1a over its JSON with sorted keys and without nulls,
-/// after the collision count if there is one. Equal templates give equal hashes; which hash a
-/// template has differs from upstream, whose JSON is in the order of Go's fields.
+/// The hash that names a pod template, as upstream computes it: FNV-1a over the template's JSON as Go
+/// writes it, and over the collision count if there is one. A controller that takes over from upstream's
+/// finds its ReplicaSets by name.
 #[must_use]
 pub fn pod_template(template: &Value, collisions: Option<i64>) -> String {
     let mut hash = Fnv::default();
+    hash.write(go::pod_template(template).as_bytes());
     if let Some(count) = collisions {
         let mut buffer = [0; 8];
         buffer[..4].copy_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
         hash.write(&buffer);
     }
-    hash.write(without_nulls(template).to_string().as_bytes());
     hash.text()
 }
 
@@ -27,16 +29,6 @@ pub fn steps(steps: &[CanaryStep]) -> String {
     let mut hash = Fnv::default();
     hash.write(serde_json::to_string(steps).unwrap_or_default().as_bytes());
     hash.text()
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            map.iter().filter(|(_, it)| !it.is_null()).map(|(key, it)| (key.clone(), without_nulls(it))).collect()
-        }
-        Value::Array(items) => items.iter().map(without_nulls).collect(),
-        other => other.clone(),
-    }
 }
 
 struct Fnv(u32);
@@ -76,9 +68,10 @@ mod tests {
 
     #[test]
     fn nulls_do_not_count_and_collisions_do() {
-        let plain = pod_template(&json!({"spec": {"a": 1}}), None);
-        assert_eq!(plain, pod_template(&json!({"metadata": null, "spec": {"a": 1}}), None));
-        assert_ne!(plain, pod_template(&json!({"spec": {"a": 2}}), None));
-        assert_ne!(plain, pod_template(&json!({"spec": {"a": 1}}), Some(1)));
+        let of = |host: &str| json!({"spec": {"hostname": host}});
+        let plain = pod_template(&of("a"), None);
+        assert_eq!(plain, pod_template(&json!({"metadata": null, "spec": {"hostname": "a"}}), None));
+        assert_ne!(plain, pod_template(&of("b"), None));
+        assert_ne!(plain, pod_template(&of("a"), Some(1)));
     }
 }
