@@ -304,13 +304,16 @@ impl Cluster {
             "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:masters" }],
         });
         let known = direct.get("services", "default", "kubernetes").is_ok();
-        let objects = if known { vec![slice] } else { vec![service, slice, role, binding] };
+        let objects = if known { Vec::new() } else { vec![service, role, binding] };
         for object in objects {
             if let Err(error) = direct.apply(object) {
                 tracing::warn!(%error, "the server could not be announced");
             }
         }
         let mut state = self.server.state.lock();
+        if let Err(error) = state.announce(slice, self.server.clock.now()) {
+            tracing::warn!(%error, "the address of the server could not be announced");
+        }
         for (name, message) in [("controller-manager", "ok"), ("scheduler", "ok"), ("etcd-0", "ok")] {
             let status = json!({
                 "apiVersion": "v1", "kind": "ComponentStatus", "metadata": { "name": name },

@@ -1,8 +1,8 @@
 //! The same operations against this API server and a real one, topic by topic, each in a namespace of its own.
 //!
 //! The answers of a real one (kube-apiserver 1.34, without controllers) are recorded beside the operations. With `KUBECONFIG` set both are
-//! asked and compared; with `DIFFERENTIAL_RECORD` set as well, the answers are recorded anew. Operations that still differ are in
-//! `differential/open`, and counted with the others; `DIFFERENTIAL_SHOW` prints how they differ.
+//! asked and compared; with `DIFFERENTIAL_RECORD` set as well, the answers are recorded anew. `differential/single` has operations that stand for
+//! themselves, and among them the open ones, which still differ; `DIFFERENTIAL_SHOW` prints how.
 //!
 //! Operations (`differential/operations`) run one after another: `[METHOD(:type of body), path, body, options]`. A path without a leading slash
 //! is below `/api/v1/namespaces/$NS/`; `apps:x` is below `/apis/apps/v1/namespaces/$NS/`, likewise `batch:` and so on, `w:` is
@@ -10,8 +10,8 @@
 
 mod compare;
 mod generate;
-mod open;
 mod send;
+mod single;
 
 use std::path::PathBuf;
 
@@ -24,8 +24,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("json parse error", "the JSON parser's own words"),
     ("did not find expected ',' or '}'", "the YAML parser's own words"),
     ("invalid continue token", "the decoder's own words"),
-    ("pod updates may not change fields", "the real one appends a diff of Go structs"),
-    ("cannot change roleRef", "the real one shows the Go field names"),
     (
         "must have exactly one version marked as storage version",
         "the real one shows the Go struct, and checks what was accepted too",
@@ -36,10 +34,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
     (
         "deprecated.daemonset.template.generation",
         "the real one keeps the counter elsewhere, and leaves it out where only metadata is asked for",
-    ),
-    (
-        "\"kind\":\"Job\",\"metadata\":{\"name\":\"Bad_Name!\"}",
-        "the real one does not check the labels it makes of the name of a job",
     ),
     ("[\"PATCH:text\",\"/api/v1/namespaces/$NS/endpoints/one\"", "the real one refuses the type before it warns"),
     (".body.status.hard: real null", "quotas are counted at once: no controller runs beside the server"),
@@ -122,7 +116,7 @@ impl Topic {
         }
         let shown = unequal.join("\n");
         assert!(unequal.is_empty(), "{} of {} operations differ:\n{shown}", unequal.len(), operations.len());
-        open::run(self.name, operations.len()).await;
+        single::run(self.name, operations.len()).await;
     }
 
     /// The answers of one server, without what no two runs share.

@@ -8,6 +8,7 @@ mod zero;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use argo_lang::quantity::Quantity;
 use serde_json::Value;
 
 pub(crate) use descriptions::described;
@@ -16,6 +17,22 @@ pub(crate) use typed::problem as typed_problem;
 pub(crate) use zero::zero_of;
 
 static TYPES: LazyLock<BTreeMap<&'static str, TypeDef>> = LazyLock::new(|| parse(include_str!("types.txt")));
+
+/// Optional fields that are no pointers in Go, by type: a zero there is nothing.
+static OMITTED: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    include_str!("omitted.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?, words.collect()))
+        })
+        .collect()
+});
+
+/// Optional lists that are another thing when they are empty than when they are not there: what is empty is refused.
+const MEANT_EMPTY: [(&str, &str); 2] =
+    [("autoscaling.v2.HPAScalingRules", "policies"), ("networking.v1.IngressSpec", "rules")];
 
 /// A type: its fields in order of name.
 #[derive(Debug, Default)]
@@ -109,9 +126,14 @@ pub(crate) fn prune_metadata(metadata: &mut Value, unknown: &mut Vec<String>) ->
 
 fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mut Vec<String>) -> Result<(), String> {
     let wrong = |value: &Value, wanted: &str| {
+        let number;
         let actual = match value {
             Value::Null => "null",
             Value::Bool(_) => "bool",
+            Value::Number(literal) if wanted.starts_with("int") => {
+                number = format!("number {literal}");
+                &number
+            }
             Value::Number(_) => "number",
             Value::String(_) => "string",
             Value::Array(_) => "array",
@@ -124,11 +146,12 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
     };
     match shape {
         Shape::Any => Ok(()),
-        Shape::Bytes if value.is_string() => match illegal_base64(value.as_str().unwrap_or_default()) {
+        Shape::Bytes if !value.is_string() => wrong(value, "[]uint8"),
+        Shape::Bytes => match illegal_base64(value.as_str().unwrap_or_default()) {
             Some(at) => Err(format!("illegal base64 data at input byte {at}")),
             None => Ok(()),
         },
-        Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
+        Shape::String | Shape::Time | Shape::MicroTime => {
             if !value.is_string() {
                 return wrong(
                     value,
@@ -144,7 +167,10 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
                     "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
                 ));
             }
-            Ok(())
+            match (shape, value.as_str()) {
+                (Shape::MicroTime, Some(text)) => micro_time(text),
+                _ => Ok(()),
+            }
         }
         Shape::Int32 => match value.as_i64() {
             Some(number) if i32::try_from(number).is_ok() => Ok(()),
@@ -179,16 +205,15 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
             }
         }
         Shape::Quantity => match value {
-            Value::String(_) => Ok(()),
-            Value::Number(number) => {
-                *value = Value::String(number.to_string());
-                Ok(())
-            }
+            Value::String(_) | Value::Number(_) => quantity(value),
             _ => wrong(value, "resource.Quantity"),
         },
         Shape::List(inner) => {
             let Some(items) = value.as_array_mut() else { return wrong(value, &go_name(shape)) };
             for (index, item) in items.iter_mut().enumerate() {
+                if item.is_null() {
+                    *item = zero_item(inner);
+                }
                 clean(item, inner, &format!("{path}[{index}]"), owner, unknown)?;
             }
             Ok(())
@@ -221,17 +246,72 @@ fn clean(value: &mut Value, shape: &Shape, path: &str, owner: &str, unknown: &mu
                     clean(value, &def.shape, &crate::crd::child(path, field), type_name, unknown)?;
                 }
             }
+            let omitted = OMITTED.get(name).map_or(&[][..], Vec::as_slice);
             fields.retain(|field, value| {
                 let Some(def) = def.fields.get(field.as_str()) else { return false };
+                if is_zero(value) && omitted.contains(&field.as_str()) {
+                    return false;
+                }
                 def.required
                     || match (&def.shape, &*value) {
-                        (Shape::List(_), Value::Array(items)) => !items.is_empty(),
+                        (Shape::List(_), Value::Array(items)) => {
+                            !items.is_empty() || MEANT_EMPTY.contains(&(*name, field.as_str()))
+                        }
                         (Shape::Map(_), Value::Object(fields)) => !fields.is_empty(),
                         _ => true,
                     }
             });
             Ok(())
         }
+    }
+}
+
+/// An amount in its canonical form.
+fn quantity(value: &mut Value) -> Result<(), String> {
+    let text = match &*value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.is_empty() {
+        *value = Value::from("0");
+        return Ok(());
+    }
+    let amount = Quantity::parse(&text).map_err(|error| error.to_string())?;
+    // No amount is finer than a thousandth.
+    let coarse = Quantity::of_millis(amount.milli_value());
+    *value = Value::String(if amount == coarse { amount.to_string() } else { coarse.to_string() });
+    Ok(())
+}
+
+/// Times of events and leases have six digits behind the point.
+fn micro_time(text: &str) -> Result<(), String> {
+    const FORM: &str = "2006-01-02T15:04:05.000000Z07:00";
+    let Some(rest) = text.get(19..) else { return Ok(()) };
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    match digits {
+        6 => Ok(()),
+        _ => Err(format!("parsing time {text:?} as {FORM:?}: cannot parse {rest:?} as \".000000\"")),
+    }
+}
+
+/// What Go's decoder makes of a null in a list.
+fn zero_item(shape: &Shape) -> Value {
+    match shape {
+        Shape::Type(_) => Value::Object(serde_json::Map::new()),
+        Shape::String => Value::from(""),
+        Shape::Int32 | Shape::Int64 | Shape::Number => Value::from(0),
+        Shape::Bool => Value::Bool(false),
+        _ => Value::Null,
+    }
+}
+
+/// Whether a scalar is Go's zero value.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
     }
 }
 

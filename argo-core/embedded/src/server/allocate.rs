@@ -4,13 +4,25 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::defaults::put;
-use super::meta::{self, set_path};
+use super::meta;
 use super::state::State;
+use super::status::ApiError;
 
 /// Fills in what admission and storage of kube-apiserver fill in. `live` is the object being replaced.
-pub(super) fn apply(state: &mut State, call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
+///
+/// # Errors
+/// A service asks for addresses that the cluster has not.
+pub(super) fn apply(
+    state: &mut State,
+    call: &Call<'_>,
+    object: &mut Value,
+    live: Option<&Value>,
+) -> Result<(), ApiError> {
+    if matches!(call.subresource, None | Some("ephemeralcontainers" | "resize")) {
+        super::gates::drop_fields(call.def.group(), call.def.resource(), object);
+    }
     match (call.def.group(), call.def.resource()) {
-        ("", "pods") if live.is_none() => pod(object),
+        ("", "pods") if live.is_none() => pod(object, call),
         ("", "pods") => {
             let class = live.and_then(|live| live.pointer("/status/qosClass")).cloned();
             if let Some(class) = class {
@@ -18,39 +30,79 @@ pub(super) fn apply(state: &mut State, call: &Call<'_>, object: &mut Value, live
             }
         }
         ("apps", "daemonsets") => super::defaults::daemon_set(object, live),
-        ("", "services") => service(state, object, live),
+        ("", "services") if call.subresource.is_none() => {
+            super::services::normalize(object, live);
+            let causes = super::checks::addresses(object, live.is_none());
+            if !causes.is_empty() {
+                return Err(ApiError::invalid("", "Service", meta::name(object), &causes));
+            }
+            super::services::allocate(state, object, live);
+        }
         ("", "namespaces") if live.is_none() => {
             put(object, &["spec", "finalizers"], json!(["kubernetes"]));
             put(object, &["status", "phase"], json!("Active"));
         }
-        ("", "persistentvolumeclaims") if live.is_none() => put(object, &["status", "phase"], json!("Pending")),
+        ("", "persistentvolumeclaims") if live.is_none() => {
+            data_sources(object);
+            put(object, &["status", "phase"], json!("Pending"));
+        }
         ("batch", "jobs") if live.is_none() => job_selector(object),
         _ => {}
     }
+    Ok(())
 }
 
-fn pod(object: &mut Value) {
+fn pod(object: &mut Value, call: &Call<'_>) {
     if let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) {
         put(spec, &["serviceAccountName"], json!("default"));
         let account = spec.get("serviceAccountName").cloned().unwrap_or_default();
         put(spec, &["serviceAccount"], account);
         put(spec, &["priority"], json!(0));
         put(spec, &["preemptionPolicy"], json!("PreemptLowerPriority"));
-        let lost = |key: &str| json!({ "key": format!("node.kubernetes.io/{key}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 });
-        put(spec, &["tolerations"], json!([lost("not-ready"), lost("unreachable")]));
+        tolerate_lost_nodes(spec);
+        if spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|grace| grace < 0) {
+            spec["terminationGracePeriodSeconds"] = json!(1);
+        }
     }
     put(object, &["status", "phase"], json!("Pending"));
     let class = quality_of_service(object);
     put(object, &["status", "qosClass"], json!(class));
+    if object.pointer("/spec/schedulingGates").and_then(Value::as_array).is_some_and(|gates| !gates.is_empty()) {
+        let condition = json!({
+            "type": "PodScheduled", "status": "False", "lastProbeTime": null, "lastTransitionTime": meta::timestamp_text(call.now),
+            "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates",
+        });
+        put(object, &["status", "conditions"], json!([condition]));
+    }
+}
+
+/// A node may be lost for five minutes, unless the pod says otherwise.
+fn tolerate_lost_nodes(spec: &mut Value) {
+    let mut all = spec.get("tolerations").and_then(Value::as_array).cloned().unwrap_or_default();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = all.iter().any(|toleration| {
+            matches!(meta::text(toleration, "/effect"), "" | "NoExecute")
+                && (meta::text(toleration, "/key").is_empty() || meta::text(toleration, "/key") == key)
+        });
+        if !tolerated {
+            all.push(json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 }));
+        }
+    }
+    spec["tolerations"] = json!(all);
 }
 
 /// Guaranteed, Burstable or BestEffort, by requests and limits of cpu and memory.
-fn quality_of_service(pod: &Value) -> &'static str {
+pub(super) fn quality_of_service(pod: &Value) -> &'static str {
+    let whole = pod.pointer("/spec/resources").filter(|resources| {
+        ["requests", "limits"].iter().any(|side| resources.get(side).is_some_and(|amounts| amounts != &json!({})))
+    });
+    let whole = whole.map(|resources| json!({ "resources": resources }));
     let containers: Vec<&Value> = ["containers", "initContainers"]
         .iter()
         .filter_map(|list| pod.pointer(&format!("/spec/{list}"))?.as_array())
         .flatten()
         .collect();
+    let containers = whole.as_ref().map_or(containers, |whole| vec![whole]);
     let quantity = |container: &Value, side: &str, resource: &str| {
         container.pointer(&format!("/resources/{side}/{resource}")).cloned()
     };
@@ -71,39 +123,9 @@ fn quality_of_service(pod: &Value) -> &'static str {
     if guaranteed { "Guaranteed" } else { "Burstable" }
 }
 
-fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
-    put(object, &["status", "loadBalancer"], json!({}));
-    let kind = meta::text(object, "/spec/type").to_owned();
-    if kind == "ExternalName" {
-        return;
-    }
-    put(object, &["spec", "ipFamilyPolicy"], json!("SingleStack"));
-    put(object, &["spec", "ipFamilies"], json!(["IPv4"]));
-    if meta::text(object, "/spec/clusterIP").is_empty() {
-        let address =
-            live.map(|live| meta::text(live, "/spec/clusterIP").to_owned()).filter(|address| !address.is_empty());
-        let address = address.unwrap_or_else(|| {
-            let number = state.ids.number(60_000) + 257;
-            format!("10.96.{}.{}", (number / 250) % 256, number % 250 + 1)
-        });
-        set_path(object, &["spec".to_owned(), "clusterIP".to_owned()], json!(address));
-    }
-    let address = object.pointer("/spec/clusterIP").cloned().unwrap_or_default();
-    put(object, &["spec", "clusterIPs"], json!([address]));
-    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-        for port in object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten() {
-            if port.get("nodePort").is_none() {
-                let number = 30_000 + state.ids.number(2_768);
-                put(port, &["nodePort"], json!(number));
-            }
-        }
-    }
-}
-
 /// The selector of a job is made from its uid, which is drawn after defaulting.
 fn job_selector(object: &mut Value) {
-    if object.pointer("/spec/selector").is_some() || object.pointer("/spec/manualSelector") == Some(&Value::Bool(true))
-    {
+    if object.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
         return;
     }
     let (uid, name) = (meta::uid(object).to_owned(), meta::name(object).to_owned());
@@ -114,17 +136,46 @@ fn job_selector(object: &mut Value) {
         ("job-name", &name),
     ];
     for (label, value) in labels {
-        set_path(
-            object,
-            &["spec", "template", "metadata", "labels", label].map(str::to_owned),
-            Value::from(value.as_str()),
-        );
+        put(object, &["spec", "template", "metadata", "labels", label], Value::from(value.as_str()));
     }
-    set_path(
-        object,
-        &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"].map(str::to_owned),
-        Value::from(uid),
-    );
-    let labels = object.pointer("/spec/template/metadata/labels").cloned().unwrap_or_default();
-    put(object, &["metadata", "labels"], labels);
+    put(object, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], Value::from(uid));
+}
+
+/// What follows from the spec once admission has had its say.
+pub(super) fn admitted(call: &Call<'_>, object: &mut Value) {
+    if call.def.group().is_empty() && call.def.resource() == "pods" && object["status"].is_object() {
+        object["status"]["qosClass"] = json!(quality_of_service(object));
+    }
+}
+
+/// A job without labels has those of its pods, as soon as it is read again.
+pub(super) fn label_job(call: &Call<'_>, object: &mut Value) {
+    if call.def.builtin && call.def.group() == "batch" && call.def.resource() == "jobs" {
+        let labels = object.pointer("/spec/template/metadata/labels").cloned();
+        if let Some(labels) = labels {
+            put(object, &["metadata", "labels"], labels);
+        }
+    }
+}
+
+/// Sources of claims of other kinds than these are for references alone.
+fn data_sources(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let known = |source: &Value| {
+        let (group, kind) = (meta::text(source, "/apiGroup"), meta::text(source, "/kind"));
+        matches!((group, kind), ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+    };
+    if spec.get("dataSource").is_some_and(|source| !known(source)) {
+        spec.remove("dataSource");
+    }
+    let (source, reference) = (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned());
+    match (source, reference) {
+        (Some(source), None) => {
+            spec.insert("dataSourceRef".to_owned(), source);
+        }
+        (None, Some(reference)) if known(&reference) && meta::text(&reference, "/namespace").is_empty() => {
+            spec.insert("dataSource".to_owned(), reference);
+        }
+        _ => {}
+    }
 }

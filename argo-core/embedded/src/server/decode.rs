@@ -128,10 +128,16 @@ impl State {
             }
         };
         let unknown = unknown.map_err(|why| refuse(object, &why))?;
-        if unknown.is_empty() {
+        let mut texts = Vec::new();
+        let json = matches!(call.request.content_type.split(';').next(), None | Some("" | "application/json"));
+        if json && call.request.object.is_none() && call.verb != Verb::Patch && call.def.builtin {
+            let twice = super::duplicates::of(&call.request.body);
+            texts.extend(twice.iter().map(|path| format!("duplicate field {path:?}")));
+        }
+        texts.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+        if texts.is_empty() {
             return Ok(());
         }
-        let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         match call.request.query.get("fieldValidation") {
             Some("Strict") => Err(refuse(object, &format!("strict decoding error: {}", texts.join(", ")))),
             Some("Ignore") => Ok(()),

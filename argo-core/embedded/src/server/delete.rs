@@ -39,7 +39,8 @@ pub(crate) enum Deleted {
 
 impl DeleteOptions {
     fn of(call: &Call<'_>) -> Result<Self, ApiError> {
-        let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
+        let empty = call.request.body.is_empty() && call.request.object.is_none();
+        let body = if empty { json!({}) } else { call.body().map_err(unreadable)? };
         let query = &call.request.query;
         for (given, default) in [("kind", "DeleteOptions"), ("apiVersion", "v1")] {
             let text = body.get(given).and_then(Value::as_str).unwrap_or(default);
@@ -104,6 +105,18 @@ impl DeleteOptions {
     }
 }
 
+/// The answer to options that cannot be read.
+fn unreadable(error: ApiError) -> ApiError {
+    const MARK: &str = "couldn't get version/kind; json parse error: ";
+    match error.message.split_once(MARK) {
+        Some((_, why)) => {
+            let why = why.rsplit_once(" (").map_or(why, |(why, _)| why);
+            ApiError::new(500, "", format!("{MARK}{why}"))
+        }
+        None => error,
+    }
+}
+
 // === impl State ===
 
 impl State {
@@ -155,8 +168,14 @@ impl State {
             .objects(&call.def.stored, call.namespace)
             .map(|(key, object)| (key.clone(), convert::from_storage(&call.def, call.version, object)))
             .filter(|(_, object)| filter.matches(object))
-            .take(limit.unwrap_or(usize::MAX))
+            .take(limit.map_or(usize::MAX, |limit| limit.saturating_add(1)))
             .collect();
+        let more = limit.is_some_and(|limit| matching.len() > limit);
+        let matching = match limit {
+            Some(limit) if more => matching[..limit].to_vec(),
+            _ => matching,
+        };
+        let last = matching.last().map(|(key, _)| key.clone()).filter(|_| more);
         let mut items = Vec::new();
         for (_, object) in &matching {
             self.admit_delete(call, object)?;
@@ -168,7 +187,9 @@ impl State {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Outcome::List(ListAnswer { items, revision: self.store.revision(), continue_token: None, remaining: None }))
+        let revision = self.store.revision();
+        let continue_token = last.map(|key| super::read::encode_token(revision, &key));
+        Ok(Outcome::List(ListAnswer { items, revision, continue_token, remaining: None }))
     }
 
     /// Deletes one object, or marks it for deletion.

@@ -77,7 +77,16 @@ impl Server {
             [] => Some(json!({ "paths": paths(&registry) })),
             _ => None,
         };
-        found.map(|value| Outcome::Json(200, value)).ok_or_else(ApiError::no_such_path)
+        // Below a group that is served there is a Status; elsewhere there is nothing at all.
+        let within = match segments.as_slice() {
+            ["apis", group, ..] => registry.serves_group(group),
+            ["api", ..] | ["openapi", "v3", ..] => true,
+            _ => false,
+        };
+        found.map(|value| Outcome::Json(200, value)).ok_or_else(|| match within {
+            true => ApiError::no_such_path(),
+            false => ApiError::not_a_path(),
+        })
     }
 }
 

@@ -230,12 +230,8 @@ fn check(operator: &str, values: &[String], key: &str) -> Result<(), String> {
                 go_quoted(value)
             ));
         }
-        if !names::is_label_value(value) {
-            problems.push(format!(
-                "values[{at}][{key}]: Invalid value: {}: {}",
-                go_quoted(value),
-                names::label_value_problem(value)
-            ));
+        for problem in names::label_value_problems(value) {
+            problems.push(format!("values[{at}][{key}]: Invalid value: {}: {problem}", go_quoted(value)));
         }
     }
     match problems.as_slice() {

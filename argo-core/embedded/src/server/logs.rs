@@ -150,10 +150,7 @@ impl LogOptions {
             })?),
         };
         if seconds.is_some() && moment.is_some() {
-            causes.push(Cause::forbidden(
-                "sinceSeconds",
-                "at most one of `sinceTime` or `sinceSeconds` may be specified",
-            ));
+            causes.push(Cause::forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
         }
         if !causes.is_empty() {
             return Err(ApiError::invalid("", "PodLogOptions", call.name_or_empty(), &causes));

@@ -10,13 +10,17 @@ mod accounts;
 mod admission;
 mod allocate;
 mod authorization;
+mod binding;
 mod checks;
 mod convert;
 mod decode;
 mod defaults;
 mod delete;
 mod discovery;
+mod duplicates;
 mod encode;
+mod forms;
+mod gates;
 mod ids;
 mod label_syntax;
 mod logs;
@@ -29,7 +33,9 @@ mod patch;
 mod priority;
 mod read;
 mod request;
+mod runtime;
 mod selector;
+mod services;
 mod state;
 mod status;
 mod subresource;
@@ -190,6 +196,8 @@ impl Server {
         let Some((path, verb)) = parsed else {
             let answer = if request.method == http::Method::GET || request.method == http::Method::HEAD {
                 self.non_resource(&request)
+            } else if is_health(&request.path) {
+                Ok(Outcome::Text("ok".to_owned()))
             } else if Path::parse(&request.path).is_some() || self.non_resource(&request).is_ok() {
                 Err(ApiError::method_not_allowed())
             } else {
@@ -391,6 +399,11 @@ impl Server {
     }
 }
 
+/// Whether a path is one of those that say whether the server lives, whatever the verb.
+fn is_health(path: &str) -> bool {
+    matches!(path.split('/').nth(1), Some("healthz" | "livez" | "readyz"))
+}
+
 /// What clients are told of resources that are on their way out.
 fn deprecation(path: &Path) -> Option<String> {
     let text = match (path.group.as_str(), path.version.as_str(), path.resource.as_str()) {
@@ -447,12 +460,27 @@ impl Call<'_> {
         }
     }
 
+    /// What YAML says twice is for strict readers to complain of.
+    fn strict_yaml(&self, mut error: ApiError) -> ApiError {
+        const MARK: &str = "yaml: unmarshal errors:";
+        if self.request.query.get("fieldValidation") == Some("Strict")
+            && let Some((_, rest)) = error.message.split_once(MARK)
+        {
+            let (kind, version) = (&self.def.kind, &self.version_def().name);
+            error.message = format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {MARK}{rest}"
+            );
+        }
+        error
+    }
+
     /// Reads the body as JSON or YAML.
     pub(crate) fn body(&self) -> Result<Value, ApiError> {
         match &self.request.object {
             Some(object) => Ok(object.clone()),
             None => {
-                let body = decode_body(&self.def.kind, &self.request.content_type, &self.request.body)?;
+                let body = decode_body(&self.def.kind, &self.request.content_type, &self.request.body)
+                    .map_err(|error| self.strict_yaml(error))?;
                 Ok(if body.is_null() && self.def.builtin { serde_json::json!({}) } else { body })
             }
         }

@@ -2,15 +2,11 @@
 
 use serde_json::Value;
 
+pub(crate) use super::forms::*;
 use super::status::Cause;
 use crate::resources::{NameRule, ResourceDef};
 
-pub(super) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-pub(super) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+pub(super) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
 /// Problems with the metadata of an object about to be created or updated.
 pub(crate) fn metadata_causes(def: &ResourceDef, object: &Value, live: Option<&Value>) -> Vec<Cause> {
@@ -24,23 +20,23 @@ pub(crate) fn metadata_causes(def: &ResourceDef, object: &Value, live: Option<&V
             Some(stem) if !matches!(def.names, NameRule::PathSegment) => format!("{stem}a"),
             _ => prefix.to_owned(),
         };
-        if let Some(problem) = name_problem(def.names, &whole) {
+        for problem in name_problems(def.names, &whole) {
             causes.push(Cause::invalid("metadata.generateName", &Value::from(prefix), &problem));
         }
     }
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
-    } else if let Some(problem) = name_problem(def.names, name) {
-        causes.push(Cause::invalid("metadata.name", &Value::from(name), &problem));
+    } else {
+        for problem in name_problems(def.names, name) {
+            causes.push(Cause::invalid("metadata.name", &Value::from(name), &problem));
+        }
     }
     for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
         for problem in qualified_name_problems(key) {
             causes.push(Cause::invalid("metadata.labels", &Value::from(key.as_str()), &problem));
         }
-        if let Some(value) = value.as_str()
-            && !is_label_value(value)
-        {
-            causes.push(Cause::invalid("metadata.labels", &Value::from(value), label_value_problem(value)));
+        for problem in label_value_problems(value.as_str().unwrap_or_default()) {
+            causes.push(Cause::invalid("metadata.labels", value, &problem));
         }
     }
     let mut size = 0;
@@ -116,108 +112,19 @@ fn owner_text(owner: &Value) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-fn name_problem(rule: NameRule, name: &str) -> Option<String> {
-    let too_long = |limit: usize| format!("must be no more than {limit} characters");
+/// What is wrong with the name of an object of a kind.
+fn name_problems(rule: NameRule, name: &str) -> Vec<String> {
     match rule {
-        NameRule::Subdomain if name.len() > 253 => Some(too_long(253)),
-        NameRule::Subdomain => (!is_subdomain(name)).then(|| SUBDOMAIN.to_owned()),
-        NameRule::Label if name.contains('.') => Some("must not contain dots".to_owned()),
-        NameRule::Label if name.len() > 63 => Some(too_long(63)),
-        NameRule::Label => (!is_label(name)).then(|| LABEL.to_owned()),
-        NameRule::Label1035 if name.len() > 63 => Some(too_long(63)),
-        NameRule::Label1035 => {
-            (!(is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase()))).then(|| LABEL_1035.to_owned())
-        }
-        NameRule::Any => None,
-        NameRule::PathSegment => match name {
-            "." | ".." => Some(format!("may not be '{name}'")),
-            name if name.contains('/') => Some("may not contain '/'".to_owned()),
-            name if name.contains('%') => Some("may not contain '%'".to_owned()),
-            _ => None,
-        },
+        NameRule::Subdomain => subdomain_problems(name),
+        NameRule::Label => label_problems(name),
+        NameRule::Label1035 => label_1035_problems(name),
+        NameRule::Any => Vec::new(),
+        NameRule::PathSegment => path_segment_problems(name),
     }
-}
-
-pub(crate) fn is_label(text: &str) -> bool {
-    let edge = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let bytes = text.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= 63
-        && edge(bytes[0])
-        && edge(bytes[bytes.len() - 1])
-        && bytes.iter().all(|&c| edge(c) || c == b'-')
-}
-
-pub(crate) fn is_subdomain(text: &str) -> bool {
-    let part = |part: &str| {
-        let edge = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let bytes = part.as_bytes();
-        !bytes.is_empty()
-            && edge(bytes[0])
-            && edge(bytes[bytes.len() - 1])
-            && bytes.iter().all(|&c| edge(c) || c == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(part)
-}
-
-pub(crate) fn is_label_value(text: &str) -> bool {
-    text.is_empty() || (text.len() <= 63 && is_name_part(text))
-}
-
-fn is_name_part(text: &str) -> bool {
-    let edge = |c: u8| c.is_ascii_alphanumeric();
-    let bytes = text.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= 63
-        && edge(bytes[0])
-        && edge(bytes[bytes.len() - 1])
-        && bytes.iter().all(|&c| edge(c) || matches!(c, b'-' | b'_' | b'.'))
 }
 
 /// Kinds whose strategy knows which finalizers without a domain there are.
 fn typed_finalizers(def: &ResourceDef) -> bool {
     def.builtin
         && !matches!(def.group(), "policy" | "coordination.k8s.io" | "admissionregistration.k8s.io" | "storage.k8s.io")
-}
-
-/// What is wrong with a `[prefix/]name`, in the words of apimachinery.
-pub(crate) fn qualified_name_problems(text: &str) -> Vec<String> {
-    let parts: Vec<&str> = text.split('/').collect();
-    let mut problems = Vec::new();
-    let name = match parts[..] {
-        [name] => name,
-        [prefix, name] => {
-            if prefix.is_empty() {
-                problems.push("prefix part must be non-empty".to_owned());
-            } else if prefix.len() > 253 {
-                problems.push("prefix part must be no more than 253 characters".to_owned());
-            } else if !is_subdomain(prefix) {
-                problems.push(format!("prefix part {SUBDOMAIN}"));
-            }
-            name
-        }
-        _ => {
-            let rest = QUALIFIED.trim_start_matches("name part");
-            problems.push(format!(
-                "a qualified name{rest} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            ));
-            return problems;
-        }
-    };
-    if name.is_empty() {
-        problems.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
-        problems.push("name part must be no more than 63 characters".to_owned());
-    }
-    if name.len() > 63 && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.')) {
-        return problems;
-    }
-    if !is_name_part(name) {
-        problems.push(QUALIFIED.to_owned());
-    }
-    problems
-}
-
-pub(super) fn label_value_problem(value: &str) -> &'static str {
-    if value.len() > 63 { "must be no more than 63 characters" } else { LABEL_VALUE }
 }

@@ -63,10 +63,15 @@ impl State {
         if INITIAL.contains(&key.name.as_str()) && key.name != "kube-node-lease" {
             return Err(ApiError::forbidden(&def.served, &key.name, "this namespace may not be deleted"));
         }
-        if options.dry_run {
-            return Ok(Deleted::Pending(existing.clone()));
-        }
         let mut pending = existing.clone();
+        if options.dry_run {
+            let object = Arc::make_mut(&mut pending);
+            if !meta::is_deleting(existing) {
+                set_metadata(object, "deletionTimestamp", Some(Value::from(meta::timestamp_text(now))));
+                set_path(object, &["status".to_owned(), "phase".to_owned()], Value::from("Terminating"));
+            }
+            return Ok(Deleted::Pending(pending));
+        }
         if !meta::is_deleting(existing) {
             let mut object = (**existing).clone();
             set_metadata(&mut object, "deletionTimestamp", Some(Value::from(meta::timestamp_text(now))));

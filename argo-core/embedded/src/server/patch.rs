@@ -43,6 +43,11 @@ impl State {
         }
         let existing = self.current(call)?;
         let body = patch_body(call)?;
+        if media == STRATEGIC_PATCH && !body.is_object() {
+            let mut error = not_unmarshaled(&body, "map[string]interface {}");
+            error.message = error.message.trim_start_matches("error decoding patch: ").to_owned();
+            return Err(error);
+        }
         let live = convert::from_storage(&call.def, call.version, &existing);
         let patched = patched(call, media, &live, &body)?;
         self.finish_patch(call, &existing, patched, part, Change::Update)
@@ -125,11 +130,11 @@ impl State {
             Err(error) if part != Part::Main => Err(error),
             Err(_) => {
                 if !meta::uid(&config).is_empty() {
-                    return Err(ApiError::conflict(
-                        &call.def.served,
-                        call.name_or_empty(),
-                        "uid mismatch: the provided object specified uid, and no existing object was found",
-                    ));
+                    let uid = meta::uid(&config);
+                    let why = format!(
+                        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    );
+                    return Err(ApiError::conflict(&call.def.served, call.name_or_empty(), &why));
                 }
                 if meta::name(&config).is_empty() {
                     return Err(unnamed(call.name_or_empty()));
@@ -243,7 +248,8 @@ pub(super) fn patch_body(call: &Call<'_>) -> Result<Value, ApiError> {
         Some(object) => Ok(object.clone()),
         None => serde_json::from_slice(&call.request.body).map_err(|error| {
             let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
-            ApiError::bad_request(format!("error decoding patch: {why}"))
+            let head = if is_strategic(call) { "" } else { "error decoding patch: " };
+            ApiError::bad_request(format!("{head}{why}"))
         }),
     }
 }

@@ -47,6 +47,13 @@ pub(super) fn resolve(state: &State, call: &Call<'_>, object: &mut Value) -> Res
             "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {priority} from the given PriorityClass name"
         ));
     }
+    let computed = policy.as_str().unwrap_or("PreemptLowerPriority");
+    let given = meta::text(object, "/spec/preemptionPolicy");
+    if !given.is_empty() && given != computed {
+        return refused(format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
+        ));
+    }
     if !class.is_empty() {
         put(object, &["spec", "priorityClassName"], json!(class));
     }

@@ -154,7 +154,13 @@ impl State {
         };
         if let Some(token) = query.get("continue") {
             if matching.is_some() {
-                return Err(invalid("resourceVersionMatch is forbidden when continue is provided"));
+                let mut whys = vec!["resourceVersionMatch is forbidden when continue is provided"];
+                if version.is_none() {
+                    whys.push("resourceVersionMatch is forbidden unless resourceVersion is provided");
+                }
+                let causes: Vec<_> =
+                    whys.iter().map(|why| super::Cause::forbidden("resourceVersionMatch", why)).collect();
+                return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &causes));
             }
             if version.is_some_and(|version| version != "0") {
                 return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
@@ -269,7 +275,7 @@ impl Snapshot {
     }
 }
 
-fn encode_token(revision: u64, key: &ObjectKey) -> String {
+pub(super) fn encode_token(revision: u64, key: &ObjectKey) -> String {
     URL_SAFE_NO_PAD.encode(
         json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": format!("{}/{}", key.namespace, key.name) })
             .to_string(),

@@ -88,6 +88,13 @@ impl State {
         if let Some(subresource) = call.subresource {
             return self.subresource(call, subresource);
         }
+        if call.def.builtin
+            && call.verb == Verb::Create
+            && call.def.group().is_empty()
+            && call.def.resource() == "bindings"
+        {
+            return self.bind(call);
+        }
         if call.def.review {
             return self.review(call);
         }

@@ -6,7 +6,6 @@ use jiff::SignedDuration;
 use rand::TryRngCore;
 use serde_json::{Value, json};
 
-use super::delete::{DeleteOptions, Deleted};
 use super::meta::{self, at_path, set_path};
 use super::request::Verb;
 use super::selector::LabelSelector;
@@ -16,7 +15,6 @@ use super::write::Part;
 use super::{Call, Outcome, convert};
 use crate::fields::Change;
 use crate::resources::ScalePaths;
-use crate::store::{GroupResource, ObjectKey, Op};
 
 // === impl State ===
 
@@ -70,6 +68,13 @@ impl State {
             Verb::Get => return Ok(Outcome::Object(200, Arc::new(shown))),
             Verb::Update => {
                 let mut scale = call.body()?;
+                let (kind, version) = (meta::text(&scale, "/kind"), meta::text(&scale, "/apiVersion"));
+                if !kind.is_empty() && kind != "Scale" {
+                    let short = version.rsplit('/').next().unwrap_or_default();
+                    return Err(ApiError::bad_request(format!(
+                        "{kind} in version {short:?} cannot be handled as a Scale: converting ({short}.{kind}) to (autoscaling.Scale): unknown conversion"
+                    )));
+                }
                 if let Err(why) = crate::schema::prune("autoscaling", "v1", "Scale", &mut scale) {
                     let message = format!("Scale in version \"v1\" cannot be handled as a Scale: {why}");
                     return Err(ApiError::bad_request(message));
@@ -139,112 +144,21 @@ impl State {
         Ok(Outcome::Object(200, Arc::new(scale_of(&object, paths))))
     }
 
-    /// Evicts a pod unless a disruption budget stands against it.
-    fn evict(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
-        let pod = self.current(call)?;
-        let body = if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
-        let terminal =
-            matches!(meta::text(&pod, "/status/phase"), "Succeeded" | "Failed" | "Pending") || meta::is_deleting(&pod);
-        if !terminal {
-            let budgets = GroupResource::new("policy", "poddisruptionbudgets");
-            let matching: Vec<(ObjectKey, Arc<Value>)> = self
-                .store
-                .objects(&budgets, call.namespace)
-                .filter(|(_, budget)| {
-                    budget
-                        .pointer("/spec/selector")
-                        .and_then(LabelSelector::from_object)
-                        .is_some_and(|selector| selector.matches(&pod))
-                })
-                .map(|(key, budget)| (key.clone(), budget.clone()))
-                .collect();
-            if matching.len() > 1 {
-                return Err(ApiError::new(
-                    500,
-                    "InternalError",
-                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
-                ));
-            }
-            if let Some((key, budget)) = matching.into_iter().next() {
-                let allowed = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0);
-                if allowed <= 0 {
-                    let needed = budget.pointer("/status/desiredHealthy").and_then(Value::as_i64).unwrap_or(0);
-                    let healthy = budget.pointer("/status/currentHealthy").and_then(Value::as_i64).unwrap_or(0);
-                    let mut error = ApiError::new(
-                        429,
-                        "TooManyRequests",
-                        "Cannot evict pod as it would violate the pod's disruption budget.",
-                    );
-                    error.details = Some(Box::new(json!({
-                        "causes": [{ "reason": "DisruptionBudget", "message": format!("The disruption budget {} needs {needed} healthy pods and has {healthy} currently", key.name) }],
-                    })));
-                    return Err(error);
-                }
-                let mut next = (*budget).clone();
-                next["status"]["disruptionsAllowed"] = Value::from(allowed - 1);
-                next["status"]["disruptedPods"][call.name_or_empty()] = Value::from(meta::timestamp_text(call.now));
-                self.commit(&budgets, Op::Update { key, object: next, expected: None }, call.dry_run)?;
-            }
-        }
-        let options = DeleteOptions {
-            grace: body.pointer("/deleteOptions/gracePeriodSeconds").and_then(Value::as_i64),
-            uid: body.pointer("/deleteOptions/preconditions/uid").and_then(Value::as_str).map(str::to_owned),
-            resource_version: body
-                .pointer("/deleteOptions/preconditions/resourceVersion")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
-            dry_run: call.dry_run,
-            propagation: None,
-        };
-        let key = ObjectKey::new(call.namespace, call.name_or_empty());
-        let (Deleted::Gone(_) | Deleted::Pending(_)) = self.delete_one(&call.def, &key, &options, call.now)?;
-        Ok(Outcome::Json(
-            201,
-            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
-        ))
-    }
-
-    /// Puts a pod on a node, as a scheduler does.
-    fn bind(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
-        let body = call.body()?;
-        let node = meta::text(&body, "/target/name").to_owned();
-        let existing = self.current(call)?;
-        let bound = meta::text(&existing, "/spec/nodeName");
-        if !bound.is_empty() {
-            return Err(ApiError::conflict(
-                &call.def.served,
-                call.name_or_empty(),
-                &format!("pod {} is already assigned to node {bound:?}", call.name_or_empty()),
-            ));
-        }
-        let mut object = (*existing).clone();
-        set_path(&mut object, &["spec".to_owned(), "nodeName".to_owned()], Value::from(node));
-        let condition = json!({ "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": meta::timestamp_text(call.now) });
-        match object.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
-            Some(conditions) => {
-                conditions.retain(|condition| condition.get("type") != Some(&Value::from("PodScheduled")));
-                conditions.push(condition);
-            }
-            None => set_path(&mut object, &["status".to_owned(), "conditions".to_owned()], json!([condition])),
-        }
-        self.commit(
-            &call.def.stored,
-            Op::Update { key: ObjectKey::new(call.namespace, call.name_or_empty()), object, expected: None },
-            call.dry_run,
-        )?;
-        Ok(Outcome::Json(
-            201,
-            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
-        ))
-    }
-
     /// Issues a token of a service account: opaque to clients, good for this cluster's HTTPS face only.
     fn token(&mut self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         self.current(call)?;
         let mut review =
             if call.request.body.is_empty() && call.request.object.is_none() { json!({}) } else { call.body()? };
-        let seconds =
-            review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
+        let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600);
+        if !(600..=1 << 32).contains(&seconds) {
+            let why = if seconds < 600 {
+                "may not specify a duration less than 10 minutes"
+            } else {
+                "may not specify a duration larger than 2^32 seconds"
+            };
+            let cause = Cause::invalid("spec.expirationSeconds", &Value::from(seconds), why);
+            return Err(ApiError::invalid("authentication.k8s.io", "TokenRequest", "", &[cause]));
+        }
         let expires = call.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
         let token = secret()?;
         let user = format!("system:serviceaccount:{}:{}", call.namespace.unwrap_or_default(), call.name_or_empty());

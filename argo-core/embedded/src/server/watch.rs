@@ -84,11 +84,14 @@ impl State {
                 ));
             }
             (Some(_), Some("NotOlderThan")) => {}
-            (Some(_), Some(_)) => {
-                return Err(invalid(
-                    "resourceVersionMatch",
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ));
+            (Some(_), Some(other)) => {
+                let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+                let supported = ["NotOlderThan".to_owned()];
+                let causes = [
+                    Cause::forbidden("resourceVersionMatch", why),
+                    Cause::not_supported("resourceVersionMatch", &serde_json::Value::from(other), &supported),
+                ];
+                return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &causes));
             }
             (None, Some(_)) => {
                 return Err(invalid(

@@ -81,12 +81,18 @@ impl State {
         set_metadata(&mut object, "uid", Some(Value::from(uid)));
         if call.def.builtin {
             super::priority::resolve(self, call, &mut object)?;
-            allocate::apply(self, call, &mut object, None);
+            super::runtime::resolve(self, call, &mut object)?;
+            allocate::apply(self, call, &mut object, None)?;
         }
         self.check_account(call, &object)?;
         self.admit(call, &mut object, None)?;
+        allocate::admitted(call, &mut object);
         self.validate(call, &object, None)?;
+        if call.def.builtin {
+            self.warnings.extend(checks::warnings(call, &object, None));
+        }
         self.admit_valid(call, &object, None)?;
+        allocate::label_job(call, &mut object);
 
         let key = ObjectKey::new(call.namespace, meta::name(&object));
         let stored = convert::to_storage(&call.def, call.version, object);
@@ -284,10 +290,13 @@ impl State {
             _ => crate::fields::track(call, Some(&live), change, part, &mut object),
         }
         if call.def.builtin {
-            allocate::apply(self, call, &mut object, Some(&live));
+            allocate::apply(self, call, &mut object, Some(&live))?;
         }
         self.admit(call, &mut object, Some(&live))?;
         self.validate(call, &object, Some(&live))?;
+        if call.def.builtin {
+            self.warnings.extend(checks::warnings(call, &object, Some(&live)));
+        }
         self.check_finalizers(call, &live, &object)?;
         self.admit_valid(call, &object, Some(&live))?;
         if (call.def.generation || !call.def.builtin) && spec_changed(call, part, &live, &object) {
@@ -370,7 +379,9 @@ impl State {
         if causes.is_empty() {
             return Ok(());
         }
-        Err(ApiError::invalid(call.def.group(), &call.def.kind, meta::name(object), &causes))
+        // Events are checked as those of the core group, whichever was asked.
+        let group = if call.def.kind == "Event" && call.def.builtin { "" } else { call.def.group() };
+        Err(ApiError::invalid(group, &call.def.kind, meta::name(object), &causes))
     }
 
     fn check_finalizers(&self, call: &Call<'_>, live: &Value, object: &Value) -> Result<(), ApiError> {

@@ -231,3 +231,14 @@ async fn pods_are_counted_once_and_then_let_go() {
     world.delete("jobs.batch", "k", "Background").await;
     assert!(world.list("pods", "job-name=k").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_pods_are_limited_by_the_namespace_ends() {
+    let world = world(SimulatorConfig::default());
+    let limits = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "sizes", "namespace": "default"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "10m"}, "max": {"cpu": "2"}}]}});
+    world.apply(limits).await;
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "batch", "namespace": "default"}, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "batch:1"}]}}}});
+    world.apply(job).await;
+    world.wait(30).await;
+    assert_eq!(world.get("jobs.batch", "batch")["status"]["succeeded"], 1, "{}", world.list("pods", "")[0]);
+}

@@ -130,7 +130,9 @@ async fn the_more_important_pod_gets_the_room() {
     assert!(node(&world, "l3").is_empty());
     let missing = world.direct.create(pod("x", json!({"priorityClassName": "nobody"}))).expect_err("no such class");
     assert_eq!(missing.message, "pods \"x\" is forbidden: no PriorityClass with name nobody was found");
-    world.apply(pod("polite", asking("2", json!({"priorityClassName": "high", "preemptionPolicy": "Never"})))).await;
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "polite"}, "value": 1000, "preemptionPolicy": "Never"});
+    world.apply(class).await;
+    world.apply(pod("polite", asking("2", json!({"priorityClassName": "polite"})))).await;
     assert!(
         condition(&world.get("pods", "polite"), "PodScheduled")["message"]
             .as_str()
