@@ -6,6 +6,7 @@ mod clusters;
 mod git;
 mod health;
 mod projects;
+mod real;
 mod support;
 mod trees;
 mod webhooks;

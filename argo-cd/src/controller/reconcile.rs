@@ -242,7 +242,9 @@ impl Reconciler {
                 Err(error) => return Err(error.into()),
             }
         }
-        for note in &notes {
+        let settings = self.settings.current();
+        let wanted = |reason: &String| settings.events.as_ref().is_none_or(|it| it.contains(reason));
+        for note in notes.iter().filter(|it| wanted(&it.reason)) {
             self.context.note(&own_object, note).await;
         }
         let mut wake = wake;

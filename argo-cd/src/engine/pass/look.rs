@@ -151,8 +151,12 @@ pub(super) fn compared(
     ask: &mut Ask<'_>,
     status: &ApplicationStatus,
 ) -> Option<Comparison> {
+    let excluded = |gvk: &Gvk| world.settings.filter.excludes(gvk, &subject.destination.server);
+    let (dropped, manifests): (Vec<Object>, Vec<Object>) =
+        sourced.manifests.iter().cloned().partition(|it| excluded(&it.gvk()));
     let mut known = remembered(status);
-    known.extend(target::kinds_of(&sourced.manifests));
+    known.extend(target::kinds_of(&manifests));
+    known.retain(|it| !excluded(it));
     let mut needed = known.clone();
     needed.extend(known.iter().flat_map(tree::descendant_kinds));
     if world.settings.resource_tree {
@@ -161,11 +165,17 @@ pub(super) fn compared(
     if creates_namespace(subject.app) {
         needed.insert(Gvk::new("", "v1", "Namespace"));
     }
+    needed.retain(|it| !excluded(it));
     if !ask.kinds(&needed) {
         return None;
     }
     let owner = target::Owner { instance: &subject.instance, namespace: &subject.destination.namespace };
-    let mut targets = target::targets(&sourced.manifests, owner, &ask.seen.kinds);
+    let mut targets = target::targets(&manifests, owner, &ask.seen.kinds);
+    for it in &dropped {
+        let gvk = it.gvk();
+        let message = format!("Resource {}/{} {} is excluded in the settings", gvk.group, gvk.kind, it.name());
+        targets.conditions.push(condition(ConditionType::ExcludedResourceWarning, message));
+    }
     if let Some(error) = &sourced.error {
         targets.conditions.push(condition(ConditionType::ComparisonError, error.clone()));
     }
