@@ -12,6 +12,10 @@
 //! # Features
 //! - `controller` (default): the controller on a Kubernetes API.
 //! - `process` (default): steps as local processes.
+//! - `pods` (default): steps as Pods.
+//! - `exec`: what runs in those Pods, and its program `argo-exec`.
+//! - `http`: artifacts behind URLs and in Google Cloud Storage; `http` and `plugin` templates in this process.
+//! - `s3`: artifacts in S3 and in Azure Blob Storage.
 //! - `artifacts`: loading and saving of what steps take and give; `process` needs it.
 //! - `testing`: runs of workflows against scripted steps, for users' own tests.
 

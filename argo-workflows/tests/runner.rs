@@ -6,6 +6,7 @@ mod conformance;
 mod controller;
 mod cron;
 mod engine;
+mod events;
 mod features;
 mod garbage;
 mod invariants;

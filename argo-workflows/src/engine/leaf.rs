@@ -77,6 +77,7 @@ impl Pass<'_> {
         }
         let workflow = self.world.workflow;
         let pod_name = super::names::pod_name(&self.name, name, &template_name(call.step, ready), self.pod_names());
+        let avoid_hosts = self.failed_hosts(call, name, flag);
         self.effects.push(Effect::Start(Box::new(StepRequest {
             workflow: argo_core::ObjectKey::new(
                 Some(workflow.namespace()).filter(|it| !it.is_empty()),
@@ -93,10 +94,40 @@ impl Pass<'_> {
             deadline,
             service_account: self.compiled.spec.service_account_name.clone(),
             spec,
+            avoid_hosts,
             repository: super::artifact_gc::repository(&self.world).cloned(),
             boundary: call.boundary.map(|it| scheduling(&it.template.template)).unwrap_or_default(),
         })));
         Ok(Some(id))
+    }
+
+    /// Machines that an attempt, or a step inside of one, keeps away from (`affinity.nodeAntiAffinity`).
+    fn failed_hosts(&mut self, call: &Call<'_>, name: &str, flag: Option<NodeFlag>) -> Vec<String> {
+        let attempt = match (flag.is_some_and(|it| it.retried), call.boundary) {
+            (true, _) => name,
+            (false, Some(boundary)) => boundary.name.as_str(),
+            (false, None) => return Vec::new(),
+        };
+        let retry = attempt.rsplit_once('(').and_then(|it| self.named(it.0)).filter(|it| it.kind == NodeType::Retry);
+        let Some(retry) = retry.cloned() else { return Vec::new() };
+        let own = self.template_of(&retry).ok().and_then(|it| it.1.template.retry_strategy.clone());
+        let strategy = own.or_else(|| self.compiled.spec.retry_strategy.clone());
+        let affinity = strategy.and_then(|it| it.affinity);
+        if affinity.and_then(|it| it.get("nodeAntiAffinity").cloned()).is_none_or(|it| it.is_null()) {
+            return Vec::new();
+        }
+        let (mut hosts, mut seen) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        let mut open = vec![retry.id];
+        while let Some(node) = open.pop().and_then(|it| self.nodes.get(&it)) {
+            if !seen.insert(node.id.clone()) {
+                continue;
+            }
+            if node.kind == NodeType::Pod && node.phase().is_failed() {
+                hosts.extend(node.host_node_name.clone());
+            }
+            open.extend(node.children.iter().filter(|it| self.nodes.get(it).is_some()).cloned());
+        }
+        hosts.into_iter().collect()
     }
 
     /// What a pod takes from the workflow: the spec without templates, its variables replaced.

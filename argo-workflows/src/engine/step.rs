@@ -56,6 +56,9 @@ pub struct StepRequest {
     /// The workflow's artifact repository, as its status has it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub repository: Option<Value>,
+    /// Machines where earlier attempts failed, where the retry strategy keeps away from them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub avoid_hosts: Vec<String>,
     /// `nodeSelector`, `affinity` and `tolerations` of the enclosing steps or dag template.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub boundary: BTreeMap<String, Value>,

@@ -197,6 +197,9 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
         plan.effect(Effect::Emit(counted));
     }
     node_notes(&pass, &mut plan);
+    if ended.is_some() && pass.is_past_deadline(false) {
+        plan.note(Note::warning("WorkflowTimedOut", "Workflow timed out"));
+    }
     if ended.is_none() {
         pass.ledger.absorb(&pass.nodes);
         *ledger = std::mem::take(&mut pass.ledger);

@@ -93,6 +93,11 @@ pub fn build(
             spec.insert(field.into(), value.clone());
         }
     }
+    if !step.avoid_hosts.is_empty() {
+        let mut affinity = spec.remove("affinity").unwrap_or_else(|| json!({}));
+        avoid(&mut affinity, &step.avoid_hosts);
+        spec.insert("affinity".into(), affinity);
+    }
     let aliases: Vec<Value> = [&workflow, &raw].iter().flat_map(|it| list(it.get("hostAliases"))).collect();
     if !aliases.is_empty() {
         spec.insert("hostAliases".into(), aliases.into());
@@ -147,6 +152,36 @@ fn list(value: Option<&Value>) -> Vec<Value> {
 
 fn text(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned)
+}
+
+/// Keeps a pod away from machines: where a term says so already it names them, too.
+fn avoid(affinity: &mut Value, hosts: &[String]) {
+    const REQUIRED: &str = "/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    const HOST: &str = "kubernetes.io/hostname";
+    let own = json!({"key": HOST, "operator": "NotIn", "values": hosts});
+    let terms = affinity.pointer_mut(REQUIRED).and_then(Value::as_array_mut).filter(|it| !it.is_empty());
+    let Some(terms) = terms else {
+        if !affinity.get("nodeAffinity").is_some_and(Value::is_object) {
+            affinity["nodeAffinity"] = json!({});
+        }
+        affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            json!({"nodeSelectorTerms": [{"matchExpressions": [own]}]});
+        return;
+    };
+    for term in terms.iter_mut() {
+        let expressions = term.get_mut("matchExpressions").and_then(Value::as_array_mut);
+        let Some(expressions) = expressions.filter(|it| !it.is_empty()) else {
+            term["matchExpressions"] = json!([own]);
+            return;
+        };
+        let known = expressions.iter_mut().find(|it| it["key"] == HOST && it["operator"] == "NotIn");
+        if let Some(values) = known.and_then(|it| it.get_mut("values")).and_then(Value::as_array_mut) {
+            let new: Vec<Value> = hosts.iter().map(|it| it.as_str().into()).filter(|it| !values.contains(it)).collect();
+            values.extend(new);
+            return;
+        }
+    }
+    containers::push(&mut terms[0], "matchExpressions", own);
 }
 
 /// The template with the place where its outputs go, where anything needs one.

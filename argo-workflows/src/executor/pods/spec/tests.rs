@@ -249,3 +249,25 @@ fn what_can_not_be_made_says_why() {
         build(&step(json!({"container": {"image": "i"}}), json!({})), &known, None, Timestamp::UNIX_EPOCH).unwrap().pod;
     assert_eq!(container(&pod, "main")["args"], json!(["run"]));
 }
+
+#[test]
+fn machines_to_avoid_are_added_to_the_affinity_that_is_there() {
+    let of = |affinity: Value| {
+        let mut it = step(
+            json!({"name": "run", "container": {"image": "x", "command": ["x"]}, "affinity": affinity}),
+            json!({}),
+        );
+        it.avoid_hosts = vec!["n1".into(), "n2".into()];
+        let pod = built(&it);
+        pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+            .clone()
+    };
+    let own = json!({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n1", "n2"]});
+    assert_eq!(of(Value::Null), json!([{"matchExpressions": [own]}]));
+    let required = |terms: Value| json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}});
+    let zone = json!({"key": "zone", "operator": "In", "values": ["a"]});
+    assert_eq!(of(required(json!([{"matchExpressions": [zone]}]))), json!([{"matchExpressions": [zone, own]}]));
+    let known = json!({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n0", "n1"]});
+    let all = json!({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n0", "n1", "n2"]});
+    assert_eq!(of(required(json!([{"matchExpressions": [known]}]))), json!([{"matchExpressions": [all]}]));
+}
