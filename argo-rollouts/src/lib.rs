@@ -56,3 +56,4 @@ pub mod testing;
 pub use api::crds;
 #[cfg(feature = "controller")]
 pub use controller::{BuildError, Builder, Controller, Workers};
+pub use engine::{LintError, lint};

@@ -216,6 +216,20 @@ async fn a_version_that_never_gets_ready_takes_no_capacity_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_selector_stays_as_it_is() {
+    let cluster = cluster();
+    cluster.apply_yaml(MANIFESTS).expect("applied");
+    let change = json!({"spec": {"selector": {"matchLabels": {"app": "other"}}}});
+    let refused = cluster.direct("test").merge_patch("rollouts.argoproj.io", "default", "shop", change);
+    let text = refused.expect_err("refused").to_string();
+    assert!(text.contains(".spec.selector is immutable"), "{text}");
+    let change = json!({"spec": {"replicas": 3, "unknown": {"stays": 1}}});
+    let changed =
+        cluster.direct("test").merge_patch("rollouts.argoproj.io", "default", "shop", change).expect("allowed");
+    assert_eq!(changed["spec"]["unknown"]["stays"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finished_rollout_is_left_alone() {
     let stage = Stage::begin(Scripted::new()).await;
     let mark = stage.cluster.journal().mark();

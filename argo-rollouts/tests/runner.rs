@@ -22,3 +22,4 @@ mod replicas;
 mod routers;
 #[cfg(feature = "controller")]
 mod traffic;
+mod validation;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use argo_core::{Column, ObjectMeta, Resource, Time};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{BlueGreenStrategy, CanaryStrategy, Extra, IntOrString, RolloutStatus, is_false};
 
@@ -268,6 +268,30 @@ impl Resource for Rollout {
         Column::date("Age", ".metadata.creationTimestamp"),
     ];
     const REQUIRED: &'static [&'static str] = &["spec"];
+
+    /// As of every kind, but a selector stays as it is.
+    fn schema() -> Value {
+        // The same fields; a trait's own default can not be called from where it is replaced.
+        let mut schema = super::AnalysisRun::schema();
+        schema["properties"]["spec"]["properties"]["selector"] = json!({
+            "type": "object",
+            "properties": {
+                "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}},
+                "matchExpressions": {"type": "array", "items": {
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "properties": {
+                        "key": {"type": "string"},
+                        "operator": {"type": "string"},
+                        "values": {"type": "array", "items": {"type": "string"}},
+                    },
+                }},
+            },
+            "x-kubernetes-map-type": "atomic",
+            "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": ".spec.selector is immutable"}],
+        });
+        schema
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl Routes {
         world.rollout.pointer("/spec/strategy/canary/trafficRouting")?;
         let typed: Rollout = world.rollout.decode().ok()?;
         let objects = self.objects(key);
+        for target in engine::routed_objects(&typed) {
+            // A kind that is not served is said by the router itself.
+            if let Ok(object) = objects.get(&target).await {
+                world.routed.insert(target, object);
+            }
+        }
         let (traffic, verify) = engine::carried_traffic(&typed)?;
         let routing = typed.spec.strategy.canary.as_ref().and_then(|it| it.traffic_routing.as_ref())?;
         let mut in_place = true;

@@ -37,6 +37,10 @@ use crate::api::{Rollout, RolloutStatus, SetHeaderRoute, SetMirrorRoute, WeightD
 pub use duration::{Finished, finished};
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;
+pub use validate::{
+    lint::{LintError, lint},
+    routed_objects,
+};
 pub use world::World;
 
 /// What the engine wants from outside Kubernetes.

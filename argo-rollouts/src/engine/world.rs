@@ -1,8 +1,11 @@
 //! What a pass over a Rollout sees.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use argo_core::{Object, Timestamp, time};
+use argo_core::{Object, ObjectRef, Timestamp, time};
 
 use crate::api::{AlbStatus, names};
 
@@ -32,6 +35,9 @@ pub struct World {
     pub weights_verified: Option<bool>,
     /// Whether the routers' objects are as the status says; absent when nobody looked.
     pub routes_in_place: Option<bool>,
+    /// The objects that [`super::routed_objects`] names, as they are: absent from the map when nobody
+    /// looked, `None` when they do not exist.
+    pub routed: BTreeMap<ObjectRef, Option<Arc<Object>>>,
     /// Hashes that the routers' objects lead to.
     pub routed_hashes: BTreeSet<String>,
     /// Load balancers and target groups as they were found; absent when nobody looked.
@@ -54,6 +60,7 @@ impl World {
             routers: BTreeSet::new(),
             weights_verified: None,
             routes_in_place: None,
+            routed: BTreeMap::new(),
             routed_hashes: BTreeSet::new(),
             albs: None,
         }

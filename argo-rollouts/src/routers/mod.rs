@@ -42,6 +42,7 @@ use crate::{
     engine::RouteTraffic,
 };
 
+pub(crate) use alb::has_rule;
 pub use alb::{Alb, LoadBalancer, LoadBalancers, Registration, TargetGroup, VerifiedAlb, bindings_of, registration};
 pub use ambassador::Ambassador;
 pub use apisix::Apisix;
@@ -49,6 +50,7 @@ pub use app_mesh::AppMesh;
 pub use declared::{Declared, Objects};
 pub use gateway::{GatewayApi, PLUGIN as GATEWAY_API};
 pub use istio::Istio;
+pub(crate) use istio::{check as check_virtual_service, references as virtual_services, virtual_service_name};
 pub use nginx::Nginx;
 pub use scripted::Scripted;
 pub use seen::{ObjectRouter, Read, RouteError, Seen};

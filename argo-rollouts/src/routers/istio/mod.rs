@@ -169,6 +169,30 @@ pub(crate) fn virtual_service_name(text: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// The names of the VirtualServices that settings name.
+pub(crate) fn references(settings: &serde_json::Value) -> Vec<String> {
+    let settings: Settings = serde_json::from_value(settings.clone()).unwrap_or_default();
+    let all = settings.virtual_services.unwrap_or_else(|| settings.virtual_service.into_iter().collect());
+    all.into_iter().map(|it| it.name).collect()
+}
+
+/// Whether the routes of a VirtualService are as a Rollout needs them; by the very code that sets
+/// their weights.
+pub(crate) fn check(ro: &crate::api::Rollout, object: &argo_core::Object, name: &str) -> Result<(), RouteError> {
+    let routing = ro.spec.strategy.canary.as_ref().and_then(|it| it.traffic_routing.as_ref());
+    let Some(settings) = routing.and_then(|it| it.extra.get("istio")) else { return Ok(()) };
+    let nobody = argo_core::Object::from_value(serde_json::json!({}));
+    let traffic = crate::engine::RouteTraffic::default();
+    let now = argo_core::Timestamp::UNIX_EPOCH;
+    let request = RouteRequest { rollout: &nobody, typed: ro, settings, traffic: &traffic, replica_sets: &[], now };
+    let settings = Settings::of(&request)?;
+    let services = settings.virtual_services()?;
+    match services.iter().find(|it| virtual_service_name(&it.name).1 == name) {
+        Some(service) => weights::set(&mut object.clone(), &request, &settings, service).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
