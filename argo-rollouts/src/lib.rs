@@ -50,6 +50,7 @@ mod controller;
 pub mod engine;
 pub mod metrics;
 pub mod routers;
+pub mod steps;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -4,6 +4,8 @@ mod analysis;
 mod blue_green;
 mod canary;
 #[cfg(feature = "controller")]
+mod details;
+#[cfg(feature = "controller")]
 mod embedded;
 #[cfg(feature = "controller")]
 mod experiment;

@@ -7,7 +7,7 @@ use argo_core::{
     runtime::{Context, Shutdown},
 };
 use argo_embedded::{Cluster, ListFilter, simulator::SimulatorConfig};
-use argo_rollouts::{Controller, api};
+use argo_rollouts::{Builder, Controller, api};
 use serde_json::{Value, json};
 
 fn crd(group: &str, version: &str, kind: &str) -> Value {
@@ -40,7 +40,7 @@ metadata: {name: vs, namespace: default}
 spec: {http: [{name: primary, route: [{destination: {host: stable}, weight: 100}, {destination: {host: canary}, weight: 0}]}]}
 "#;
 
-fn rollout(canary: &str) -> String {
+pub(crate) fn rollout(canary: &str) -> String {
     format!(
         r#"
 apiVersion: argoproj.io/v1alpha1
@@ -57,55 +57,60 @@ spec:
     )
 }
 
-struct Stage {
-    cluster: Cluster,
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Stage {
-    fn begin(crds: &[Value]) -> Self {
+    pub(crate) fn begin(crds: &[Value]) -> Self {
+        Self::with(crds, |it| it)
+    }
+
+    /// A stage whose controller is built in a certain way.
+    pub(crate) fn with(crds: &[Value], build: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time"));
         let cluster = Cluster::builder().clock(clock).simulator(SimulatorConfig::default()).build().expect("in memory");
         cluster.install_crds(&api::crds()).expect("valid");
         cluster.install_crds(crds).expect("valid");
         let context = Context::builder(cluster.client()).clock(cluster.clock().clone()).build();
         let shutdown = Shutdown::new();
-        let controller = Controller::builder(context).build().expect("valid");
+        let controller = build(Controller::builder(context)).build().expect("valid");
         let task = tokio::spawn(controller.run(shutdown.clone()));
         Self { cluster, shutdown, task }
     }
 
-    fn apply(&self, yaml: &str) {
+    pub(crate) fn apply(&self, yaml: &str) {
         self.cluster.apply_yaml(yaml).expect("applied");
     }
 
-    async fn wait(&self, seconds: u64) {
+    pub(crate) async fn wait(&self, seconds: u64) {
         self.cluster.clock().sleep(Duration::from_secs(seconds)).await;
     }
 
-    fn get(&self, resource: &str, name: &str) -> Value {
+    pub(crate) fn get(&self, resource: &str, name: &str) -> Value {
         Value::clone(&self.cluster.direct("test").get(resource, "default", name).expect("there"))
     }
 
-    fn list(&self, resource: &str) -> Vec<Arc<Value>> {
+    pub(crate) fn list(&self, resource: &str) -> Vec<Arc<Value>> {
         self.cluster.direct("test").list(resource, "default", &ListFilter::default()).expect("listed").items
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.get("rollouts.argoproj.io", "shop")["status"].clone()
     }
 
-    fn patch(&self, resource: &str, name: &str, body: Value) {
+    pub(crate) fn patch(&self, resource: &str, name: &str, body: Value) {
         self.cluster.direct("test").merge_patch(resource, "default", name, body).expect("patched");
     }
 
-    fn image(&self, image: &str) {
+    pub(crate) fn image(&self, image: &str) {
         let containers = json!([{"name": "shop", "image": image, "ports": [{"containerPort": 8080}]}]);
         self.patch("rollouts.argoproj.io", "shop", json!({"spec": {"template": {"spec": {"containers": containers}}}}));
     }
 
-    fn promote(&self) {
+    pub(crate) fn promote(&self) {
         self.patch("rollouts.argoproj.io/status", "shop", json!({"status": {"pauseConditions": null}}));
     }
 
@@ -123,7 +128,7 @@ impl Stage {
         routes.iter().map(|it| it["name"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.shutdown.cancel();
         self.task.await.expect("ends");
     }

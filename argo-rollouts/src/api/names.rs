@@ -26,6 +26,10 @@ pub const REVISION: &str = "rollout.argoproj.io/revision";
 pub const REVISION_HISTORY: &str = "rollout.argoproj.io/revision-history";
 /// Annotation with `spec.replicas` when a ReplicaSet was last scaled.
 pub const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas";
+/// Annotation with what was put into a ReplicaSet's template for its role.
+pub const EPHEMERAL_METADATA: &str = "rollout.argoproj.io/ephemeral-metadata";
+/// Annotation of a Rollout with the generation of the workload that holds its template.
+pub const WORKLOAD_GENERATION: &str = "rollout.argoproj.io/workload-generation";
 /// Annotation with the time at which a ReplicaSet is to go; has no prefix upstream either.
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation with the Rollout that steers a Service.
@@ -43,6 +47,18 @@ pub const NOTIFIED: &str = "notified.notifications.argoproj.io";
 pub const EXPERIMENT_NAME: &str = "experiment.argoproj.io/name";
 /// Annotation of an experiment's ReplicaSets and Services: the template.
 pub const EXPERIMENT_TEMPLATE: &str = "experiment.argoproj.io/template-name";
+
+/// Values of `phase` of a step plugin.
+pub mod plugin {
+    /// It has more to do.
+    pub const RUNNING: &str = "Running";
+    /// It is done.
+    pub const SUCCESSFUL: &str = "Successful";
+    /// It went wrong; the update is aborted.
+    pub const FAILED: &str = "Failed";
+    /// It could not be called; it is called again.
+    pub const ERROR: &str = "Error";
+}
 
 /// Values of `status.phase` of a Rollout.
 pub mod phase {

@@ -29,6 +29,7 @@ use crate::{
     api::{Experiment, Rollout, names},
     metrics::{Job, MetricProvider, OfCluster, Providers},
     routers::{Routers, TrafficRouter},
+    steps::{StepPlugin, StepPlugins},
 };
 
 /// The name of the provider that needs a cluster.
@@ -72,6 +73,7 @@ pub struct Controller {
     context: Context,
     providers: Providers,
     routers: Routers,
+    steps: StepPlugins,
     instance: Option<String>,
     workers: Workers,
     only_analysis: bool,
@@ -85,6 +87,7 @@ pub struct Builder {
     context: Context,
     providers: Providers,
     routers: Routers,
+    steps: StepPlugins,
     instance: Option<String>,
     workers: Workers,
     only_analysis: bool,
@@ -126,6 +129,12 @@ impl Builder {
     /// A traffic router, under the name that Rollouts use. Replaces one of that name.
     pub fn traffic_router(mut self, name: impl Into<String>, router: Arc<dyn TrafficRouter>) -> Self {
         self.routers.register(name, router);
+        self
+    }
+
+    /// A step plugin, under the name that steps use. Replaces one of that name.
+    pub fn step_plugin(mut self, name: impl Into<String>, plugin: Arc<dyn StepPlugin>) -> Self {
+        self.steps.register(name, plugin);
         self
     }
 
@@ -175,7 +184,8 @@ impl Builder {
                 return Err(BuildError::InstanceId(instance.clone()));
             }
         }
-        let Self { context, mut providers, routers, instance, workers, only_analysis, resync, own_namespace } = self;
+        let Self { context, mut providers, routers, steps, instance, workers, only_analysis, resync, own_namespace } =
+            self;
         #[cfg(not(feature = "http"))]
         drop(own_namespace);
         #[cfg(feature = "http")]
@@ -187,7 +197,7 @@ impl Builder {
         if !providers.knows(JOB) {
             providers.register(JOB, Arc::new(Job::new(context.clone())));
         }
-        Ok(Controller { context, providers, routers, instance, workers, only_analysis, resync })
+        Ok(Controller { context, providers, routers, steps, instance, workers, only_analysis, resync })
     }
 }
 
@@ -198,6 +208,7 @@ impl Controller {
             context: context.into(),
             providers: Providers::builtin(),
             routers: Routers::builtin(),
+            steps: StepPlugins::default(),
             instance: None,
             workers: Workers::default(),
             only_analysis: false,
@@ -236,6 +247,7 @@ impl Controller {
             context: context.clone(),
             caches: caches.clone(),
             routes: routes.clone(),
+            steps: self.steps,
             instance: self.instance.clone(),
             counted: counted.clone(),
             resync: self.resync,

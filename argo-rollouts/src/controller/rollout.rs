@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use argo_core::{
-    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Resource, Timestamp,
+    Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Plan, Resource, Timestamp,
     runtime::{Cache, CacheEvent, Context, Outcome, Query, Reconcile, ReconcileResult},
     time,
 };
@@ -12,6 +12,7 @@ use super::{is_ours, metrics::Counted, routes::Routes};
 use crate::{
     api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
     engine::{self, Effect, World},
+    steps::StepPlugins,
 };
 
 /// Name of the controller.
@@ -56,6 +57,7 @@ pub(super) struct Rollouts {
     pub(super) context: Context,
     pub(super) caches: Arc<Caches>,
     pub(super) routes: Arc<Routes>,
+    pub(super) steps: StepPlugins,
     pub(super) instance: Option<String>,
     pub(super) counted: Counted,
     pub(super) resync: Option<Duration>,
@@ -109,9 +111,9 @@ impl Reconcile for Rollouts {
 
 impl Rollouts {
     async fn pass(&self, key: &ObjectKey, rollout: Arc<Object>) -> ReconcileResult {
-        let (world, found, mut again) = self.observe(key, &rollout).await?;
+        let (mut world, found, mut again) = self.observe(key, &rollout).await?;
         let now = self.context.now();
-        let plan = engine::reconcile(&world, now);
+        let plan = self.decide(&mut world, now).await;
         for action in &plan.actions {
             match action {
                 Action::Change(change) => {
@@ -119,6 +121,8 @@ impl Rollouts {
                         return Ok(outcome);
                     }
                 }
+                // Called while it was decided.
+                Action::Effect(Effect::Step(_)) => {}
                 Action::Effect(Effect::Route(traffic)) => {
                     let mut notes = Vec::new();
                     let left = self.routes.route(key, &world, traffic, &mut notes).await;
@@ -142,6 +146,26 @@ impl Rollouts {
         Ok(plan.wake.into_iter().chain(again).min().into())
     }
 
+    /// Decides; step plugins that are asked for are called, and then it is decided with their answers.
+    async fn decide(&self, world: &mut World, now: Timestamp) -> Plan<RolloutStatus, Effect> {
+        let plan = engine::reconcile(world, now);
+        let calls: Vec<_> = plan
+            .effects()
+            .filter_map(|it| match it {
+                Effect::Step(call) => Some(call.clone()),
+                Effect::Route(_) => None,
+            })
+            .collect();
+        if calls.is_empty() {
+            return plan;
+        }
+        for call in calls {
+            let answer = self.steps.call(&world.rollout, &call).await;
+            world.step_answers.push((call, answer));
+        }
+        engine::reconcile(world, now)
+    }
+
     async fn note(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
         self.counted.event(key, note);
         self.context.note(rollout, note).await;
@@ -161,10 +185,12 @@ impl Rollouts {
         world.experiments = self.caches.experiments.in_namespace(namespace);
         world.templates = self.caches.templates.in_namespace(namespace);
         world.cluster_templates = self.caches.cluster_templates.list();
-        if restart_is_due(rollout) {
+        world.step_plugins = self.steps.names();
+        if restart_is_due(rollout) || marks_pods(rollout) {
             let pods = self.context.list(&Gvk::new("", "v1", "Pod"), Some(namespace), None).await?;
             world.pods = pods.into_iter().map(Arc::new).collect();
         }
+        world.workload = self.routes.workload(key, rollout).await;
         let mut notes = Vec::new();
         let again = self.routes.look(key, &mut world, &mut notes).await;
         Ok((world, notes, again))
@@ -179,6 +205,8 @@ impl Rollouts {
         match (change, error.category()) {
             // A disruption budget does not allow it now; the next pass asks again.
             (Change::Evict { .. }, Category::Throttled) => Ok(None),
+            // It went on its own.
+            (Change::Patch { target, .. }, Category::NotFound) if target.gvk.kind == "Pod" => Ok(None),
             // Somebody else has that name: the next pass takes another.
             (Change::Create { object }, Category::AlreadyExists) => {
                 if object.gvk().kind == "ReplicaSet" {
@@ -214,6 +242,13 @@ impl Rollouts {
         }
         Ok(())
     }
+}
+
+/// Whether pods carry metadata of their role.
+fn marks_pods(rollout: &Object) -> bool {
+    let fields =
+        ["canary/canaryMetadata", "canary/stableMetadata", "blueGreen/previewMetadata", "blueGreen/activeMetadata"];
+    fields.iter().any(|it| rollout.pointer(&format!("/spec/strategy/{it}")).is_some())
 }
 
 fn restart_is_due(rollout: &Object) -> bool {

@@ -96,6 +96,13 @@ impl Routes {
         objects.wake()
     }
 
+    /// The object that holds the template of a Rollout; it is watched from then on.
+    pub(super) async fn workload(&self, key: &ObjectKey, rollout: &Object) -> Option<Arc<Object>> {
+        rollout.pointer("/spec/workloadRef")?;
+        let target = engine::workload_of(&rollout.decode().ok()?)?;
+        self.objects(key).get(&target).await.ok().flatten()
+    }
+
     /// Brings traffic to what is wanted and says so in `notes`; when to look again, if something is
     /// left to do.
     pub(super) async fn route(
@@ -168,7 +175,8 @@ fn routed_by(rollouts: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
     // A name that only happens to stand there costs one idle pass; it may name another namespace.
     let names = |it: &&Arc<Object>| {
         let routing = it.pointer("/spec/strategy/canary/trafficRouting");
-        routing.is_some_and(|it| it.to_string().contains(&event.key.name))
+        let workload = it.text("/spec/workloadRef/name") == event.key.name;
+        workload || routing.is_some_and(|it| it.to_string().contains(&event.key.name))
     };
     rollouts.list().iter().filter(names).map(|it| it.key()).chain(owner).collect()
 }

@@ -34,6 +34,9 @@ impl Pass<'_> {
         if self.restart() == Flow::Stop {
             return Ok(());
         }
+        if self.reconcile_ephemeral() == Flow::Stop {
+            return Ok(());
+        }
         if !self.reconcile_blue_green_sets() {
             self.limit_history();
         }

@@ -26,6 +26,9 @@ impl Pass<'_> {
         if self.restart() == Flow::Stop {
             return Ok(());
         }
+        if self.reconcile_ephemeral() == Flow::Stop {
+            return Ok(());
+        }
         self.limit_history();
         self.reconcile_services();
         let old_may_go = self.reconcile_traffic();
@@ -36,6 +39,7 @@ impl Pass<'_> {
         let promotes = selected && self.distinct_stable().is_some() && self.promotion().is_some();
         if old_may_go && !promotes && !self.pauses.has_added() && !self.reconcile_replica_sets() {
             self.reconcile_pause();
+            self.reconcile_step_plugins();
         }
         self.sync_status();
         Ok(())
@@ -125,6 +129,7 @@ impl Pass<'_> {
         self.next.promote_full = false;
         self.next.canary.current_step_analysis_run_status = None;
         self.next.canary.current_experiment.clear();
+        self.next.canary.step_plugin_statuses.clear();
         self.next.canary.current_background_analysis_run_status = None;
         self.next.blue_green.pre_promotion_analysis_run_status = None;
         self.next.blue_green.post_promotion_analysis_run_status = None;
@@ -172,6 +177,7 @@ impl Pass<'_> {
         self.next.promote_full = false;
         self.next.blue_green.scale_up_preview_check_point = false;
         self.next.current_step_index = all_done;
+        self.retire_workload();
         if self.next.stable_rs != self.next.current_pod_hash {
             self.note_promotion();
             if self.strategy().is_some_and(|it| it.ping_pong.is_some()) {
@@ -203,6 +209,9 @@ impl Pass<'_> {
         }
         if step.set_header_route.is_some() || step.set_mirror_route.is_some() {
             return true;
+        }
+        if step.plugin.is_some() {
+            return self.is_step_plugin_done();
         }
         if step.experiment.is_some() {
             return self.is_experiment_successful();

@@ -8,6 +8,7 @@
 //! One pass does one increment, as upstream does: it scales one side, then writes the status; the
 //! next pass goes on from what it then sees. Nothing is remembered outside the status.
 
+mod affinity;
 pub mod analysis;
 mod analysis_runs;
 mod args;
@@ -16,6 +17,7 @@ mod canary;
 mod conditions;
 mod duration;
 mod dynamic;
+mod ephemeral;
 pub mod experiment;
 pub mod hash;
 mod pass;
@@ -25,9 +27,11 @@ mod replica_sets;
 pub mod replicas;
 mod routing;
 mod services;
+mod step_plugins;
 pub mod template;
 mod tolerate;
 mod validate;
+mod workload;
 mod world;
 
 use argo_core::{Change, Object, Plan, Timestamp};
@@ -37,10 +41,12 @@ use crate::api::{Rollout, RolloutStatus, SetHeaderRoute, SetMirrorRoute, WeightD
 pub use duration::{Finished, finished};
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;
+pub use step_plugins::{StepAnswer, StepCall, StepOperation};
 pub use validate::{
     lint::{LintError, lint},
     routed_objects,
 };
+pub use workload::workload_of;
 pub use world::World;
 
 /// What the engine wants from outside Kubernetes.
@@ -49,6 +55,9 @@ pub use world::World;
 pub enum Effect {
     /// Brings traffic to this, by every router that the Rollout names.
     Route(RouteTraffic),
+    /// Calls a step plugin. Its answer goes into [`World::step_answers`] and the pass is made again,
+    /// before anything of this one is carried out.
+    Step(StepCall),
 }
 
 /// Traffic as it is to flow.
@@ -83,6 +92,9 @@ pub struct RouteTraffic {
 impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Step(it) => {
+                write!(f, "{} step plugin {} (step {})", it.operation.as_str(), it.name, it.index + 1)
+            }
             Self::Route(it) => {
                 write!(f, "route {}/{} of the traffic to the canary", it.weight, it.max_weight)?;
                 if let Some(route) = &it.header_route {

@@ -4,10 +4,11 @@ use argo_core::{Change, Note, Object, Plan, Timestamp, time};
 use serde_json::json;
 
 use super::{
-    Effect, World, hash,
+    Effect, World, ephemeral, hash,
     pause::Pauses,
     phase, template, tolerate,
     validate::{self, Invalid},
+    workload,
     world::ReplicaSet,
 };
 use crate::api::{
@@ -61,8 +62,9 @@ pub(super) fn run(world: &World, now: Timestamp) -> Plan<RolloutStatus, Effect> 
     if ro.metadata.deletion_timestamp.is_some() {
         return Plan::default();
     }
+    let resolved = workload::resolve(&mut ro, world);
     let mut pass = Pass::observe(world, ro, now);
-    match pass.advance() {
+    match resolved.and_then(|()| pass.advance()) {
         Ok(()) => {}
         Err(invalid) => pass.refuse(&invalid),
     }
@@ -169,7 +171,7 @@ impl<'w> Pass<'w> {
             self.plan.push(Change::merge(target, json!({"spec": spec})));
             return Ok(());
         }
-        if self.sync_revision() == Flow::Stop {
+        if self.sync_workload_generation() == Flow::Stop || self.sync_revision() == Flow::Stop {
             return Ok(());
         }
         if self.generation_is_observed() && self.sync_paused_conditions() {
@@ -207,6 +209,7 @@ impl<'w> Pass<'w> {
         self.evaluate_deadline_abort();
         let now = self.now;
         self.pauses.apply(&self.ro.status, &mut self.next, now);
+        self.next.workload_observed_generation = self.workload_generation();
         self.calculate_conditions();
         let (phase, message) = phase::phase_of(&self.ro.spec, &self.next);
         (self.next.phase, self.next.message) = (phase.to_owned(), message);
@@ -366,9 +369,7 @@ pub(crate) fn selected(ro: &Rollout, object: &Object) -> bool {
 /// The ReplicaSet of the wanted template: by hash, or else by what the template means.
 fn find_new(ro: &Rollout, sets: &[ReplicaSet]) -> Option<usize> {
     let wanted = hash::pod_template(&ro.spec.template, ro.status.collision_count);
-    sets.iter().position(|it| it.hash == wanted).or_else(|| {
-        let none = serde_json::Value::Null;
-        sets.iter()
-            .position(|it| template::equal(it.object.pointer("/spec/template").unwrap_or(&none), &ro.spec.template))
-    })
+    sets.iter()
+        .position(|it| it.hash == wanted)
+        .or_else(|| sets.iter().position(|it| template::equal(&ephemeral::own_template(&it.object), &ro.spec.template)))
 }

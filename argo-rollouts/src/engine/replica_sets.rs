@@ -90,6 +90,9 @@ impl Pass<'_> {
             meta.retain(|_, it| !it.is_null());
         }
         template["metadata"]["labels"][names::POD_TEMPLATE_HASH] = json!(hash);
+        if let Some(affinity) = self.affinity() {
+            template["spec"]["affinity"] = affinity;
+        }
         let mut selector = serde_json::to_value(&spec.selector).unwrap_or_default();
         selector["matchLabels"][names::POD_TEMPLATE_HASH] = json!(hash);
         let mut set = Object::new(&Gvk::new("apps", "v1", "ReplicaSet"), self.ro.metadata.namespace.as_deref(), name);
@@ -138,6 +141,9 @@ impl Pass<'_> {
         let ready = self.ro.spec.min_ready_seconds.unwrap_or_default();
         if synced.integer("/spec/minReadySeconds").unwrap_or_default() != ready {
             synced.set(&["spec", "minReadySeconds"], ready);
+        }
+        if self.affinity_is_outdated(set.object.pointer("/spec/template").unwrap_or(&Value::Null)) {
+            synced.set(&["spec", "template", "spec", "affinity"], self.affinity().unwrap_or_default());
         }
         if let Some(change) = Change::merge_between(&set.object, &synced) {
             self.plan.push(change);
@@ -234,7 +240,9 @@ impl Pass<'_> {
                 }
             }
         }
-        self.scale(at, count)
+        let scaled = self.scale(at, count);
+        self.shrink_workload(count);
+        scaled
     }
 
     fn set_deadline(&mut self, at: usize, seconds: i64) {

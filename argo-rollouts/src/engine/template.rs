@@ -2,13 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
+use super::affinity;
 use crate::api::names;
 
 /// Whether a ReplicaSet's template is that of a Rollout: equal but for the hash label, the
-/// deprecated `serviceAccount`, and what the API server fills in.
+/// deprecated `serviceAccount`, a rule that keeps its pods off those of stable, and what the API
+/// server fills in.
 #[must_use]
 pub fn equal(of_set: &Value, of_rollout: &Value) -> bool {
-    plain(of_set) == plain(of_rollout)
+    let mut own = of_set.clone();
+    affinity::remove_rule(&mut own);
+    plain(&own) == plain(of_rollout)
 }
 
 fn plain(template: &Value) -> Value {

@@ -7,6 +7,7 @@ use std::{
 
 use argo_core::{Object, ObjectRef, Timestamp, time};
 
+use super::step_plugins::{StepAnswer, StepCall};
 use crate::api::{AlbStatus, names};
 
 /// Everything a pass over one Rollout looks at. Lists may hold more than belongs to the Rollout
@@ -27,8 +28,15 @@ pub struct World {
     pub templates: Vec<Arc<Object>>,
     /// ClusterAnalysisTemplates.
     pub cluster_templates: Vec<Arc<Object>>,
-    /// Pods of its namespace; only looked at while `spec.restartAt` is due.
+    /// Pods of its namespace; only looked at while `spec.restartAt` is due, or where pods carry
+    /// metadata of their role.
     pub pods: Vec<Arc<Object>>,
+    /// The object that [`super::workload_of`] names, if it exists.
+    pub workload: Option<Arc<Object>>,
+    /// Names of the step plugins that this controller has, and whether each is switched on.
+    pub step_plugins: BTreeMap<String, bool>,
+    /// What step plugins answered, or why they could not.
+    pub step_answers: Vec<(StepCall, Result<StepAnswer, String>)>,
     /// Names of the traffic routers that this controller has.
     pub routers: BTreeSet<String>,
     /// Whether the routers see the weights of the status in effect; absent when they can not tell.
@@ -57,6 +65,9 @@ impl World {
             templates: Vec::new(),
             cluster_templates: Vec::new(),
             pods: Vec::new(),
+            workload: None,
+            step_plugins: BTreeMap::new(),
+            step_answers: Vec::new(),
             routers: BTreeSet::new(),
             weights_verified: None,
             routes_in_place: None,

@@ -66,7 +66,7 @@ pub fn lint(text: &str) -> Vec<LintError> {
     }
     let mut errors = Errors::new();
     for ro in &rollouts {
-        errors.extend(spec::check(ro));
+        errors.extend(spec::check(ro, false));
         errors.extend(references::among(ro, &objects));
     }
     errors.into_iter().map(LintError::from).collect()

@@ -60,7 +60,9 @@ pub(crate) type Errors = Vec<Invalid>;
 
 /// The first thing that is wrong with the spec or with what it refers to.
 pub(super) fn rollout(ro: &Rollout, world: &World) -> Result<(), Invalid> {
-    if let Some(first) = spec::check(ro).into_iter().next() {
+    // What is in the object as well as in a workload was not resolved.
+    let resolved = world.workload.is_some() && world.rollout.pointer("/spec/template").is_none_or(is_empty);
+    if let Some(first) = spec::check(ro, resolved).into_iter().next() {
         return Err(first);
     }
     supported(ro, world)?;
@@ -72,20 +74,12 @@ pub(super) fn rollout(ro: &Rollout, world: &World) -> Result<(), Invalid> {
 /// A router that nobody registered can not carry anything.
 fn supported(ro: &Rollout, world: &World) -> Result<(), Invalid> {
     let canary = ro.spec.strategy.canary.as_ref();
-    let blue_green = ro.spec.strategy.blue_green.as_ref();
-    let metadata = canary.is_some_and(|it| it.canary_metadata.is_some() || it.stable_metadata.is_some())
-        || blue_green.is_some_and(|it| it.preview_metadata.is_some() || it.active_metadata.is_some());
-    let apart =
-        canary.is_some_and(|it| it.anti_affinity.is_some()) || blue_green.is_some_and(|it| it.anti_affinity.is_some());
-    let plugin = ro.spec.steps().iter().any(|it| it.plugin.is_some());
-    let unsupported = [
-        ("workloadRef", ro.spec.workload_ref.is_some()),
-        ("pod metadata", metadata),
-        ("antiAffinity", apart),
-        ("the plugin step", plugin),
-    ];
-    if let Some((what, _)) = unsupported.iter().find(|(_, it)| *it) {
-        return Err(Invalid::value("spec", &"", format!("{what} is not supported by this controller")));
+    for (index, step) in ro.spec.steps().iter().enumerate() {
+        let plugin = step.plugin.as_ref().and_then(|it| it.get("name")?.as_str());
+        if let Some(name) = plugin.filter(|it| !world.step_plugins.contains_key(*it)) {
+            let text = "no step plugin is registered under this name";
+            return Err(Invalid::value(&format!("spec.strategy.steps[{index}].plugin.name"), &name, text));
+        }
     }
     let Some(routing) = canary.and_then(|it| it.traffic_routing.as_ref()) else { return Ok(()) };
     let settings = routing.extra.iter().filter(|(_, it)| it.is_object()).map(|(key, _)| key);
@@ -108,6 +102,10 @@ pub fn routed_objects(ro: &Rollout) -> Vec<ObjectRef> {
 /// An object in the Rollout's namespace.
 fn object(ro: &Rollout, gvk: Gvk, name: &str) -> ObjectRef {
     ObjectRef::new(gvk, ro.metadata.namespace.as_deref(), name)
+}
+
+fn is_empty(template: &serde_json::Value) -> bool {
+    template.is_null() || *template == serde_json::json!({})
 }
 
 fn set(name: &Option<String>) -> Option<&str> {

@@ -5,14 +5,15 @@ use serde_json::Value;
 use super::{Errors, Invalid, blue_green, canary, pod};
 use crate::api::Rollout;
 
-pub(super) fn check(ro: &Rollout) -> Errors {
+/// Checks the spec; `resolved` when the template of a workload stands in it.
+pub(super) fn check(ro: &Rollout, resolved: bool) -> Errors {
     let spec = &ro.spec;
     let mut errors = Errors::new();
     if let Some(replicas) = spec.replicas.filter(|it| *it < 0) {
         errors.push(negative("spec.replicas", replicas));
     }
-    let by_reference = spec.workload_ref.is_some();
     let empty = spec.template.is_null() || spec.template == serde_json::json!({});
+    let by_reference = spec.workload_ref.is_some() && !resolved;
     match &spec.selector {
         _ if by_reference => {}
         None => errors.push(Invalid::missing("spec.selector", ".spec.selector")),
