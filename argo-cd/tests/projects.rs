@@ -162,3 +162,28 @@ async fn an_empty_folder_deletes_nothing_by_itself_and_namespace_labels_are_a_di
     assert!(lab.map("a").is_some());
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_can_not_go_on_says_why() {
+    let lab = Lab::new();
+    let hook = r#"{"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "bye",
+        "annotations": {"argocd.argoproj.io/hook": "PostDelete"}}, "spec": {"template": {"spec": {"restartPolicy": "Never",
+        "containers": [{"name": "main", "image": "busybox"}]}}}}"#;
+    lab.commit(&[("app/bye.json", hook)]);
+    let mut it = app("shop", "app", json!({}));
+    it["spec"]["destination"]["namespace"] = json!("nowhere");
+    lab.apply(&it);
+    let running = lab.run();
+    let waits = |lab: &Lab| lab.app("shop").has_finalizer("post-delete-finalizer.argocd.argoproj.io");
+    lab.until("the hook is seen", 30, waits).await;
+    lab.delete(&app_ref("shop"));
+    lab.until("said", 30, |lab| {
+        let app = lab.app("shop");
+        app.text("/status/conditions/0/type") == "DeletionError"
+            && app.text("/status/conditions/0/message").contains("namespaces \"nowhere\" not found")
+    })
+    .await;
+    lab.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "nowhere"}}));
+    lab.until("gone", 120, |lab| lab.get(&app_ref("shop")).is_none()).await;
+    running.stop().await;
+}

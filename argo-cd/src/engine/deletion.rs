@@ -69,16 +69,21 @@ struct Work<'a, 'w> {
 impl Work<'_, '_> {
     fn done(mut self) -> Pass {
         let now: Timestamp = self.world.now;
+        // What earlier writes failed with stands until these have gone well.
+        let open = self.error.is_none() && !self.changes.is_empty();
         let errors = self.error.take().map(|it| condition(ConditionType::DeletionError, it));
-        self.status.conditions = conditions::set(
-            &self.status.conditions,
-            errors.into_iter().collect(),
-            &[ConditionType::DeletionError],
-            now,
-        );
+        if !open {
+            self.status.conditions = conditions::set(
+                &self.status.conditions,
+                errors.into_iter().collect(),
+                &[ConditionType::DeletionError],
+                now,
+            );
+        }
         let waits = self.edits.remove_finalizers.is_empty();
         let mut pass = Pass::of(self.changes, self.edits, self.status, now);
         pass.act_as = self.act_as;
+        pass.clears_error = open;
         if waits {
             // Deletions are watched; this is for what is hidden from the watch.
             pass.plan.wake_at(time::after(now, std::time::Duration::from_secs(30)));

@@ -1,14 +1,14 @@
 //! After the writes.
 
-use argo_core::{Change, Timestamp};
+use argo_core::{Change, Failure, Timestamp};
 
 use super::{
     Conclusion, Draft, Pass,
     operate::{TIMEOUT, settle_state},
 };
 use crate::{
-    api::{ApplicationStatus, OperationPhase},
-    engine::{edits::Edits, operation, sync},
+    api::{ApplicationStatus, ConditionType, OperationPhase},
+    engine::{conditions, conditions::condition, edits::Edits, operation, sync},
 };
 
 impl Pass {
@@ -92,6 +92,13 @@ impl Pass {
                 sync::Outcome::Failed(error) => Some(error),
                 _ => None,
             });
+            // Only deletions write without a step. What says something about the objects is shown.
+            let error = conclusion.retry.as_ref().filter(|it| !it.is_transient());
+            if error.is_some() || self.clears_error && conclusion.retry.is_none() {
+                let shown = error.map(|it| condition(ConditionType::DeletionError, it.message.clone()));
+                let evaluated = [ConditionType::DeletionError];
+                status.conditions = conditions::set(&status.conditions, shown.into_iter().collect(), &evaluated, now);
+            }
         }
         edits.status = Some(status);
         conclusion.edits = edits;

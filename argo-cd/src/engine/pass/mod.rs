@@ -84,6 +84,8 @@ pub struct Pass {
     /// Of which write of the step each change is; absent for others.
     draft: Draft,
     step: Option<sync::Step>,
+    /// Whether a DeletionError of an earlier pass goes when every write goes well.
+    pub(in crate::engine) clears_error: bool,
 }
 
 /// What the pass will say, before it is known what came of the writes.
