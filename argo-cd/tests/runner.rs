@@ -3,6 +3,7 @@
 mod actions;
 mod cluster;
 mod clusters;
+mod diffs;
 mod git;
 mod health;
 mod projects;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     conditions::condition,
-    diff::{self, Diff},
+    diff::{self, Diff, How},
     health,
     ignored::Ignored,
     key::ResourceKey,
@@ -48,6 +48,8 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// The time that health scripts read.
     pub now: Timestamp,
+    /// Sync options of the Application.
+    pub sync_options: &'a [String],
 }
 
 /// One managed object: wanted, there, or both.
@@ -189,7 +191,10 @@ fn pair(
     target: Option<Object>,
     live: Option<Arc<Object>>,
 ) -> Result<Managed, diff::DiffError> {
-    let diff = diff::diff(target.as_ref(), live.as_deref(), input.ignored)?;
+    let structured =
+        target.as_ref().is_some_and(|it| options::option_is_on(Some(it), input.sync_options, "ServerSideApply"));
+    let how = if structured { How::Structured } else { How::LastApplied };
+    let diff = diff::diff_by(target.as_ref(), live.as_deref(), input.ignored, how)?;
     let object = target.as_ref().or(live.as_deref());
     let gvk = object.map(Object::gvk).unwrap_or_default();
     let is = |test: fn(&Object) -> bool| object.is_some_and(test);

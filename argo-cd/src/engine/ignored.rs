@@ -1,17 +1,21 @@
-//! `spec.ignoreDifferences`: differences that do not count.
+//! `spec.ignoreDifferences` and `resource.customizations.ignoreDifferences`: differences that do not count.
 //!
 //! Pointers are removed as a JSON patch removes them; a jq expression is run as `del(<expression>)`. What is not there is
 //! not removed, and a rule that fails on an object leaves it as it is, as upstream does. An expression that is no jq is an
 //! error for the whole comparison: nobody knows what it was to ignore.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use argo_core::Object;
 use argo_lang::jq::{Jq, JqError, Limits};
 use argo_merge::{json_patch, merge_patch, strategic};
 use serde_json::{Value, json};
 
-use super::{diff, project::glob};
+use super::{
+    diff, known_types, normalize,
+    project::glob,
+    settings::{CompareOptions, IgnoreRule, IgnoreStatus, KnownTypeField, Settings},
+};
 use crate::api::IgnoreDifferences;
 
 /// Upstream's bound on one expression on one object (`ARGOCD_IGNORE_NORMALIZER_JQ_TIMEOUT`).
@@ -21,47 +25,156 @@ const STEPS_PER_SECOND: f64 = 20_000_000.0;
 
 /// An expression that is no jq.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("jqPathExpressions {expression:?}: {source}")]
+#[error("jqPathExpressions {expression:?}{origin}: {source}")]
 pub struct IgnoreError {
     /// As it is in the rule.
     pub expression: String,
+    /// Whose rule it is.
+    pub origin: Origin,
     /// What is wrong, at its place in `del(<expression>)`.
     #[source]
     pub source: Box<JqError>,
 }
 
-/// Rules with their expressions compiled.
+/// Whose rule it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The Application's.
+    #[default]
+    Application,
+    /// The installation's, for these kinds.
+    Installation(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Application => Ok(()),
+            Self::Installation(key) => write!(f, " of resource.customizations.ignoreDifferences for {key}"),
+        }
+    }
+}
+
+/// One rule with its expressions compiled.
+#[derive(Debug, Clone)]
+struct Rule {
+    rule: IgnoreDifferences,
+    programs: Vec<Jq>,
+    origin: Origin,
+}
+
+/// What does not count as a difference: rules with their expressions compiled, and what the installation says of
+/// status, of aggregated roles and of fields of known types.
 #[derive(Debug, Clone, Default)]
 pub struct Ignored {
-    rules: Vec<(IgnoreDifferences, Vec<Jq>)>,
+    rules: Vec<Rule>,
     limits: Limits,
+    compare: CompareOptions,
+    known: Vec<(String, KnownTypeField)>,
 }
 
 impl Ignored {
-    /// Compiles rules; an expression may take about `timeout` on one object.
+    /// Compiles rules of an Application; an expression may take about `timeout` on one object.
     ///
     /// # Errors
     /// An expression is no jq.
     pub fn compile(rules: &[IgnoreDifferences], timeout: Duration) -> Result<Self, IgnoreError> {
-        let compiled = |expression: &String| {
-            Jq::compile(&format!("del({expression})"))
-                .map_err(|error| IgnoreError { expression: expression.clone(), source: Box::new(error) })
-        };
-        let rules = rules
-            .iter()
-            .map(|rule| Ok((rule.clone(), rule.jq_path_expressions.iter().map(compiled).collect::<Result<_, _>>()?)))
-            .collect::<Result<_, _>>()?;
         let steps = (timeout.as_secs_f64() * STEPS_PER_SECOND) as u64;
-        Ok(Self { rules, limits: Limits { steps, ..Limits::default() } })
+        let mut ignored = Self { limits: Limits { steps, ..Limits::default() }, ..Self::default() };
+        for rule in rules {
+            ignored.add(rule.clone(), Origin::Application)?;
+        }
+        Ok(ignored)
     }
 
-    fn about<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a (IgnoreDifferences, Vec<Jq>)> {
-        self.rules.iter().filter(|it| applies(&it.0, object))
+    /// Compiles rules of an Application and those of the installation.
+    ///
+    /// # Errors
+    /// An expression is no jq.
+    pub fn of(rules: &[IgnoreDifferences], settings: &Settings) -> Result<Self, IgnoreError> {
+        let mut ignored = Self::compile(rules, settings.jq_timeout)?;
+        ignored.compare = settings.compare;
+        for (key, it) in &settings.overrides {
+            let (group, kind) = key.split_once('/').unwrap_or(("", key));
+            let rule = IgnoreDifferences {
+                group: group.to_owned(),
+                kind: kind.to_owned(),
+                json_pointers: it.ignore_differences.json_pointers.clone(),
+                jq_path_expressions: it.ignore_differences.jq_path_expressions.clone(),
+                managed_fields_managers: it.ignore_differences.managed_fields_managers.clone(),
+                ..IgnoreDifferences::default()
+            };
+            if it.ignore_differences != IgnoreRule::default() {
+                ignored.add(rule, Origin::Installation(key.clone()))?;
+            }
+            ignored.known.extend(it.known_type_fields.iter().map(|field| (key.clone(), field.clone())));
+        }
+        Ok(ignored)
+    }
+
+    fn add(&mut self, rule: IgnoreDifferences, origin: Origin) -> Result<(), IgnoreError> {
+        let compiled = |expression: &String| {
+            Jq::compile(&format!("del({expression})")).map_err(|error| IgnoreError {
+                expression: expression.clone(),
+                origin: origin.clone(),
+                source: Box::new(error),
+            })
+        };
+        let programs = rule.jq_path_expressions.iter().map(compiled).collect::<Result<_, _>>()?;
+        self.rules.push(Rule { rule, programs, origin });
+        Ok(())
+    }
+
+    /// Managers whose fields do not count for an object.
+    #[must_use]
+    pub fn managers<'a>(&'a self, live: &'a Object) -> Vec<&'a str> {
+        self.about(live).flat_map(|it| &it.rule.managed_fields_managers).map(String::as_str).collect()
+    }
+
+    /// Every rule about an object, with whose it is.
+    pub fn rules_about<'a>(&'a self, live: &'a Object) -> impl Iterator<Item = (&'a IgnoreDifferences, &'a Origin)> {
+        self.about(live).map(|it| (&it.rule, &it.origin))
+    }
+
+    /// Brings a form of `live` into one spelling: rules of aggregated roles go where they are not compared, fields of known
+    /// types are written as Kubernetes writes them.
+    pub fn shape(&self, value: &mut Value, live: &Object) {
+        if self.compare.ignore_aggregated_roles {
+            normalize::aggregated(value);
+        }
+        let key = super::actions::config_key(live);
+        let configured = self.known.iter().filter(|it| it.0 == key).map(|it| (it.1.field.as_str(), it.1.kind.as_str()));
+        let mut any = false;
+        for (field, kind) in configured {
+            any = true;
+            known_types::write(value, field, kind);
+        }
+        if !any && key == "argoproj.io/Rollout" {
+            known_types::write(value, "spec.template.spec", "core/v1/PodSpec");
+        }
+    }
+
+    /// Whether the status of an object is left out.
+    fn leaves_status_out(&self, live: &Object) -> bool {
+        match self.compare.ignore_status {
+            IgnoreStatus::All => true,
+            IgnoreStatus::Definitions => super::tracking::is_crd(live),
+            IgnoreStatus::None => false,
+        }
+    }
+
+    fn about<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|it| applies(&it.rule, object))
     }
 
     /// Removes from a form of `live` what its rules name.
     pub fn forget(&self, value: &mut Value, live: &Object) {
-        for (rule, programs) in self.about(live) {
+        if self.leaves_status_out(live)
+            && let Some(map) = value.as_object_mut()
+        {
+            map.remove("status");
+        }
+        for Rule { rule, programs, .. } in self.about(live) {
             for pointer in &rule.json_pointers {
                 // A path that is not there is no error: there is nothing to ignore.
                 let _ = json_patch::apply(value, &json!([{"op": "remove", "path": pointer}]));
@@ -88,7 +201,7 @@ impl Ignored {
     #[must_use]
     pub fn respect(&self, target: &Object, live: &Object) -> Object {
         let mut target = target.clone();
-        for (rule, programs) in self.about(live) {
+        for Rule { rule, programs, .. } in self.about(live) {
             for pointer in rule.json_pointers.iter().filter(|it| !it.starts_with("/status")) {
                 let operation = match live.pointer(pointer) {
                     Some(value) => json!([{"op": "add", "path": pointer, "value": value}]),

@@ -42,6 +42,7 @@ pub fn normalize(value: &mut Value, builtin: bool) {
         secret_data(value);
     }
     rules(value);
+    endpoints(value);
     if builtin {
         network_policy(value);
         canonical(value, "", 0);
@@ -118,6 +119,47 @@ fn rules(value: &mut Value) {
     {
         map.remove("rules");
     }
+}
+
+/// Leaves out the rules of a role that is put together from others.
+pub fn aggregated(value: &mut Value) {
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let rbac = value.get("apiVersion").and_then(Value::as_str).is_some_and(|it| it.starts_with("rbac.authorization"));
+    if rbac
+        && matches!(kind, "Role" | "ClusterRole")
+        && value.get("aggregationRule").is_some_and(Value::is_object)
+        && let Some(map) = value.as_object_mut()
+    {
+        map.remove("rules");
+    }
+}
+
+/// Endpoints name their protocol, and their subsets, addresses and ports have no order.
+fn endpoints(value: &mut Value) {
+    let is = |field: &str, text: &str| value.get(field).and_then(Value::as_str) == Some(text);
+    if !is("kind", "Endpoints") || !is("apiVersion", "v1") {
+        return;
+    }
+    let Some(subsets) = value.get_mut("subsets").and_then(Value::as_array_mut) else { return };
+    for subset in subsets.iter_mut() {
+        for port in subset.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(port) = port.as_object_mut() {
+                port.entry("protocol").or_insert_with(|| "TCP".into());
+            }
+        }
+        for list in ["addresses", "notReadyAddresses", "ports"] {
+            if let Some(list) = subset.get_mut(list).and_then(Value::as_array_mut) {
+                list.sort_by_cached_key(Value::to_string);
+            }
+        }
+    }
+    subsets.sort_by_cached_key(Value::to_string);
+}
+
+/// A part of an object in the form that comparisons use for built-in kinds.
+pub(crate) fn part(value: &mut Value, name: &str) {
+    canonical(value, name, 0);
+    drop_empty(value, 0);
 }
 
 /// Ports of network policies are TCP when they do not say.

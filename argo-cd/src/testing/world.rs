@@ -341,7 +341,7 @@ impl World {
         let owner = target::Owner { instance: app.name(), namespace: &destination.namespace };
         let targets = target::targets(&self.manifests, owner, &kinds);
         let permissive = project::default_project("argocd");
-        let ignored = Ignored::compile(&typed.spec.ignore_differences, self.settings.jq_timeout).unwrap_or_default();
+        let ignored = Ignored::of(&typed.spec.ignore_differences, &self.settings).unwrap_or_default();
         let comparison = compare(
             compare::Input {
                 targets: &targets,
@@ -354,6 +354,7 @@ impl World {
                 known: &known,
                 settings: &self.settings,
                 now: self.now,
+                sync_options: typed.spec.sync_policy.as_ref().map(|it| it.sync_options.as_slice()).unwrap_or_default(),
             },
             &self.live,
         );

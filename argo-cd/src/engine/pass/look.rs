@@ -184,7 +184,7 @@ pub(super) fn compared(
         targets.conditions.push(condition(ConditionType::ComparisonError, message));
     });
     let unseen = unseen.is_some();
-    let ignored = Ignored::compile(ignored, world.settings.jq_timeout).unwrap_or_else(|error| {
+    let ignored = Ignored::of(ignored, world.settings).unwrap_or_else(|error| {
         let message = format!("Failed to compare desired state to live state: {error}");
         targets.conditions.push(condition(ConditionType::ComparisonError, message));
         Ignored::default()
@@ -200,6 +200,7 @@ pub(super) fn compared(
         known: &known,
         settings: world.settings,
         now: world.now,
+        sync_options: subject.app.spec.sync_policy.as_ref().map(|it| it.sync_options.as_slice()).unwrap_or_default(),
     };
     let nothing = MemoryLive::default();
     let live = if unseen { &nothing } else { world.live };

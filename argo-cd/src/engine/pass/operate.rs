@@ -127,7 +127,7 @@ pub(super) fn operate(
     let metadata = subject.app.spec.sync_policy.as_ref().and_then(|it| it.managed_namespace_metadata.as_ref());
     // What is no jq has ended the operation above.
     let rules = &subject.app.spec.ignore_differences;
-    let ignored = Ignored::compile(rules, world.settings.jq_timeout).unwrap_or_default();
+    let ignored = Ignored::of(rules, world.settings).unwrap_or_default();
     let input = sync::Input {
         comparison: &comparison,
         state: &state,

@@ -1,19 +1,45 @@
-//! Whether a live object is as its target says: a three-way comparison, like `kubectl apply` would see it.
+//! Whether a live object is as its target says.
 //!
-//! | live has | compared with |
-//! |---|---|
-//! | the last-applied annotation | three ways: what was applied, what is wanted, what is there; fields that left the source count |
-//! | no such annotation | two ways: what is wanted acts as what was applied; fields that only the cluster has never count |
+//! | compared | when | how |
+//! |---|---|---|
+//! | [`How::LastApplied`] | by default | as `kubectl apply` would: three ways with the last-applied annotation, so that fields that left the source count; two ways without it, so that fields that only the cluster has never count |
+//! | [`How::Structured`] | server-side apply is on | as a server-side apply would merge, by the owners of the fields |
+//! | [`How::Server`] | the server is asked | with what its dry run of a server-side apply gave |
+
+mod mask;
+mod server;
+mod structured;
+mod trusted;
 
 use argo_core::Object;
 use argo_merge::{Schema, merge_patch, strategic};
 use serde_json::Value;
 
 use super::{
+    defaults,
     ignored::Ignored,
     normalize::{self, normalize},
 };
 use crate::api::names;
+
+pub use mask::{mask_annotations, mask_secret, mask_secrets};
+
+/// How two objects are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum How<'a> {
+    /// As `kubectl apply` would.
+    #[default]
+    LastApplied,
+    /// As a server-side apply would merge.
+    Structured,
+    /// With what the server's dry run gave.
+    Server {
+        /// The object that the dry run of a server-side apply returned, with its managed fields.
+        predicted: &'a Object,
+        /// Whether what admission webhooks changed counts, too (`IncludeMutationWebhook=true`).
+        webhooks: bool,
+    },
+}
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,19 +60,48 @@ pub struct DiffError {
     pub object: Box<argo_core::ObjectRef>,
     /// Why.
     #[source]
-    pub source: strategic::StrategicError,
+    pub source: DiffFault,
 }
 
-/// Compares one pair.
+/// Why two objects could not be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiffFault {
+    /// A list that merges by key lacks the key.
+    #[error(transparent)]
+    Strategic(#[from] strategic::StrategicError),
+    /// A server-side apply would be refused.
+    #[error("error calculating structured merge diff: {0}")]
+    Structured(#[from] argo_merge::structured::ApplyError),
+    /// What the server's dry run gave can not be used.
+    #[error("error calculating server side diff: {0}")]
+    Server(String),
+}
+
+/// Compares one pair as `kubectl apply` would.
 ///
 /// # Errors
 /// When a list that merges by key lacks the key.
 pub fn diff(target: Option<&Object>, live: Option<&Object>, ignored: &Ignored) -> Result<Diff, DiffError> {
+    diff_by(target, live, ignored, How::LastApplied)
+}
+
+/// Compares one pair. An object that is to be created or to go is compared without asking anybody.
+///
+/// # Errors
+/// When the objects can not be merged.
+pub fn diff_by(
+    target: Option<&Object>,
+    live: Option<&Object>,
+    ignored: &Ignored,
+    how: How<'_>,
+) -> Result<Diff, DiffError> {
     match (target, live) {
         (None, None) => Ok(Diff { modified: false, normalized_live: Value::Null, predicted_live: Value::Null }),
         (Some(target), None) => {
             let mut predicted = target.value().clone();
             normalize(&mut predicted, schema(target).is_some());
+            ignored.shape(&mut predicted, target);
             Ok(Diff { modified: true, normalized_live: Value::Null, predicted_live: predicted })
         }
         (None, Some(live)) => {
@@ -54,50 +109,88 @@ pub fn diff(target: Option<&Object>, live: Option<&Object>, ignored: &Ignored) -
             normalize(&mut live_value, schema(live).is_some());
             Ok(Diff { modified: false, normalized_live: live_value, predicted_live: Value::Null })
         }
-        (Some(target), Some(live)) => compare(target, live, ignored),
+        (Some(target), Some(live)) => compare(target, live, ignored, how)
+            .map_err(|source| DiffError { object: Box::new(live.reference()), source }),
     }
 }
 
-fn compare(target: &Object, live: &Object, ignored: &Ignored) -> Result<Diff, DiffError> {
+fn compare(target: &Object, live: &Object, ignored: &Ignored, how: How<'_>) -> Result<Diff, DiffFault> {
     let schema = schema(live);
     let mut wanted = target.value().clone();
     normalize::drop_nulls(&mut wanted);
-    // The object itself is the same whatever version and namespace its manifest names.
-    let same = |value: &mut Value| {
-        if let Some(map) = value.as_object_mut() {
-            map.insert("apiVersion".into(), live.text("/apiVersion").into());
-        }
-        if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            meta.remove("namespace");
+    same_version(&mut wanted, live);
+    let mut current = live.value().clone();
+    trusted::leave_out(&mut wanted, &mut current, &ignored.managers(live), schema.as_ref());
+    let (predicted, current) = match how {
+        How::LastApplied => three_way(wanted, current, live, ignored, schema.as_ref())?,
+        How::Structured => structured::predict(wanted, current, live, ignored, schema.as_ref())?,
+        How::Server { predicted, webhooks } => {
+            server::predict(predicted, current, webhooks, schema.as_ref()).map_err(DiffFault::Server)?
         }
     };
-    same(&mut wanted);
+    let mut normalized_live = current;
+    let mut predicted_live = predicted;
+    for value in [&mut normalized_live, &mut predicted_live] {
+        if schema.is_some() {
+            defaults::fill(value);
+        }
+        normalize(value, schema.is_some());
+        forget(value, ignored, live);
+        if let (How::Server { .. }, Some(meta)) = (how, value.get_mut("metadata").and_then(Value::as_object_mut)) {
+            meta.remove("resourceVersion");
+        }
+        ignored.shape(value, live);
+    }
+    let modified = normalized_live != predicted_live;
+    Ok(Diff { modified, normalized_live, predicted_live })
+}
+
+/// The object itself is the same whatever version its manifest names.
+fn same_version(value: &mut Value, live: &Object) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert("apiVersion".into(), live.text("/apiVersion").into());
+    }
+}
+
+/// And whatever namespace.
+fn same_place(value: &mut Value, live: &Object) {
+    same_version(value, live);
+    if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("namespace");
+    }
+}
+
+/// What `kubectl apply` would make of the live object, and the form of it that this is compared with.
+fn three_way(
+    mut wanted: Value,
+    mut current: Value,
+    live: &Object,
+    ignored: &Ignored,
+    schema: Option<&Schema>,
+) -> Result<(Value, Value), DiffFault> {
+    same_place(&mut wanted, live);
     secret_data(&mut wanted);
     let mut original = last_applied(live);
     if let Some(original) = &mut original {
         normalize::drop_nulls(original);
-        same(original);
+        same_place(original, live);
         secret_data(original);
     }
-    let mut current = live.value().clone();
     // Fields that the API server fills into the templates of claims were never ours to compare.
     if live.text("/kind") == "StatefulSet" {
         retain_known(&mut current, &wanted, "/spec/volumeClaimTemplates");
     }
     for value in [&mut wanted, &mut current].into_iter().chain(original.as_mut()) {
         forget(value, ignored, live);
+        ignored.shape(value, live);
     }
-    let original = original.as_ref().unwrap_or(&wanted);
-    let predicted = predict(original, &wanted, &current, schema.as_ref())
-        .map_err(|source| DiffError { object: Box::new(live.reference()), source })?;
-    let mut normalized_live = current;
-    let mut predicted_live = predicted;
-    for value in [&mut normalized_live, &mut predicted_live] {
-        normalize(value, schema.is_some());
-        forget(value, ignored, live);
-    }
-    let modified = normalized_live != predicted_live;
-    Ok(Diff { modified, normalized_live, predicted_live })
+    // What was applied last may be of another shape than anything today; then it is no help, and two ways are enough.
+    let by_annotation = original.as_ref().map(|it| predict(it, &wanted, &current, schema));
+    let predicted = match by_annotation {
+        Some(Ok(predicted)) => predicted,
+        _ => predict(&wanted, &wanted, &current, schema)?,
+    };
+    Ok((predicted, current))
 }
 
 /// What applying would make of `current`.
@@ -135,11 +228,8 @@ pub fn last_applied(live: &Object) -> Option<Value> {
     serde_json::from_str::<Value>(text).ok().filter(Value::is_object)
 }
 
-/// Removes what does not count: status, the last-applied annotation, and what rules name.
+/// Removes what does not count: managed fields, the last-applied annotation, and what rules name.
 fn forget(value: &mut Value, ignored: &Ignored, live: &Object) {
-    if let Some(map) = value.as_object_mut() {
-        map.remove("status");
-    }
     if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         meta.remove("managedFields");
         let empty = meta.get_mut("annotations").and_then(Value::as_object_mut).is_some_and(|it| {
@@ -182,32 +272,6 @@ fn retain(value: &mut Value, known: &Value) {
             list.iter_mut().zip(known).for_each(|(value, known)| retain(value, known));
         }
         _ => {}
-    }
-}
-
-/// Replaces the values of Secrets by marks: equal values get equal marks, within this pair.
-pub fn mask_secret(values: &mut [&mut Value]) {
-    let mut marks: Vec<(String, String)> = Vec::new();
-    for value in values.iter_mut() {
-        if value.get("kind").and_then(Value::as_str) != Some("Secret") {
-            continue;
-        }
-        for field in ["data", "stringData"] {
-            let Some(data) = value.get_mut(field).and_then(Value::as_object_mut) else { continue };
-            for it in data.values_mut() {
-                let text = it.to_string();
-                let found = marks.iter().find(|(known, _)| *known == text).map(|(_, mark)| mark.clone());
-                let mark = found.unwrap_or_else(|| {
-                    let mark = "+".repeat(8 + 4 * marks.len());
-                    marks.push((text, mark.clone()));
-                    mark
-                });
-                *it = mark.into();
-            }
-        }
-        if let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-            annotations.remove(names::LAST_APPLIED);
-        }
     }
 }
 
@@ -316,14 +380,5 @@ mod tests {
             Some(&target),
         );
         assert!(!modified(&target, &there, &[]));
-    }
-
-    #[test]
-    fn secrets_are_masked_and_equal_values_look_equal() {
-        let secret = |a: &str, b: &str| json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": a, "b": b}});
-        let (mut x, mut y) = (secret("1", "2"), secret("1", "3"));
-        mask_secret(&mut [&mut x, &mut y]);
-        assert_eq!(x["data"], json!({"a": "++++++++", "b": "++++++++++++"}));
-        assert_eq!(y["data"], json!({"a": "++++++++", "b": "++++++++++++++++"}));
     }
 }
