@@ -6,6 +6,7 @@ mod clusters;
 mod diffs;
 mod git;
 mod health;
+mod plans;
 mod projects;
 mod real;
 mod support;

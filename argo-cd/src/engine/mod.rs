@@ -13,6 +13,7 @@ pub mod defaults;
 pub mod deletion;
 pub mod diff;
 pub mod edits;
+pub mod explain;
 pub mod health;
 pub mod ignored;
 pub mod key;

@@ -144,6 +144,13 @@ pub(super) fn operate(
         lookup: &lookup,
         settings: world.settings,
     };
+    if !terminating
+        && !sync.dry_run
+        && let Some(refusal) = refusal(&input)
+    {
+        settle_state(operation::conclude(state, OperationPhase::Failed, refusal, now), status, pass);
+        return Some(());
+    }
     let step = if terminating { sync::terminate(&input) } else { sync::step(&input) };
     for write in &step.writes {
         if let Some(change) = &write.change {
@@ -225,3 +232,14 @@ pub(super) const WINDOW_CHECK: std::time::Duration = std::time::Duration::from_s
 
 /// Message of an operation that the controller's own limit ends.
 pub(super) const TIMEOUT: &str = "operation is terminating due to timeout";
+
+/// Why the policy of the installation does not let an operation begin, if it does not.
+fn refusal(input: &sync::Input<'_>) -> Option<String> {
+    let policy = input.settings.policy.as_ref()?;
+    let begun = input.state.sync_result.as_ref().is_some_and(|it| !it.resources.is_empty());
+    if begun {
+        return None;
+    }
+    let plan = sync::SyncPlan::of(input).ok()?;
+    policy.0.review(&plan).err().map(|it| it.to_string())
+}

@@ -88,6 +88,8 @@ pub struct Settings {
     pub parallelism: usize,
     /// Events that are recorded, by reason; every one when absent (`ARGOCD_ENABLE_K8S_EVENT`).
     pub events: Option<Vec<String>>,
+    /// Looks at the plan of every operation before its first write, and may refuse it; none.
+    pub policy: Option<super::sync::PolicyRef>,
 }
 
 /// How objects are marked as an Application's.
@@ -235,6 +237,7 @@ impl Default for Settings {
             repository_grace: Duration::ZERO,
             parallelism: 20,
             events: None,
+            policy: None,
         }
     }
 }

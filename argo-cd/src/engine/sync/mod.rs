@@ -9,11 +9,13 @@
 mod apply;
 mod hooks;
 mod order;
+mod plan;
 mod step;
 mod tasks;
 
 pub use apply::{Applied, apply, label};
 pub(crate) use hooks::release;
+pub use plan::{BlastRadius, PlannedKind, PlannedStep, PlannedWave, Policy, PolicyRef, Refusal, SyncPlan};
 pub use step::{Finish, Outcome, Record, Step, Write, finish, step, terminate};
 pub use tasks::{Invalid, Task, tasks};
 

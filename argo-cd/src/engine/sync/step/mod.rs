@@ -17,7 +17,8 @@ use crate::{
 
 pub use finish::finish;
 use observe::{adopt, leaving, observe};
-use run::{delete, deletions, needs_confirmation, prune_verdict, release, run};
+use run::{delete, deletions, needs_confirmation, release, run};
+pub(super) use run::{propagation, prune_verdict, write};
 
 /// What a pass wants: writes, and where the operation stands if they go well.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -38,7 +38,7 @@ pub(super) fn deletions(tasks: &[Task], policy: DeletePolicy, which: impl Fn(&Ta
 }
 
 /// Why a deletion is not made, if it is not.
-pub(super) fn prune_verdict(input: &Input<'_>, task: &Task) -> Option<(ResultCode, &'static str)> {
+pub(in crate::engine::sync) fn prune_verdict(input: &Input<'_>, task: &Task) -> Option<(ResultCode, &'static str)> {
     if !input.operation.prune {
         return Some((ResultCode::PruneSkipped, "ignored (requires pruning)"));
     }
@@ -111,7 +111,7 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
     false
 }
 
-pub(super) fn write(input: &Input<'_>, task: &Task, target: &Object, run: usize) -> Write {
+pub(in crate::engine::sync) fn write(input: &Input<'_>, task: &Task, target: &Object, run: usize) -> Write {
     let options = &input.operation.sync_options;
     match apply::apply(target, task.live.as_deref(), options) {
         Ok(Applied { change, message }) => {
@@ -128,7 +128,7 @@ pub(super) fn write(input: &Input<'_>, task: &Task, target: &Object, run: usize)
     }
 }
 
-pub(super) fn propagation(input: &Input<'_>) -> Propagation {
+pub(in crate::engine::sync) fn propagation(input: &Input<'_>) -> Propagation {
     let option = |value: &str| input.operation.has_option(&format!("PrunePropagationPolicy={value}"));
     if option("background") {
         Propagation::Background
