@@ -32,6 +32,11 @@ metadata: {name: errors, namespace: NAMESPACE}
 spec: {metrics: [{name: errors, interval: 1s, count: 2, provider: {plugin: {test/scripted: {}}}}]}
 ---
 apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: endless, namespace: NAMESPACE}
+spec: {metrics: [{name: errors, interval: 1s, provider: {plugin: {test/scripted: {}}}}]}
+---
+apiVersion: argoproj.io/v1alpha1
 kind: Experiment
 metadata: {name: compare, namespace: NAMESPACE}
 spec:
@@ -40,11 +45,6 @@ spec:
     selector: {matchLabels: {app: compare}}
     template: {metadata: {labels: {app: compare}}, spec: {nodeSelector: NODES, containers: [{name: c, image: "shop:v1"}]}}
   analyses: [{name: endless, templateName: endless}]
----
-apiVersion: argoproj.io/v1alpha1
-kind: AnalysisTemplate
-metadata: {name: endless, namespace: NAMESPACE}
-spec: {metrics: [{name: errors, interval: 1s, provider: {plugin: {test/scripted: {}}}}]}
 "#;
 
 struct Stage {
@@ -200,10 +200,11 @@ async fn the_stock_plugin_sees_and_steers() {
         .await;
     assert!(stage.says("list experiments").await.contains("compare"));
     assert!(
-        stage.says("terminate analysisrun compare-endless").await.contains("analysisrun 'compare-endless' terminated")
+        stage.says("terminate analysisrun compare-endless").await.contains("analysisRun 'compare-endless' terminated")
     );
     stage.shows("get experiment compare", &["✔ Successful"]).await;
-    assert!(stage.says("terminate experiment compare").await.contains("experiment 'compare' terminated"));
+    // The stock plugin says "retried" here, too.
+    assert!(stage.says("terminate experiment compare").await.contains("experiment 'compare' retried"));
     stage.shows("get experiment compare", &["Status: ✔ Successful"]).await;
     assert!(stage.says("retry experiment compare").await.contains("experiment 'compare' retried"));
 

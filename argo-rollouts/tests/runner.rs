@@ -17,6 +17,8 @@ mod http;
 mod job;
 #[cfg(feature = "controller")]
 mod plugin;
+#[cfg(all(feature = "controller", feature = "http"))]
+mod prometheus;
 mod properties;
 #[cfg(feature = "http")]
 mod providers;
