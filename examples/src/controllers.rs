@@ -165,17 +165,25 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
         "process" => {
             let mut config = argo_workflows::executor::process::Config::new(settings.folder.join("steps"));
             config.path = format!("{}:{}", settings.tools.display(), config.path);
+            let lookup = argo_workflows::executor::process::ClusterLookup::new(context.clone());
+            let config = config.lookup(Arc::new(lookup));
             let executor: Arc<dyn Executor> = Arc::new(config.open()?);
             Ok(Box::pin(builder.executor(executor).build()?.run(Shutdown::new())))
         }
         "kube" => {
             let (context, id, policy) = (context.clone(), flag("--instanceid"), flag("--executor-image-pull-policy"));
+            let namespace = map.as_ref().map(|it| it.0.clone());
             Ok(Box::pin(async move {
                 let started = async {
                     let mut config = pod_config(&context, map).await?;
                     config.instance_id = id.or(config.instance_id);
                     config.executor_image_pull_policy = policy.or(config.executor_image_pull_policy);
                     config.executor_image = image.unwrap_or(config.executor_image);
+                    // As upstream's controller is told.
+                    let is = |name: &str| std::env::var(name).is_ok_and(|it| it == "true");
+                    config.executor_plugins = is("ARGO_EXECUTOR_PLUGINS");
+                    config.workflow_plugins = is("ARGO_WORKFLOW_LEVEL_EXECUTOR_PLUGINS");
+                    config.namespace = namespace;
                     let executor = PodsExecutor::new(context.clone(), config);
                     anyhow::Ok(builder.executor(Arc::new(executor)).build()?)
                 };
