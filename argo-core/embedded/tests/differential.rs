@@ -62,7 +62,7 @@ macro_rules! topics {
     };
 }
 
-topics!(basics, lists, network, patches, pods, policies, requests, workloads);
+topics!(basics, lists, network, patches, pods, policies, requests, security, workloads);
 
 #[tokio::test]
 async fn every_kind_and_verb() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! defaults ─► limit ranges ─► mutating webhooks ─► hooks in Rust ─► checks of the kind
-//!          ─► limit ranges ─► policies ─► validating webhooks ─► quotas ─► store
+//!          ─► limit ranges ─► pod security ─► policies ─► validating webhooks ─► quotas ─► store
 //! ```
 
 mod expression;
@@ -10,6 +10,7 @@ mod limits;
 mod policy;
 mod quota;
 mod review;
+mod security;
 mod transport;
 mod webhook;
 
@@ -99,7 +100,7 @@ impl State {
         })
     }
 
-    /// The part of admission that judges what will be stored: limit ranges, policies, webhooks, quotas.
+    /// The part of admission that judges what will be stored: limit ranges, pod security, policies, webhooks, quotas.
     pub(super) fn admit_valid(
         &mut self,
         call: &Call<'_>,
@@ -109,6 +110,7 @@ impl State {
         let operation = if live.is_some() { "UPDATE" } else { "CREATE" };
         let attempted = Attempted { call, operation, object: Some(object), live };
         self.check_limits(&attempted)?;
+        self.check_security(&attempted)?;
         self.ask_policies(&attempted)?;
         self.ask_validating(&attempted)?;
         self.check_quota(&attempted)

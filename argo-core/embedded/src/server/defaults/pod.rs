@@ -53,10 +53,12 @@ fn pod_spec(spec: &mut Value, restart_policy: &str) {
                     {
                         put(probe, &[field], json!(value));
                     }
-                    if probe.get("httpGet").is_some() {
-                        put(probe, &["httpGet", "scheme"], json!("HTTP"));
-                        put(probe, &["httpGet", "path"], json!("/"));
-                    }
+                    request_defaults(probe);
+                }
+            }
+            for handler in ["postStart", "preStop"] {
+                if let Some(handler) = container.get_mut("lifecycle").and_then(|it| it.get_mut(handler)) {
+                    request_defaults(handler);
                 }
             }
             for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -73,6 +75,14 @@ fn pod_spec(spec: &mut Value, restart_policy: &str) {
                 put(volume, &[source, "defaultMode"], json!(420));
             }
         }
+    }
+}
+
+/// What a probe or a handler asks for.
+fn request_defaults(handler: &mut Value) {
+    if handler.get("httpGet").is_some_and(Value::is_object) {
+        put(handler, &["httpGet", "scheme"], json!("HTTP"));
+        put(handler, &["httpGet", "path"], json!("/"));
     }
 }
 

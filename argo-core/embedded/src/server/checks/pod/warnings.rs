@@ -17,6 +17,7 @@ pub(in super::super::super) fn of(owner: &Value, path: &str) -> Vec<String> {
     super::super::paths::overlapping(&spec.at("volumes"), &mut warnings.0);
     lists(&spec, &mut warnings);
     each_container(&spec, |container| amounts_and_variables(container, &mut warnings));
+    old_profiles(&metadata, &spec, &mut warnings);
     ports(&spec, &mut warnings);
     let grace = spec.at("terminationGracePeriodSeconds");
     if grace.int() < 0 {
@@ -93,6 +94,21 @@ fn old_annotations(metadata: &Place<'_, '_>, warnings: &mut Warnings) {
             warnings.at(&place, why);
         }
     }
+}
+
+/// Annotations that say how calls are filtered, where no field does.
+fn old_profiles(metadata: &Place<'_, '_>, spec: &Place<'_, '_>, warnings: &mut Warnings) {
+    let annotations = metadata.at("annotations");
+    let mut old = |key: &str, by: &Place<'_, '_>| {
+        let place = annotations.key(key);
+        if place.is_set() && !by.at("securityContext.seccompProfile").is_set() {
+            warnings.at(&place, "non-functional in v1.27+; use the \"seccompProfile\" field instead");
+        }
+    };
+    old("seccomp.security.alpha.kubernetes.io/pod", spec);
+    each_container(spec, |container| {
+        old(&format!("container.seccomp.security.alpha.kubernetes.io/{}", container.at("name").text()), container);
+    });
 }
 
 fn volumes(spec: &Place<'_, '_>, warnings: &mut Warnings) {
