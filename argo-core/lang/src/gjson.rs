@@ -98,6 +98,27 @@ impl Located for SetError {
     }
 }
 
+/// A key as part of a path: what a path gives a meaning stands behind backslashes.
+#[must_use]
+pub fn escape(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    for it in key.chars() {
+        // as upstream's `Escape`, and the colon with which sjson says that a number is a key
+        let safe = it <= ' ' || it > '~' || matches!(it, '_' | '-') || it.is_ascii_alphanumeric();
+        if !safe {
+            out.push('\\');
+        }
+        out.push(it);
+    }
+    out
+}
+
+/// The path of these keys; see [`escape`]. A number among them is an index where there is a list.
+#[must_use]
+pub fn join<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+    keys.into_iter().map(escape).collect::<Vec<_>>().join(".")
+}
+
 struct Part {
     text: String,
     force_key: bool,

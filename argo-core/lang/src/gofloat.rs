@@ -303,19 +303,51 @@ fn underscores_fit(text: &str) -> bool {
     previous != '_'
 }
 
+/// Hexadecimal digits with a binary exponent, rounded to the nearest float64, half to even.
 fn parse_hex(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
-    let exponent: i32 = exponent.parse().ok()?;
+    let exponent: i64 = exponent.parse().ok()?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let mut value = 0.0_f64;
+    // the first digits, and in the lowest bit whether there are more
+    let mut bits = 0_u64;
+    let mut scale = exponent.saturating_sub(4 * i64::try_from(fraction.len()).ok()?);
     for digit in whole.chars().chain(fraction.chars()) {
-        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+        let digit = u64::from(digit.to_digit(16)?);
+        if bits >> 59 == 0 {
+            bits = bits << 4 | digit;
+        } else {
+            bits |= u64::from(digit != 0);
+            scale = scale.saturating_add(4);
+        }
     }
-    let shift = exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
-    let value = value * 2.0_f64.powi(shift);
+    if bits == 0 {
+        return Some(0.0);
+    }
+    let top = i64::from(63 - bits.leading_zeros());
+    let size = scale.saturating_add(top);
+    if size > 1023 {
+        return None;
+    }
+    // below the smallest normal number there are fewer bits
+    let keep = if size >= -1022 { 53 } else { size.saturating_add(1075) };
+    if keep < 0 {
+        return Some(0.0);
+    }
+    let drop = top + 1 - keep;
+    if drop > 0 {
+        let half = 1_u128 << (drop - 1);
+        let wide = u128::from(bits);
+        let rest = wide & ((half << 1) - 1);
+        let kept = wide >> drop;
+        let up = rest > half || rest == half && kept & 1 == 1;
+        bits = u64::try_from(kept + u128::from(up)).ok()?;
+        scale = scale.saturating_add(drop);
+    }
+    #[allow(clippy::cast_precision_loss)] // 53 bits at most
+    let value = libm::scalbn(bits as f64, i32::try_from(scale).ok()?);
     value.is_finite().then_some(value)
 }
 

@@ -17,6 +17,8 @@ pub mod glob;
 pub mod gofloat;
 pub mod gojson;
 pub mod govaluate;
+#[cfg(test)]
+mod grammar;
 pub mod int_or_string;
 pub mod jq;
 pub mod json_pointer;

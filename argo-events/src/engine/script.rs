@@ -26,6 +26,8 @@ pub fn transform(script: &str, payload: &Value) -> Result<Value, ScriptError> {
     }
     match run(script, payload)? {
         Value::Object(map) => Ok(Value::Object(map)),
+        // Lua has one empty table
+        Value::Array(items) if items.is_empty() => Ok(Value::Object(serde_json::Map::new())),
         _ => Err(ScriptError("it must return a table with names".to_owned())),
     }
 }

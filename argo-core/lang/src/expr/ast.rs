@@ -132,6 +132,8 @@ pub(super) enum Kind {
         name: String,
         args: Vec<Node>,
         builtin: bool,
+        /// Written `::name(…)`: no variable or function of the name is meant.
+        marked: bool,
     },
     /// A call of a member: `a.b(c)`.
     Method {
@@ -147,6 +149,8 @@ pub(super) enum Kind {
         name: &'static str,
         args: Vec<Node>,
         body: Option<Box<Node>>,
+        /// Written `::name(…)`.
+        marked: bool,
     },
     Let {
         name: String,

@@ -197,7 +197,7 @@ impl<'a> Machine<'a> {
                 Err(error) if is_nil_chain(&error) => Ok(Val::Nil),
                 other => other,
             },
-            Kind::Call { name, args, builtin } => match args.as_slice() {
+            Kind::Call { name, args, builtin, .. } => match args.as_slice() {
                 // most functions take one argument: no list is made for it
                 [only] => {
                     let only = [self.eval(only)?];
@@ -209,7 +209,7 @@ impl<'a> Machine<'a> {
                 }
             },
             Kind::Method { of, name, args, optional } => self.method(node, of, name, args, *optional),
-            Kind::Predicate { name, args, body } => self.predicate(node, name, args, body.as_deref()),
+            Kind::Predicate { name, args, body, .. } => self.predicate(node, name, args, body.as_deref()),
             Kind::Let { name, value, body } => {
                 let value = self.eval(value)?;
                 self.locals.push((name, value));

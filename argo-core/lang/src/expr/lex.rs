@@ -67,6 +67,15 @@ pub(super) fn is_word(it: char) -> bool {
     it == '_' || it == '$' || it.is_alphanumeric()
 }
 
+/// Whether a text is one name, a keyword or not.
+pub(super) fn is_identifier(text: &str) -> bool {
+    text.starts_with(|it: char| is_word(it) && !it.is_ascii_digit()) && text.chars().all(is_word)
+}
+
+pub(super) fn is_keyword(text: &str) -> bool {
+    WORDS.contains(&text)
+}
+
 struct Lexer<'a> {
     source: &'a str,
     start: usize,

@@ -17,6 +17,7 @@ mod lex;
 mod operators;
 mod parse;
 mod patterns;
+mod print;
 pub mod template;
 mod value;
 

@@ -23,7 +23,12 @@ fn stage(it: &Stage, f: &mut Formatter<'_>) -> fmt::Result {
         Stage::Accessor(path) => f.write_str(path),
         Stage::Prefix(mark, inner) => {
             f.write_char(*mark)?;
-            nested(inner, matches!(**inner, Stage::Binary(..)), f)
+            // upstream takes no text behind a prefix, and two prefixes are one mark
+            nested(
+                inner,
+                matches!(**inner, Stage::Binary(..) | Stage::Prefix(..) | Stage::Text(_) | Stage::Pattern(_)),
+                f,
+            )
         }
         Stage::Binary(operator, left, right) => {
             let level = |it: &Stage| match it {

@@ -17,6 +17,7 @@ mod ops;
 mod parse;
 mod paths;
 mod prelude;
+mod print;
 mod value;
 
 use std::fmt;

@@ -117,6 +117,21 @@ fn high_programs_are_refused_or_run() {
 }
 
 #[test]
+fn long_pipes_and_many_bindings_are_no_deep_programs() {
+    for (source, wanted) in [
+        ("1|".repeat(20_000) + "1", json!(1)),
+        ("0".to_owned() + &" | . + 1".repeat(5000), json!(5000)),
+        ((0..200).map(|it| format!("{it} as $v{it} | ")).collect::<String>() + "$v0 + $v199", json!(199)),
+        ((0..200).map(|it| format!("def f{it}: {it}; ")).collect::<String>() + "f0 + f199", json!(199)),
+        ("{a: 1".to_owned() + &" | .".repeat(5000) + "} | .a", json!(1)),
+    ] {
+        assert_eq!(values(&source, &Value::Null), [wanted], "{}", &source[..60]);
+    }
+    let found = values("[1, (2, 3 as $x | 4, $x | . + 1) , 5 | tostring]", &Value::Null);
+    assert_eq!(found, [json!(["1", "2", "5", "4", "5"])]);
+}
+
+#[test]
 fn variables_and_time_come_from_the_caller() {
     let jq = Jq::compile_with("[$a, $b, now]", &["a", "$b"]).unwrap();
     let (a, null) = (json!({"x": 1}), Value::Null);

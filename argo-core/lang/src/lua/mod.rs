@@ -1,17 +1,26 @@
-//! Lua in a sandbox: 5.1 as gopher-lua speaks it, with `goto`.
+//! Lua in a sandbox, 5.1 as gopher-lua speaks it, with `goto`: health and action scripts over one object, filters over
+//! one event.
 //!
-//! [`run`] takes a script over one object: it sees the global `obj` and the libraries `string`, `table` and `math`.
-//! [`Script`] takes any globals, a clock and a choice of libraries, and tells results as gopher-json does. No files, no
-//! modules, no other code; memory and instructions are bounded.
+//! A script sees the global `obj`, further globals of the caller, and the libraries `string`, `table`, `math` and the
+//! part of `os` that Argo CD offers (`os.time`, `os.date`, also through `require("os")`); no files, no modules, no other
+//! code. The clock is the caller's, random numbers come from a fixed seed: the same script gives the same result.
+//! Memory and instructions are bounded. Numbers print as upstream's gopher-lua prints them; what differs stands in
+//! PARITY.md.
 
+mod clock;
+mod convert;
+mod format;
+mod library;
 mod script;
 
-use mlua::{
-    HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, VmState, chunk::ChunkMode,
-    serde::ser::Options as SerializeOptions,
-};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mlua::chunk::ChunkMode;
+use mlua::serde::ser::Options as SerializeOptions;
+use mlua::{HookTriggers, Lua, LuaOptions, LuaSerdeExt, MultiValue, StdLib, VmState};
 use serde_json::Value;
 
+pub use convert::restore_objects;
 pub use script::{Libraries, Output, Script};
 
 /// Bounds of one run.
@@ -42,21 +51,18 @@ pub enum LuaError {
     /// It used too much memory or too many instructions.
     #[error("script exceeded its {0} limit")]
     Limit(&'static str),
+    /// What it returns has no form in JSON; the text is upstream's.
+    #[error("{0}")]
+    Result(&'static str),
 }
 
 const OUT_OF_STEPS: &str = "instruction limit";
-/// Functions of the base library that load or reach other code.
-const REMOVED: [&str; 10] =
-    ["dofile", "loadfile", "load", "loadstring", "require", "module", "collectgarbage", "newproxy", "print", "setfenv"];
 
 fn classify(error: &mlua::Error) -> LuaError {
     match error {
         mlua::Error::SyntaxError { message, .. } => LuaError::Syntax(message.clone()),
         mlua::Error::MemoryError(_) => LuaError::Limit("memory"),
         mlua::Error::CallbackError { cause, .. } => classify(cause),
-        mlua::Error::RuntimeError(text) if !text.contains(OUT_OF_STEPS) && !text.contains("not enough memory") => {
-            LuaError::Runtime(text.lines().next().unwrap_or_default().to_owned())
-        }
         other => {
             let text = other.to_string();
             if text.contains(OUT_OF_STEPS) {
@@ -66,30 +72,106 @@ fn classify(error: &mlua::Error) -> LuaError {
                 return LuaError::Limit("memory");
             }
             // without the stack, which names this program's files
-            LuaError::Runtime(text.lines().next().unwrap_or_default().to_owned())
+            let text = text.strip_prefix("runtime error: ").unwrap_or(&text);
+            LuaError::Runtime(text.split("\nstack traceback:").next().unwrap_or_default().to_owned())
         }
     }
 }
 
-/// Runs a script over an object and gives what it returns: tables become lists or objects, whole numbers integers.
+/// What a script runs in.
 ///
-/// # Errors
-/// The script is no Lua, fails, or exceeds a bound.
-pub fn run(script: &str, object: &Value, limits: &Limits) -> Result<Value, LuaError> {
-    execute(script, object, limits).map_err(|error| classify(&error))
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use serde_json::json;
+///
+/// let sandbox = argo_lang::lua::Sandbox::new().at("2026-01-02T03:04:05Z".parse()?).with("actionParams", json!({"by": "bob"}));
+/// let script = "obj.at = require('os').date('!%Y-%m-%dT%XZ'); obj.by = actionParams.by; return obj";
+/// assert_eq!(sandbox.run(script, &json!({}))?, json!({"at": "2026-01-02T03:04:05Z", "by": "bob"}));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    limits: Limits,
+    now: Option<Timestamp>,
+    zone: TimeZone,
+    globals: Vec<(String, Value)>,
 }
 
-fn execute(script: &str, object: &Value, limits: &Limits) -> mlua::Result<Value> {
-    let lua = Lua::new_with(StdLib::STRING | StdLib::TABLE | StdLib::MATH, LuaOptions::default())?;
-    let globals = lua.globals();
-    for name in REMOVED {
-        globals.set(name, mlua::Value::Nil)?;
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { limits: Limits::default(), now: None, zone: TimeZone::UTC, globals: Vec::new() }
     }
-    globals.set("obj", lua.to_value_with(object, options())?)?;
-    bound(&lua, limits)?;
-    let value: mlua::Value = lua.load(script).set_name("=script").set_mode(ChunkMode::Text).eval()?;
-    lua.remove_hook();
-    to_json(&value, 0)
+}
+
+impl Sandbox {
+    /// The default bounds, no clock, the zone UTC.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bounds of a run.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The time that `os.time()` and `os.date()` give; without it they fail.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// The local zone of `os.time` and `os.date`.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// A global beside `obj`, as the parameters of an action are.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.globals.push((name.into(), value));
+        self
+    }
+
+    /// Runs a script over an object and gives the last value that it returns, as upstream takes it; null for none.
+    ///
+    /// Tables become lists or objects, an empty one a list (see [`restore_objects`]), whole numbers integers.
+    ///
+    /// # Errors
+    /// The script is no Lua, fails, exceeds a bound, or returns what JSON can not hold.
+    pub fn run(&self, script: &str, object: &Value) -> Result<Value, LuaError> {
+        let values = self.execute(script, object).map_err(|error| classify(&error))?;
+        values.0.back().map_or(Ok(Value::Null), |it| convert::to_json(it))
+    }
+
+    /// All values that a script returns.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub fn values(&self, script: &str, object: &Value) -> Result<Vec<Value>, LuaError> {
+        let values = self.execute(script, object).map_err(|error| classify(&error))?;
+        values.0.iter().map(|it| convert::to_json(it)).collect()
+    }
+
+    fn execute(&self, script: &str, object: &Value) -> mlua::Result<(MultiValue, Lua)> {
+        let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::COROUTINE;
+        let lua = Lua::new_with(libraries, LuaOptions::default())?;
+        library::install(&lua, &clock::Clock { now: self.now, zone: self.zone.clone() })?;
+        let globals = lua.globals();
+        for (name, value) in self.globals.iter().map(|it| (it.0.as_str(), &it.1)).chain([("obj", object)]) {
+            globals.set(name, lua.to_value_with(value, options())?)?;
+        }
+        bound(&lua, &self.limits)?;
+        let values: MultiValue = lua.load(script).set_name("=<string>").set_mode(ChunkMode::Text).eval()?;
+        lua.remove_hook();
+        Ok((values, lua))
+    }
 }
 
 /// Null is absent, and lists are plain tables.
@@ -110,79 +192,13 @@ fn bound(lua: &Lua, limits: &Limits) -> mlua::Result<()> {
     })
 }
 
-fn to_json(value: &mlua::Value, depth: usize) -> mlua::Result<Value> {
-    if depth > 100 {
-        return Err(mlua::Error::RuntimeError("the result is nested too deeply".to_owned()));
-    }
-    Ok(match value {
-        mlua::Value::Boolean(it) => Value::Bool(*it),
-        mlua::Value::Integer(it) => Value::from(*it),
-        mlua::Value::Number(it) => crate::gofloat::json_number(*it).map_or(Value::Null, Value::Number),
-        mlua::Value::String(it) => Value::String(it.to_string_lossy()),
-        mlua::Value::Table(table) => {
-            let len = table.raw_len();
-            if len > 0 {
-                let mut items = Vec::with_capacity(len.min(1024));
-                for place in 1..=len {
-                    items.push(to_json(&table.raw_get(place)?, depth + 1)?);
-                }
-                return Ok(Value::Array(items));
-            }
-            let mut map = serde_json::Map::new();
-            for pair in table.pairs::<mlua::Value, mlua::Value>() {
-                let (key, value) = pair?;
-                let key = match &key {
-                    mlua::Value::String(it) => it.to_string_lossy(),
-                    mlua::Value::Integer(it) => it.to_string(),
-                    mlua::Value::Number(it) => crate::gofloat::format_g(*it, None),
-                    _ => continue,
-                };
-                map.insert(key, to_json(&value, depth + 1)?);
-            }
-            Value::Object(map)
-        }
-        _ => Value::Null,
-    })
+/// Runs a script over an object: [`Sandbox::run`] without a clock.
+///
+/// # Errors
+/// As [`Sandbox::run`].
+pub fn run(script: &str, object: &Value, limits: &Limits) -> Result<Value, LuaError> {
+    Sandbox::new().limits(*limits).run(script, object)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_health_script_reads_the_object() {
-        let script = "hs = {}\nif obj.status ~= nil and obj.status.ready == 3 then hs.status = 'Healthy' else hs.status = 'Progressing' end\nhs.message = string.format('%d ready', obj.status.ready)\nreturn hs";
-        let object = json!({"status": {"ready": 3, "none": null, "list": [1, "b"]}});
-        assert_eq!(
-            run(script, &object, &Limits::default()).unwrap(),
-            json!({"status": "Healthy", "message": "3 ready"})
-        );
-        assert_eq!(
-            run("return {#obj.status.list, obj.status.none == nil}", &object, &Limits::default()).unwrap(),
-            json!([2, true])
-        );
-    }
-
-    #[test]
-    fn scripts_reach_nothing_outside_and_end() {
-        let none = json!({});
-        for global in ["os", "io", "require", "load", "dofile", "debug", "package"] {
-            assert_eq!(
-                run(&format!("return {global} == nil"), &none, &Limits::default()).unwrap(),
-                json!(true),
-                "{global}"
-            );
-        }
-        assert_eq!(run("while true do end", &none, &Limits::default()), Err(LuaError::Limit("instruction")));
-        assert_eq!(
-            run("local s = 'x' while true do s = s .. s end", &none, &Limits::default()),
-            Err(LuaError::Limit("memory"))
-        );
-        assert!(matches!(run("return +", &none, &Limits::default()), Err(LuaError::Syntax(_))));
-        assert!(
-            matches!(run("error('boom')", &none, &Limits::default()), Err(LuaError::Runtime(text)) if text.contains("boom"))
-        );
-    }
-}
+mod tests;

@@ -2,9 +2,11 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use mlua::{Lua, LuaOptions, MultiValue, StdLib, chunk::ChunkMode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Limits, LuaError, bound, classify, options};
+use super::clock::Clock;
+use super::convert::to_json;
+use super::{Limits, LuaError, bound, classify, library, options};
 
 /// Which libraries a script sees, beside `os.time` and `os.date`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,14 +44,6 @@ pub enum Output {
     Other(&'static str),
 }
 
-/// Functions of the base library that load, print or reach other code.
-const REMOVED: [&str; 9] =
-    ["dofile", "loadfile", "load", "loadstring", "module", "collectgarbage", "newproxy", "print", "setfenv"];
-/// What Lua 5.1 has and later versions do not.
-const SHIMS: &str = "table.getn = function(t) return #t end unpack = unpack or table.unpack \
-    require = function(name) if name == 'os' then return os end error(\"module '\" .. tostring(name) .. \"' not found\") end";
-const MAX_DEPTH: usize = 100;
-
 impl Script<'_> {
     /// Runs it.
     ///
@@ -66,18 +60,11 @@ impl Script<'_> {
         };
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         let globals = lua.globals();
-        for name in REMOVED {
-            globals.set(name, mlua::Value::Nil)?;
+        let clock = Clock { now: Some(self.now), zone: TimeZone::UTC };
+        match self.libraries {
+            Libraries::Safe => library::base(&lua, &clock)?,
+            Libraries::Open => library::install(&lua, &clock)?,
         }
-        let os = lua.create_table()?;
-        let now = self.now;
-        os.set("time", lua.create_function(move |_, at: Option<mlua::Table>| seconds(now, at))?)?;
-        os.set(
-            "date",
-            lua.create_function(move |lua, (format, at): (Option<String>, Option<f64>)| date(lua, now, format, at))?,
-        )?;
-        globals.set("os", os)?;
-        lua.load(SHIMS).exec()?;
         for (name, value) in self.globals {
             use mlua::LuaSerdeExt as _;
             globals.set(*name, lua.to_value_with(value, options())?)?;
@@ -87,160 +74,10 @@ impl Script<'_> {
         lua.remove_hook();
         Ok(match values.iter().last() {
             None | Some(mlua::Value::Nil) => Ok(Output::Nil),
-            Some(table @ mlua::Value::Table(_)) => encode(table, 0)?.map(Output::Table),
+            Some(table @ mlua::Value::Table(_)) => to_json(table).map(Output::Table),
             Some(other) => Ok(Output::Other(other.type_name())),
         })
     }
-}
-
-/// As gopher-json encodes: lists by keys from 1, objects by texts, nothing else.
-fn encode(value: &mlua::Value, depth: usize) -> mlua::Result<Result<Value, LuaError>> {
-    let fault = |text: &str| Ok(Err(LuaError::Runtime(text.to_owned())));
-    if depth > MAX_DEPTH {
-        return fault("cannot encode recursively nested tables to JSON");
-    }
-    Ok(Ok(match value {
-        mlua::Value::Nil => Value::Null,
-        mlua::Value::Boolean(it) => Value::Bool(*it),
-        mlua::Value::Integer(it) => Value::from(*it),
-        mlua::Value::Number(it) => crate::gofloat::json_number(*it).map_or(Value::Null, Value::Number),
-        mlua::Value::String(it) => Value::String(it.to_string_lossy()),
-        mlua::Value::Table(table) => {
-            let (mut items, mut members) = (Vec::new(), Map::new());
-            for pair in table.pairs::<mlua::Value, mlua::Value>() {
-                let (key, value) = pair?;
-                let value = match encode(&value, depth + 1)? {
-                    Ok(value) => value,
-                    Err(error) => return Ok(Err(error)),
-                };
-                match key {
-                    mlua::Value::String(key) => {
-                        members.insert(key.to_string_lossy(), value);
-                    }
-                    mlua::Value::Integer(key) => items.push((key, value)),
-                    #[allow(clippy::cast_possible_truncation, reason = "whole, checked")]
-                    mlua::Value::Number(key) if key.fract() == 0.0 => items.push((key as i64, value)),
-                    _ => return fault("cannot encode mixed or invalid key types"),
-                }
-            }
-            match (items.is_empty(), members.is_empty()) {
-                (false, false) => return fault("cannot encode mixed or invalid key types"),
-                (true, false) => Value::Object(members),
-                _ => {
-                    items.sort_by_key(|it| it.0);
-                    if items.iter().zip(1..).any(|((key, _), wanted)| *key != wanted) {
-                        return fault("cannot encode sparse array");
-                    }
-                    Value::Array(items.into_iter().map(|it| it.1).collect())
-                }
-            }
-        }
-        other => return fault(&format!("cannot encode {} to JSON", other.type_name())),
-    }))
-}
-
-/// `os.time`: now, or that of a table with year, month, day and perhaps hour, min and sec. Fields run over, as Go's do.
-fn seconds(now: Timestamp, at: Option<mlua::Table>) -> mlua::Result<i64> {
-    let Some(at) = at else { return Ok(now.as_second()) };
-    let field = |name: &str, default: i64| -> mlua::Result<i64> {
-        Ok(match at.get::<mlua::Value>(name)? {
-            mlua::Value::Integer(it) => it,
-            #[allow(clippy::cast_possible_truncation, reason = "as Go converts")]
-            mlua::Value::Number(it) => it as i64,
-            _ => default,
-        })
-    };
-    let months = field("year", -1)?.saturating_mul(12).saturating_add(field("month", -1)? - 1);
-    let days = days_from_civil(months.div_euclid(12), months.rem_euclid(12) + 1).saturating_add(field("day", -1)? - 1);
-    let time = field("hour", 12)?.saturating_mul(3600).saturating_add(field("min", 0)?.saturating_mul(60));
-    Ok(days.saturating_mul(86_400).saturating_add(time).saturating_add(field("sec", 0)?))
-}
-
-/// Days from 1970 to the first of a month.
-fn days_from_civil(year: i64, month: i64) -> i64 {
-    let year = if month <= 2 { year.saturating_sub(1) } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5;
-    era.saturating_mul(146_097).saturating_add(of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
-}
-
-fn date(lua: &Lua, now: Timestamp, format: Option<String>, at: Option<f64>) -> mlua::Result<mlua::Value> {
-    #[allow(clippy::cast_possible_truncation, reason = "as Go converts")]
-    let at = at.map_or(Ok(now), |it| Timestamp::from_second(it as i64));
-    let time = at.map_err(|error| mlua::Error::RuntimeError(error.to_string()))?;
-    let format = format.unwrap_or_else(|| "%c".to_owned());
-    let format = format.trim_start_matches('!');
-    if format.starts_with("*t") {
-        let zoned = time.to_zoned(TimeZone::UTC);
-        let table = lua.create_table()?;
-        table.set("year", zoned.year())?;
-        for (name, value) in
-            [("month", zoned.month()), ("day", zoned.day()), ("hour", zoned.hour()), ("min", zoned.minute())]
-        {
-            table.set(name, value)?;
-        }
-        table.set("sec", zoned.second())?;
-        table.set("wday", zoned.weekday().to_sunday_zero_offset() + 1)?;
-        table.set("yday", 0)?;
-        table.set("isdst", false)?;
-        return Ok(mlua::Value::Table(table));
-    }
-    Ok(mlua::Value::String(lua.create_string(strftime(time, format))?))
-}
-
-/// As gopher-lua formats; what it does not know stays.
-fn strftime(time: Timestamp, format: &str) -> String {
-    let mut text = String::with_capacity(format.len() * 2);
-    let mut rest = format.chars();
-    while let Some(next) = rest.next() {
-        if next != '%' {
-            text.push(next);
-            continue;
-        }
-        let Some(flag) = rest.next() else {
-            text.push('%');
-            break;
-        };
-        let layout = match flag {
-            'a' => "mon",
-            'A' => "Monday",
-            'b' => "Jan",
-            'B' => "January",
-            'c' => "02 Jan 06 15:04 MST",
-            'd' => "02",
-            'F' => "2006-01-02",
-            'H' => "15",
-            'I' => "03",
-            'm' => "01",
-            'M' => "04",
-            'p' => "PM",
-            'P' => "pm",
-            'S' => "05",
-            'x' => "15/04/05",
-            'X' => "15:04:05",
-            'y' => "06",
-            'Y' => "2006",
-            'z' => "-0700",
-            'Z' => "MST",
-            'w' => {
-                let day = time.to_zoned(TimeZone::UTC).weekday().to_sunday_zero_offset();
-                text.push_str(&day.to_string());
-                continue;
-            }
-            '%' => {
-                text.push('%');
-                continue;
-            }
-            other => {
-                text.push('%');
-                text.push(other);
-                continue;
-            }
-        };
-        text.push_str(&crate::time::format_layout_utc(time, layout));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn comparator(patterns: &Patterns, text: &str) -> Result<Comparator, SemverError
     Ok(Comparator {
         text: format!("{}{}", part(1), part(2)),
         operator,
-        version: Version::parse(&source).map_err(|_| SemverError::Constraint(text.to_owned()))?,
+        version: Version::parse(&source).map_err(|_| SemverError::Comparator(text.to_owned()))?,
         dirty,
         minor_dirty,
         patch_dirty,

@@ -38,13 +38,16 @@ pub enum SemverError {
     /// Not a constraint.
     #[error("improper constraint: {0}")]
     Constraint(String),
+    /// A part of a constraint whose version is none, as `1.2.3-01`.
+    #[error("constraint parser error")]
+    Comparator(String),
 }
 
 /// The place of the refused part in the version or constraint that was given.
 impl Located for SemverError {
     fn position_in(&self, source: &str) -> Option<Position> {
         let part = match self {
-            Self::Range(part) | Self::Constraint(part) => part.trim(),
+            Self::Range(part) | Self::Constraint(part) | Self::Comparator(part) => part.trim(),
             _ => source.trim(),
         };
         // a range with a hyphen is refused in the form it was rewritten to

@@ -5,7 +5,10 @@
 mod decode;
 pub mod edit;
 mod emit;
+mod read;
+mod resolve;
 pub(crate) mod scalar;
+mod scan;
 
 pub use decode::{Options, decode, decode_all, decode_all_with, decode_bytes, decode_with, text_of_bytes};
 pub use emit::{to_yaml, to_yaml_pretty};

@@ -95,7 +95,11 @@ targets! {
     json_pointer: ["json_pointer", "gjson"];
     duration: ["duration"];
     time_layout: ["duration", "time"];
+    strftime: ["jq", "time"];
     format: ["fmt", "duration"];
+    toml: ["template"];
+    json: ["json", "gjson"];
+    yaml_kustomize: ["yaml"];
     quantity: ["quantity"];
     semver: ["semver"];
     semver_constraint: ["semver"];

@@ -104,6 +104,19 @@ pub(super) fn expr(text: &str) {
         let _ = program.names();
         let first = program.eval_at(&DATA, NOW);
         assert_eq!(first, program.eval_at(&DATA, NOW));
+        let printed = program.to_string();
+        let again = match exprs::Program::compile(&printed, &options) {
+            Ok(it) => it,
+            // parentheses that were not written before may be one bound too many
+            Err(error) => {
+                assert_eq!(error.kind, exprs::ErrorKind::Limit, "{printed}: {error}");
+                continue;
+            }
+        };
+        assert_eq!(again.to_string(), printed);
+        if let (Ok(one), Ok(other)) = (&first, &again.eval_at(&DATA, NOW)) {
+            assert_eq!(one, other, "{printed}");
+        }
     }
 }
 
@@ -129,6 +142,11 @@ pub(super) fn govaluate(text: &str) {
 pub(super) fn jq(text: &str) {
     let (text, input) = parts(text, "null");
     let Ok(program) = jqs::Jq::compile(text) else { return };
+    let printed = program.to_string();
+    if printed.len() <= LONG {
+        let again = jqs::Jq::compile(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
+        assert_eq!(again.to_string(), printed);
+    }
     let limits = jqs::Limits { steps: 200_000, memory: 8 << 20, ..jqs::Limits::default() };
     for input in [&*DATA, &serde_json::from_str(input).unwrap_or_default()] {
         let run = || program.run(input).limits(limits).at(NOW).collect::<Result<Vec<_>, _>>();
@@ -182,6 +200,51 @@ pub(super) fn time_layout(text: &str) {
     let _ = time::parse_layout(text, layout, &TimeZone::UTC);
     let _ = time::parse_rfc3339(text);
     let _ = time::parse_layout(text, "2006-01-02T15:04:05.999999999Z07:00", &TimeZone::UTC);
+}
+
+pub(super) fn strftime(text: &str) {
+    static PROGRAM: LazyLock<jqs::Jq> = LazyLock::new(|| {
+        let source = "[(0, 1700000000.5, -1e10, 253402300800) | try strftime($format) catch .], (try ($text | strptime($format) | mktime) catch .)";
+        jqs::Jq::compile_with(source, &["format", "text"]).expect("a program")
+    });
+    let (format, text) = parts(text, "2024-03-05T06:07:08Z");
+    let (format, text) = (json!(format), json!(text));
+    let run = || PROGRAM.run(&Value::Null).with("format", &format).with("text", &text).collect::<Result<Vec<_>, _>>();
+    assert_eq!(run(), run());
+}
+
+pub(super) fn toml(text: &str) {
+    static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
+        Template::parse(
+            "t",
+            "{{ $v := fromToml . }}{{ $t := toToml $v }}{{ $t }}\n====\n{{ fromToml $t | toToml }}",
+            &Functions::helm(),
+        )
+        .expect("a template")
+    });
+    let printed = TEMPLATE.execute_with("t", &Val::from_json(&json!(text)), &Run::default());
+    if let Ok(printed) = printed
+        && let Some((once, twice)) = printed.split_once("\n====\n")
+        && !once.starts_with("Error")
+    {
+        assert_eq!(once, twice, "{text:?}");
+    }
+}
+
+pub(super) fn yaml_kustomize(text: &str) {
+    let read = yaml::decode_all_with(text, &yaml::Options::kustomize());
+    assert_eq!(read, yaml::decode_all_with(text, &yaml::Options::kustomize()));
+}
+
+pub(super) fn json(text: &str) {
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        for printed in
+            [gojson::to_string(&value), gojson::to_string_raw(&value), gojson::to_string_indent(&value, "\t")]
+        {
+            let back = serde_json::from_str::<Value>(&printed).expect("JSON");
+            assert_eq!(gojson::to_string(&back), gojson::to_string(&value), "{printed}");
+        }
+    }
 }
 
 pub(super) fn format(text: &str) {

@@ -1,6 +1,9 @@
 //! Arbitrary input never panics, and what is printed reads back.
 
+#[path = "../../src/grammar.rs"]
+mod grammar;
 mod jq;
+mod printers;
 
 use argo_lang::text_template::{Functions, Template};
 use argo_lang::{

@@ -43,11 +43,9 @@ fn date<'a>(args: &Args<'_, 'a>) -> Outcome<'a> {
     let rest = Args { name: args.name, values: rest };
     let text = rest.text(0)?;
     let fallback = given.unwrap_or(TimeZone::UTC);
-    let by_layout = |layout: &str, zone: &TimeZone| match time::parse_layout(text, layout, zone) {
-        Some(zoned) => Ok(Val::Time(Box::new(zoned))),
-        None => {
-            function(format!("parsing time {} as {}: cannot parse", crate::fmt::quote(text), crate::fmt::quote(layout)))
-        }
+    let by_layout = |layout: &str, zone: &TimeZone| match time::read_layout(text, layout, zone) {
+        Ok(zoned) => Ok(Val::Time(Box::new(zoned))),
+        Err(error) => function(error.to_string()),
     };
     match rest.values.len() {
         2 => return by_layout(rest.text(1)?, &fallback),

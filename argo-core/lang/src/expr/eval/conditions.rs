@@ -100,7 +100,7 @@ impl<'a> Machine<'a> {
     fn number(&mut self, node: &'a Node, depth: u8) -> Option<Number> {
         match &node.kind {
             Kind::Constant(value) => Number::of(value),
-            Kind::Call { name, args, builtin: true } if name == "len" => {
+            Kind::Call { name, args, builtin: true, .. } if name == "len" => {
                 let [only] = args.as_slice() else { return None };
                 let len = match self.reference(only, depth)? {
                     Value::String(it) => it.chars().count(),

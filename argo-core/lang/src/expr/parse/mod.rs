@@ -62,33 +62,59 @@ fn binary(token: &Token) -> Option<(Binary, u16, bool)> {
     if token.class != Class::Operator {
         return None;
     }
-    Some(match token.text.as_str() {
-        "||" => (Binary::Or, 10, false),
-        "or" => (Binary::OrWord, 10, false),
-        "&&" => (Binary::And, 15, false),
-        "and" => (Binary::AndWord, 15, false),
-        "==" => (Binary::Equal, 20, false),
-        "!=" => (Binary::NotEqual, 20, false),
-        "<" => (Binary::Less, 20, false),
-        ">" => (Binary::Greater, 20, false),
-        ">=" => (Binary::GreaterEqual, 20, false),
-        "<=" => (Binary::LessEqual, 20, false),
-        "in" => (Binary::In, 20, false),
-        "matches" => (Binary::Matches, 20, false),
-        "contains" => (Binary::Contains, 20, false),
-        "startsWith" => (Binary::StartsWith, 20, false),
-        "endsWith" => (Binary::EndsWith, 20, false),
-        ".." => (Binary::Range, 25, false),
-        "+" => (Binary::Add, 30, false),
-        "-" => (Binary::Subtract, 30, false),
-        "*" => (Binary::Multiply, 60, false),
-        "/" => (Binary::Divide, 60, false),
-        "%" => (Binary::Modulo, 60, false),
-        "**" => (Binary::Power, 100, true),
-        "^" => (Binary::PowerCaret, 100, true),
-        "??" => (Binary::Coalesce, 500, false),
+    let op = match token.text.as_str() {
+        "||" => Binary::Or,
+        "or" => Binary::OrWord,
+        "&&" => Binary::And,
+        "and" => Binary::AndWord,
+        "==" => Binary::Equal,
+        "!=" => Binary::NotEqual,
+        "<" => Binary::Less,
+        ">" => Binary::Greater,
+        ">=" => Binary::GreaterEqual,
+        "<=" => Binary::LessEqual,
+        "in" => Binary::In,
+        "matches" => Binary::Matches,
+        "contains" => Binary::Contains,
+        "startsWith" => Binary::StartsWith,
+        "endsWith" => Binary::EndsWith,
+        ".." => Binary::Range,
+        "+" => Binary::Add,
+        "-" => Binary::Subtract,
+        "*" => Binary::Multiply,
+        "/" => Binary::Divide,
+        "%" => Binary::Modulo,
+        "**" => Binary::Power,
+        "^" => Binary::PowerCaret,
+        "??" => Binary::Coalesce,
         _ => return None,
-    })
+    };
+    let (power, right_first) = power(op);
+    Some((op, power, right_first))
+}
+
+/// How strongly an operator binds, and whether its right side comes first.
+pub(super) fn power(op: Binary) -> (u16, bool) {
+    match op {
+        Binary::Or | Binary::OrWord => (10, false),
+        Binary::And | Binary::AndWord => (15, false),
+        Binary::Equal
+        | Binary::NotEqual
+        | Binary::Less
+        | Binary::Greater
+        | Binary::GreaterEqual
+        | Binary::LessEqual
+        | Binary::In
+        | Binary::Matches
+        | Binary::Contains
+        | Binary::StartsWith
+        | Binary::EndsWith => (20, false),
+        Binary::Range => (25, false),
+        Binary::Add | Binary::Subtract => (30, false),
+        Binary::Multiply | Binary::Divide | Binary::Modulo => (60, false),
+        Binary::Power | Binary::PowerCaret => (100, true),
+        Binary::Coalesce => (500, false),
+    }
 }
 
 struct Parser<'a> {

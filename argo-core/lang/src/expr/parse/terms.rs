@@ -224,15 +224,15 @@ impl Parser<'_> {
             overrides && (self.options.functions.get(&name.text).is_some() || self.overridden.contains(&name.text));
         let piped: Vec<Node> = piped.into_iter().collect();
         match predicate(&name.text).filter(|_| !overridden) {
-            Some((builtin, params)) => self.predicate_call(name.at, builtin, params, piped),
-            None => self.plain_call(name, piped, !overridden),
+            Some((builtin, params)) => self.predicate_call(name.at, builtin, params, piped, !overrides),
+            None => self.plain_call(name, piped, !overridden, !overrides),
         }
     }
 
-    fn plain_call(&mut self, name: Token, piped: Vec<Node>, builtins: bool) -> Result<Node, ExprError> {
+    fn plain_call(&mut self, name: Token, piped: Vec<Node>, builtins: bool, marked: bool) -> Result<Node, ExprError> {
         let builtin = builtins && builtins::is_builtin(&name.text);
         let args = self.arguments(piped)?;
-        self.node(Kind::Call { name: name.text, args, builtin }, name.at)
+        self.node(Kind::Call { name: name.text, args, builtin, marked }, name.at)
     }
 
     fn predicate_call(
@@ -241,6 +241,7 @@ impl Parser<'_> {
         builtin: &'static str,
         params: &'static [Arg],
         piped: Vec<Node>,
+        marked: bool,
     ) -> Result<Node, ExprError> {
         self.expect(Class::Bracket, "(")?;
         let params = &params[piped.len()..];
@@ -269,7 +270,7 @@ impl Parser<'_> {
             self.next()?;
         }
         self.expect(Class::Bracket, ")")?;
-        self.node(Kind::Predicate { name: builtin, args, body }, at)
+        self.node(Kind::Predicate { name: builtin, args, body, marked }, at)
     }
 
     fn predicate(&mut self) -> Result<Node, ExprError> {

@@ -3,7 +3,7 @@
 mod pattern;
 mod term;
 
-use super::ast::{Ast, Def, Kind, Op, Update};
+use super::ast::{Ast, Def, Kind, Op, Pattern, Update};
 use super::error::{ErrorKind, JqError};
 use super::lex::{Tok, Token, lex};
 use super::value::{Val, to_json};
@@ -189,29 +189,57 @@ impl Parser<'_> {
         Ok(Def { name, params, body })
     }
 
-    /// Everything: pipes, commas, bindings, definitions, labels.
+    /// Everything: pipes, commas, bindings, definitions, labels. A binding, definition or label takes all that follows it;
+    /// however many there are, they are read without recursion.
     pub(super) fn query(&mut self) -> Parsed {
         self.enter()?;
         let at = self.at();
-        let mut items = vec![self.bound()?];
-        while self.eat(",") {
-            items.push(self.bound()?);
+        let mut opened = Vec::new();
+        let mut open = Open { parts: Vec::new(), items: Vec::new(), at };
+        loop {
+            let at = self.at();
+            match self.start()? {
+                Start::Head(head) => {
+                    let next = Open { parts: Vec::new(), items: Vec::new(), at: self.at() };
+                    opened.push((std::mem::replace(&mut open, next), head, at));
+                }
+                Start::Item(item) => {
+                    open.items.push(item);
+                    if self.eat(",") {
+                        continue;
+                    }
+                    let items = std::mem::take(&mut open.items);
+                    open.parts.push(self.balanced(items, open.at, Kind::Comma)?);
+                    if !self.eat("|") {
+                        break;
+                    }
+                }
+            }
         }
-        let mut made = self.balanced(items, at)?;
-        if self.eat("|") {
-            let right = self.query()?;
-            made = self.node(Kind::Pipe(made.boxed(), right.boxed()), at)?;
+        let mut made = self.balanced(open.parts, open.at, Kind::Pipe)?;
+        for (Open { mut parts, mut items, at }, head, place) in opened.into_iter().rev() {
+            let rest = made.boxed();
+            items.push(self.node(
+                match head {
+                    Head::Def(def) => Kind::Def(def, rest),
+                    Head::Label(name) => Kind::Label(name, rest),
+                    Head::Bind(value, patterns) => Kind::Bind(value, patterns, rest),
+                },
+                place,
+            )?);
+            parts.push(self.balanced(items, at, Kind::Comma)?);
+            made = self.balanced(parts, at, Kind::Pipe)?;
         }
         self.depth -= 1;
         Ok(made)
     }
 
-    /// Commas as a low tree, so that long lists are no high programs.
-    fn balanced(&self, mut items: Vec<Ast>, at: usize) -> Parsed {
+    /// Commas or pipes as a low tree, so that long lists are no high programs.
+    pub(super) fn balanced(&self, mut items: Vec<Ast>, at: usize, join: fn(Box<Ast>, Box<Ast>) -> Kind) -> Parsed {
         if items.len() > 1 {
             let right = items.split_off(items.len() / 2);
-            let (left, right) = (self.balanced(items, at)?, self.balanced(right, at)?);
-            return self.node(Kind::Comma(left.boxed(), right.boxed()), at);
+            let (left, right) = (self.balanced(items, at, join)?, self.balanced(right, at, join)?);
+            return self.node(join(left.boxed(), right.boxed()), at);
         }
         match items.pop() {
             Some(it) => Ok(it),
@@ -219,32 +247,27 @@ impl Parser<'_> {
         }
     }
 
-    /// One side of a comma; a binding, definition or label takes all that follows.
-    fn bound(&mut self) -> Parsed {
-        let at = self.at();
+    /// One side of a comma, or what comes before all that follows.
+    fn start(&mut self) -> Parsed<Start> {
         if self.is_keyword("def") {
-            let def = self.def()?;
-            let rest = self.query()?;
-            return self.node(Kind::Def(Box::new(def), rest.boxed()), at);
+            return Ok(Start::Head(Head::Def(Box::new(self.def()?))));
         }
         if self.eat_keyword("label") {
             let Tok::Var(name) = self.tok().clone() else { return Err(self.unexpected()) };
             self.bump();
             self.expect("|")?;
-            let rest = self.query()?;
-            return self.node(Kind::Label(name, rest.boxed()), at);
+            return Ok(Start::Head(Head::Label(name)));
         }
         let left = self.expr(0)?;
         if !self.eat_keyword("as") {
-            return Ok(left);
+            return Ok(Start::Item(left));
         }
         let mut patterns = vec![self.pattern()?];
         while self.eat("?//") {
             patterns.push(self.pattern()?);
         }
         self.expect("|")?;
-        let rest = self.query()?;
-        self.node(Kind::Bind(left.boxed(), patterns, rest.boxed()), at)
+        Ok(Start::Head(Head::Bind(left.boxed(), patterns)))
     }
 
     /// Operators of at least this strength.
@@ -310,6 +333,26 @@ impl Parser<'_> {
             _ => return None,
         })
     }
+}
+
+/// What a query begins with.
+enum Start {
+    Item(Ast),
+    Head(Head),
+}
+
+/// What takes all that follows.
+enum Head {
+    Def(Box<Def>),
+    Label(String),
+    Bind(Box<Ast>, Vec<Pattern>),
+}
+
+/// A query under construction: whole parts between pipes, and items between commas of the part after them.
+struct Open {
+    parts: Vec<Ast>,
+    items: Vec<Ast>,
+    at: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

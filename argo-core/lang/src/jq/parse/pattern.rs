@@ -94,14 +94,11 @@ impl Parser<'_> {
     fn object_value(&mut self) -> Parsed {
         let at = self.at();
         self.enter()?;
-        let left = self.expr(0)?;
-        let made = if self.eat("|") {
-            let right = self.object_value()?;
-            self.node(Kind::Pipe(left.boxed(), right.boxed()), at)?
-        } else {
-            left
-        };
+        let mut parts = vec![self.expr(0)?];
+        while self.eat("|") {
+            parts.push(self.expr(0)?);
+        }
         self.depth -= 1;
-        Ok(made)
+        self.balanced(parts, at, Kind::Pipe)
     }
 }

@@ -25,13 +25,10 @@ pub(super) fn call(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Op
                     Err(_) => Val::Time(Box::new(at)),
                 }
             }
-            "toDate" | "mustToDate" => match time::parse_layout(args.text(1)?, args.text(0)?, &TimeZone::UTC) {
-                Some(at) => Val::Time(Box::new(at)),
-                None if name == "mustToDate" => {
-                    let (text, layout) = (crate::fmt::quote(args.text(1)?), crate::fmt::quote(args.text(0)?));
-                    return Err(format!("parsing time {text} as {layout}: cannot parse"));
-                }
-                None => Val::Time(Box::new(year_one())),
+            "toDate" | "mustToDate" => match time::read_layout(args.text(1)?, args.text(0)?, &TimeZone::UTC) {
+                Ok(at) => Val::Time(Box::new(at)),
+                Err(error) if name == "mustToDate" => return Err(error.to_string()),
+                Err(_) => Val::Time(Box::new(year_one())),
             },
             "unixEpoch" => Val::str(moment(context, args.at(0))?.timestamp().as_second().to_string()),
             "ago" => {

@@ -1,10 +1,9 @@
 //! The tree with its places in the text.
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
 use super::EditError;
 use crate::yaml::YamlError;
-use crate::yaml::decode::syntax;
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -35,6 +34,10 @@ pub(super) struct Entry {
 }
 
 const MAX_DEPTH: usize = 200;
+
+fn syntax(error: &ScanError) -> YamlError {
+    YamlError::Syntax { line: error.marker().line(), column: error.marker().col(), message: error.info() }
+}
 
 struct Builder<'a> {
     text: &'a str,

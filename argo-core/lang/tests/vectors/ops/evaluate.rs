@@ -28,6 +28,10 @@ const EXPR: &[Field] = &[
 const TAGS: &[Field] =
     &[required("template"), optional("scope", "{}"), optional("unknown", "\"keep\""), optional("now", "null")];
 
+#[cfg(feature = "lua")]
+const LUA: &[Field] =
+    &[required("script"), optional("obj", "{}"), optional("now", "null"), optional("zone", "\"UTC\"")];
+
 pub(super) const LANGUAGES: &[Language] = &[
     Language {
         name: "template",
@@ -39,6 +43,14 @@ pub(super) const LANGUAGES: &[Language] = &[
                 .exact(),
             op("helm", TEMPLATE, "the same with Sprig's and Helm's functions", |args| {
                 template(args, &Functions::helm())
+            })
+            .exact(),
+            op("application_set", TEMPLATE, "the same with the functions of an ApplicationSet", |args| {
+                template(args, &Functions::application_set())
+            })
+            .exact(),
+            op("notifications", TEMPLATE, "the same with the functions of a notification", |args| {
+                template(args, &Functions::notifications())
             })
             .exact(),
         ],
@@ -97,14 +109,25 @@ pub(super) const LANGUAGES: &[Language] = &[
     Language {
         name: "lua",
         aliases: &[],
-        ops: &[op(
-            "run",
-            &[required("script"), optional("obj", "{}")],
-            "what the script returns; the object is the global `obj`",
-            |args| argo_lang::lua::run(args.text(0)?, args.value(1), &argo_lang::lua::Limits::default()).map_err(error),
-        )],
+        ops: &[
+            op("run", LUA, "the last value that the script returns; the object is the global `obj`", |args| {
+                sandbox(args)?.run(args.text(0)?, args.value(1)).map_err(error)
+            }),
+            op("values", LUA, "the list of all values that it returns", |args| {
+                sandbox(args)?.values(args.text(0)?, args.value(1)).map(Value::Array).map_err(error)
+            }),
+        ],
     },
 ];
+
+#[cfg(feature = "lua")]
+fn sandbox(args: &Args) -> Result<argo_lang::lua::Sandbox, Trouble> {
+    let sandbox = argo_lang::lua::Sandbox::new().in_zone(args.zone(3)?);
+    Ok(match args.time(2)? {
+        Some(now) => sandbox.at(now),
+        None => sandbox,
+    })
+}
 
 fn template(args: &Args, functions: &Functions) -> Outcome {
     let missing = match args.text(2)? {

@@ -19,6 +19,12 @@ pub(super) const LANGUAGES: &[Language] = &[
             op("decode_all", &[required("text")], "the list of all documents", |args| {
                 yaml::decode_all(args.text(0)?).map(Value::Array).map_err(error)
             }),
+            op(
+                "kustomize",
+                &[required("text")],
+                "the value as Kustomize reads it: only true and false are bools",
+                |args| yaml::decode_with(args.text(0)?, &yaml::Options::kustomize()).map_err(error),
+            ),
             op("encode", &[required("value")], "YAML text as `sigs.k8s.io/yaml` writes it", |args| {
                 Ok(json!(yaml::to_yaml(args.value(0))))
             }),
