@@ -9,7 +9,7 @@ use crate::position::{Located, Position};
 #[non_exhaustive]
 pub enum DurationError {
     /// Not of the form `[-+](number unit)+`.
-    #[error("time: invalid duration {text:?}")]
+    #[error("time: invalid duration {}", crate::time::quote(text))]
     Invalid {
         /// The whole text.
         text: String,
@@ -17,7 +17,7 @@ pub enum DurationError {
         position: Position,
     },
     /// A number without unit.
-    #[error("time: missing unit in duration {text:?}")]
+    #[error("time: missing unit in duration {}", crate::time::quote(text))]
     MissingUnit {
         /// The whole text.
         text: String,
@@ -25,7 +25,7 @@ pub enum DurationError {
         position: Position,
     },
     /// A unit that is none of `ns us µs ms s m h`.
-    #[error("time: unknown unit {unit:?} in duration {text:?}")]
+    #[error("time: unknown unit {} in duration {}", crate::time::quote(unit), crate::time::quote(text))]
     UnknownUnit {
         /// The unit.
         unit: String,

@@ -97,7 +97,7 @@ pub(super) fn binary<'a>(op: Binary, a: &Val<'a>, b: &Val<'a>, budget: &mut Budg
         },
         Binary::Subtract => match (a, b) {
             (Val::Int(x), Val::Int(y)) => Val::Int(x.wrapping_sub(*y)),
-            (Val::Time(x), Val::Time(y)) => Val::Duration(x.timestamp().duration_since(y.timestamp())),
+            (Val::Time(x), Val::Time(y)) => Val::Duration(super::builtins::between(x, y)),
             (Val::Time(t), Val::Duration(d)) => Val::Time(Box::new(shift(t, -*d)?)),
             (Val::Duration(x), Val::Duration(y)) => Val::Duration(x.saturating_sub(*y)),
             _ => match (a.as_float(), b.as_float()) {

@@ -91,7 +91,11 @@ pub fn sprintf(format: &str, args: &[Arg]) -> String {
         index(&mut at, &mut arg, &mut after_index);
         if chars.get(at) == Some(&'*') {
             at += 1;
-            match args.get(arg) {
+            let width = match args.get(arg) {
+                Some(Arg::Typed(_, it)) => Some(&**it),
+                it => it,
+            };
+            match width {
                 Some(Arg::Int(it)) if it.unsigned_abs() <= TOO_LARGE as u64 => {
                     spec.width = Some(it.unsigned_abs() as usize);
                     if *it < 0 {

@@ -43,9 +43,10 @@ pub(super) fn base(lua: &Lua, clock: &Clock) -> mlua::Result<()> {
         lua.create_function(move |lua, name: String| match name.as_str() {
             "os" => Ok(Value::Table(os.clone())),
             "string" | "table" | "math" => lua.globals().raw_get(name),
-            _ => Err(failure(format!("module {name} not found: there are os, string, table and math"))),
+            _ => Err(failure(format!("module '{name}' not found: there are os, string, table and math"))),
         })?,
     )?;
+    globals.set("_VERSION", "Lua 5.1")?;
     lua.load(SHIMS).exec()?;
     let table: Table = globals.get("table")?;
     wrap(lua, &table, "remove", |it| if it.is_empty() { MultiValue::from_iter([Value::Nil]) } else { it })?;
@@ -84,11 +85,8 @@ fn numbers(lua: &Lua, globals: &Table) -> mlua::Result<()> {
         "tonumber",
         lua.create_function(move |_, args: MultiValue| match args.front() {
             Some(Value::String(text)) => {
-                let base = match args.get(1).and_then(float) {
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
-                    Some(it) => Some(it as u32),
-                    None => None,
-                };
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+                let base = args.get(1).and_then(float).map(|it| it as u32);
                 Ok(text.to_str().ok().and_then(|it| format::to_number(&it, base)).map_or(Value::Nil, Value::Number))
             }
             _ => plain.call(args),

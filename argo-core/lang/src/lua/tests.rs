@@ -34,7 +34,7 @@ fn scripts_reach_nothing_outside_and_end() {
     assert!(matches!(run("return +", &none, &Limits::default()), Err(LuaError::Syntax(_))));
     assert_eq!(run("error('boom')", &none, &Limits::default()), Err(LuaError::Runtime("<string>:1: boom".to_owned())));
     assert!(
-        matches!(run("require('io')", &none, &Limits::default()), Err(LuaError::Runtime(text)) if text.contains("module io not found"))
+        matches!(run("require('io')", &none, &Limits::default()), Err(LuaError::Runtime(text)) if text.contains("module 'io' not found"))
     );
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use format::format_layout;
+pub(crate) use parse::quote;
 pub use parse::{parse_layout, read_layout};
 
 /// The months in English, January first.

@@ -41,7 +41,7 @@ pub fn read_layout(text: &str, layout: &str, zone: &TimeZone) -> Result<Zoned, T
 }
 
 /// As the package quotes: other characters as their bytes.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for it in text.chars() {
         if !(' '..='\x7f').contains(&it) {
@@ -157,7 +157,7 @@ impl Parser<'_> {
         let short = |it: &&str| it.len().min(len.unwrap_or(usize::MAX));
         let fits =
             |it: &&str| self.rest.get(..short(it)).is_some_and(|head| head.eq_ignore_ascii_case(&it[..short(it)]));
-        let place = words.iter().position(|it| fits(it)).ok_or(Wrong::Form)?;
+        let place = words.iter().position(fits).ok_or(Wrong::Form)?;
         self.rest = &self.rest[short(&words[place])..];
         i16::try_from(place).map_err(|_| Wrong::Form)
     }

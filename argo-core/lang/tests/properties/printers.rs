@@ -304,7 +304,7 @@ proptest! {
                 continue;
             }
             for text in [gofloat::format_g(number, None), gofloat::format_e(number, None), gofloat::format_f(number, None), gofloat::format_x(number, None)] {
-                prop_assert_eq!(gofloat::parse_float(&text).filter(|it| it.is_finite() || number.is_infinite()).map(f64::to_bits).or(number.is_infinite().then_some(number.to_bits())), Some(number.to_bits()), "{}", text);
+                prop_assert_eq!(gofloat::parse_float(&text).filter(|it| it.is_finite() || number.is_infinite()).map(f64::to_bits).or_else(|| number.is_infinite().then_some(number.to_bits())), Some(number.to_bits()), "{}", text);
             }
         }
     }

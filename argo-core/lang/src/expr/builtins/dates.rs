@@ -1,7 +1,7 @@
 //! Dates, and the methods of times and durations.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use super::{Args, Outcome};
 use crate::expr::eval::{Failure, function, operation, text_of};
@@ -67,6 +67,27 @@ fn date<'a>(args: &Args<'_, 'a>) -> Outcome<'a> {
     }
 }
 
+/// The time between two, which ends where 64 bits of nanoseconds do.
+pub(in crate::expr) fn between(later: &Zoned, earlier: &Zoned) -> SignedDuration {
+    let nanos = later.timestamp().duration_since(earlier.timestamp()).as_nanos();
+    let least = if nanos < 0 { i64::MIN } else { i64::MAX };
+    SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(least))
+}
+
+/// To the nearest multiple, halves away from zero; a multiple beyond 64 bits is the last that fits.
+fn round(it: SignedDuration, by: SignedDuration) -> SignedDuration {
+    let (nanos, by) = (it.as_nanos(), by.as_nanos());
+    if by <= 0 {
+        return it;
+    }
+    let rest = nanos.unsigned_abs() % by.unsigned_abs();
+    let down = nanos.unsigned_abs() - rest;
+    let size = if rest + rest < by.unsigned_abs() { down } else { down + by.unsigned_abs() };
+    let least = if nanos < 0 { i64::MIN } else { i64::MAX };
+    let signed = i64::try_from(size).map_or(least, |it| if nanos < 0 { -it } else { it });
+    SignedDuration::from_nanos(signed)
+}
+
 /// Methods of times and durations; a field of an object may be called without arguments.
 pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>]) -> Outcome<'a> {
     let none = || operation(format!("cannot fetch {name} from {}", value.go_type()));
@@ -90,7 +111,7 @@ pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>])
             ("In", [Val::Zone(zone)]) => Ok(Val::Time(Box::new(at.with_time_zone(zone.clone())))),
             ("Format", [layout]) => Ok(Val::text(time::format_layout(at, &text_of(layout)))),
             ("Add", [Val::Duration(by)]) => Ok(Val::Time(Box::new(shift(at, *by)?))),
-            ("Sub", [Val::Time(other)]) => Ok(Val::Duration(at.timestamp().duration_since(other.timestamp()))),
+            ("Sub", [Val::Time(other)]) => Ok(Val::Duration(between(at, other))),
             ("Before", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() < other.timestamp())),
             ("After", [Val::Time(other)]) => Ok(Val::Bool(at.timestamp() > other.timestamp())),
             ("UnixMicro", []) => int(at.timestamp().as_microsecond()),
@@ -130,6 +151,7 @@ pub(in crate::expr) fn method<'a>(value: &Val<'a>, name: &str, args: &[Val<'a>])
             ("Nanoseconds", []) => int(i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)),
             ("String", []) => Ok(Val::text(value.display())),
             ("Abs", []) => Ok(Val::Duration(it.abs())),
+            ("Round", [Val::Duration(by)]) => Ok(Val::Duration(round(*it, *by))),
             ("Truncate", [Val::Duration(by)]) if by.as_nanos() > 0 => {
                 let rest = it.as_nanos() % by.as_nanos();
                 Ok(Val::Duration(SignedDuration::from_nanos(i64::try_from(it.as_nanos() - rest).unwrap_or(i64::MAX))))

@@ -7,7 +7,7 @@ mod texts;
 
 use jiff::Timestamp;
 
-pub(in crate::expr) use dates::method;
+pub(in crate::expr) use dates::{between, method};
 
 use super::ErrorKind;
 use super::eval::{Budget, Failure, function};

@@ -169,7 +169,7 @@ proptest! {
         let again = parse(&printed, &Options::default(), &[]);
         let again = again.map_err(|error| TestCaseError::fail(format!("{source} became {printed}: {error}")))?;
         prop_assert_eq!(shape(&again), shape(&root), "{} became {}", source, printed);
-        prop_assert_eq!(program(&again).to_string(), printed.clone());
+        prop_assert_eq!(&program(&again).to_string(), &printed);
         // a pair of parentheses that is taken away is missed
         for (from, to) in groups(&printed) {
             // where a pipe stands is no matter of precedence alone, nor what a sign before a

@@ -207,6 +207,9 @@ fn url_parse(text: &str) -> Result<Val, String> {
         .strip_prefix('[')
         .and_then(|it| it.split_once(']'))
         .map_or_else(|| host.rsplit_once(':').map_or(host, |it| it.0), |it| it.0);
+    let refused = |reason: String| format!("unable to parse url: parse {}: {reason}", crate::fmt::quote(text));
+    let path = &*unescape(path).map_err(refused)?;
+    let fragment = &*unescape(fragment).map_err(refused)?;
     let pairs = [
         ("scheme", scheme.as_str()),
         ("host", host),
@@ -231,7 +234,14 @@ fn url_join(scheme: &str, userinfo: &str, host: &str, path: &str, query: &str, f
             out.push_str("//");
         }
         if !userinfo.is_empty() {
-            out.push_str(userinfo);
+            match userinfo.split_once(':') {
+                Some((user, password)) => {
+                    out.push_str(&escape(user, ";&=+$,"));
+                    out.push(':');
+                    out.push_str(&escape(password, ";&=+$,"));
+                }
+                None => out.push_str(&escape(userinfo, ";&=+$,")),
+            }
             out.push('@');
         }
         out.push_str(host);
@@ -239,14 +249,48 @@ fn url_join(scheme: &str, userinfo: &str, host: &str, path: &str, query: &str, f
     if !path.is_empty() && !path.starts_with('/') && !host.is_empty() {
         out.push('/');
     }
-    out.push_str(path);
+    out.push_str(&escape(path, "$&+,/:;=@"));
     if !query.is_empty() {
         out.push('?');
         out.push_str(query);
     }
     if !fragment.is_empty() {
         out.push('#');
-        out.push_str(fragment);
+        out.push_str(&escape(fragment, "$&+,/:;=?@!()*"));
+    }
+    out
+}
+
+/// A part of a URL with its percent signs resolved.
+fn unescape(text: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(rest[..at].as_bytes());
+        let code = rest.get(at + 1..at + 3).filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
+        match code.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(it) => bytes.push(it),
+            None => {
+                let shown: String = rest[at..].chars().take(3).collect();
+                return Err(format!("invalid URL escape {}", crate::fmt::quote(&shown)));
+            }
+        }
+        rest = &rest[at + 3..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A part of a URL with all but letters, digits, `-_.~` and these characters behind percent signs.
+fn escape(text: &str, plain: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for it in text.bytes() {
+        let it_char = char::from(it);
+        if it.is_ascii_alphanumeric() || b"-_.~".contains(&it) || it.is_ascii() && plain.contains(it_char) {
+            out.push(it_char);
+        } else {
+            out.push_str(&format!("%{it:02X}"));
+        }
     }
     out
 }

@@ -82,11 +82,11 @@ fn round(context: &Context<'_>, value: &Val) -> Result<String, String> {
         _ => SignedDuration::ZERO,
     };
     let seconds = length.as_nanos().unsigned_abs() / 1_000_000_000;
-    let sign = if length.is_negative() { "-" } else { "" };
+    // what lies ahead is told as what is past
     const UNITS: [(u128, &str); 6] =
         [(31_536_000, "y"), (2_592_000, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     Ok(UNITS
         .iter()
         .find(|(size, _)| seconds > *size || (seconds >= *size && *size == 1))
-        .map_or_else(|| "0s".to_owned(), |(size, unit)| format!("{sign}{}{unit}", seconds / size)))
+        .map_or_else(|| "0s".to_owned(), |(size, unit)| format!("{}{unit}", seconds / size)))
 }

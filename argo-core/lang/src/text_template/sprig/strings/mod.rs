@@ -95,19 +95,24 @@ fn run(name: &str, context: &mut Context<'_>, args: &Args<'_>) -> Option<Result<
                 )
             }
             "swapcase" => Out::Text(swap_case(text(0)?)),
-            "nospace" => Out::Text(text(0)?.chars().filter(|it| !it.is_whitespace()).collect()),
+            // these two look at bytes, as upstream: what is no ASCII comes out broken there too
+            "nospace" => {
+                let text = text(0)?;
+                let is_space = |it: u8| char::from(it).is_whitespace();
+                Out::Text(if text.bytes().any(is_space) {
+                    text.bytes().filter(|it| !is_space(*it)).map(char::from).collect()
+                } else {
+                    text.to_owned()
+                })
+            }
             "initials" => {
                 let mut fresh = true;
-                Out::Text(
-                    text(0)?
-                        .chars()
-                        .filter(|it| {
-                            let keep = fresh && !it.is_whitespace();
-                            fresh = it.is_whitespace();
-                            keep
-                        })
-                        .collect(),
-                )
+                let keep = |it: &char| {
+                    let keep = fresh && !it.is_whitespace();
+                    fresh = it.is_whitespace();
+                    keep
+                };
+                Out::Text(text(0)?.bytes().map(char::from).filter(keep).collect())
             }
             "substr" => {
                 let (from, to, text) = (args.int(0)?, args.int(1)?, text(2)?);

@@ -18,7 +18,7 @@ const envText = `{"a":{"b":[1,2,{"c":"x"}],"s-t":"dash","n":null},"n":5,"f":2.5,
 func main() {
 	time.Local = time.UTC
 	if len(os.Args) > 1 {
-		map[string]func(){"own": ownTests, "matrix": matrix}[os.Args[1]]()
+		map[string]func(){"own": ownTests, "matrix": matrix, "probes": probes}[os.Args[1]]()
 		return
 	}
 	var env map[string]any

@@ -18,7 +18,7 @@ const dataText = `{"name":"bob","n":3,"f":2.5,"big":1234567,"list":["a","b","c"]
 func main() {
 	time.Local = time.UTC
 	if len(os.Args) > 1 {
-		map[string]func(){"go": ownTests, "sprig": sprigTests, "helm": helmTests}[os.Args[1]]()
+		map[string]func(){"go": ownTests, "sprig": sprigTests, "helm": helmTests, "probes": probes, "sets": sets}[os.Args[1]]()
 		return
 	}
 	emit.Shared = data()
