@@ -9,7 +9,10 @@ use argo_workflows::{
     api::{NodeType, Workflow},
     engine::{ContainerResult, LintError, LintMode, StepResult, lint_manifest},
     executor::scripted::{Script, ScriptedExecutor},
-    testing::Run,
+    testing::{
+        Run,
+        conformance::{differences, normalise},
+    },
 };
 use serde_json::{Value, json};
 
@@ -26,51 +29,6 @@ fn data() -> Option<PathBuf> {
 
 /// Recorded runs that differ, and why.
 const DIFFERENT: &[(&str, &str)] = &include!("conformance_differences.in");
-
-/// Normalises a workflow as the recordings are.
-fn normal(workflow: &Workflow) -> Value {
-    let name = workflow.name();
-    let status = &workflow.status;
-    let of = |id: &str| status.nodes.get(id).map_or_else(|| format!("?{id}"), |it| it.name.clone());
-    let text = |text: &str| {
-        let mut text = text.to_owned();
-        for node in status.nodes.values().filter(|it| it.id != name) {
-            text = text.replace(&node.id, &format!("ID({})", node.name));
-        }
-        text
-    };
-    let mut nodes = serde_json::Map::new();
-    for node in status.nodes.values() {
-        let sorted = |ids: &[String]| ids.iter().map(|it| of(it)).collect::<BTreeSet<_>>();
-        let mut json = serde_json::to_value(node).unwrap();
-        let map = json.as_object_mut().unwrap();
-        for gone in ["id", "name", "startedAt", "finishedAt", "progress", "boundaryID", "hostNodeName"] {
-            map.remove(gone);
-        }
-        // The recordings end where a workflow ends: its artifacts are still there.
-        let artifacts = map.get_mut("outputs").and_then(|it| it.get_mut("artifacts")).and_then(Value::as_array_mut);
-        for artifact in artifacts.into_iter().flatten() {
-            artifact.as_object_mut().unwrap().remove("deleted");
-        }
-        if let Some(boundary) = &node.boundary_id {
-            map.insert("boundary".into(), of(boundary).into());
-        }
-        map.insert("children".into(), json!(sorted(&node.children)));
-        map.insert("outboundNodes".into(), json!(sorted(&node.outbound_nodes)));
-        if let Some(message) = &node.message {
-            map.insert("message".into(), text(message).into());
-        }
-        nodes.insert(node.name.clone(), json);
-    }
-    json!({
-        "phase": status.phase.as_str(),
-        "message": text(status.message.as_deref().unwrap_or_default()),
-        "progress": status.progress,
-        "outputs": status.outputs,
-        "conditions": status.conditions,
-        "nodes": nodes,
-    })
-}
 
 /// A step ends as the recording says its node did.
 fn replay(recorded: &Value) -> ScriptedExecutor {
@@ -107,28 +65,6 @@ fn replay(recorded: &Value) -> ScriptedExecutor {
     })
 }
 
-fn difference(ours: &Value, theirs: &Value) -> Option<String> {
-    for field in ["phase", "message", "progress", "outputs", "conditions"] {
-        if ours[field] != theirs[field] {
-            return Some(format!("{field}: {} instead of {}; {}", ours[field], theirs[field], ours["message"]));
-        }
-    }
-    let (ours, theirs) = (ours["nodes"].as_object()?, theirs["nodes"].as_object()?);
-    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    for name in names {
-        let (Some(a), Some(b)) = (ours.get(name), theirs.get(name)) else {
-            return Some(format!("node {name}: {}", if ours.contains_key(name) { "too many" } else { "missing" }));
-        };
-        let fields: BTreeSet<&String> = a.as_object()?.keys().chain(b.as_object()?.keys()).collect();
-        for field in fields {
-            if a.get(field) != b.get(field) {
-                return Some(format!("node {name}: {field}: {:?} instead of {:?}", a.get(field), b.get(field)));
-            }
-        }
-    }
-    None
-}
-
 fn run(manifest: &str, recorded: &Value) -> Result<(), String> {
     let objects = argo_lang::yaml::decode_all(manifest).map_err(|it| it.to_string())?;
     let workflow = objects.iter().find(|it| it["kind"] == "Workflow").ok_or("no workflow")?;
@@ -160,10 +96,9 @@ fn run(manifest: &str, recorded: &Value) -> Result<(), String> {
             break;
         }
     }
-    match difference(&normal(&it.workflow), recorded) {
-        Some(difference) => Err(difference),
-        None => Ok(()),
-    }
+    let ours = serde_json::to_value(&it.workflow).map_err(|it| it.to_string())?;
+    let differences = differences(&normalise(&ours), recorded);
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
 }
 
 #[test]

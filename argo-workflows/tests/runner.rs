@@ -12,6 +12,7 @@ mod garbage;
 mod invariants;
 mod metrics;
 mod operations;
+mod pods;
 mod process;
 #[cfg(feature = "exec")]
 mod server;

@@ -195,7 +195,8 @@ impl Controller {
             .labelled(format!("{LABEL_CONFIGMAP_TYPE}=Parameter"));
         let references = Arc::new(ClusterReferences {
             templates: context.cache_of::<WorkflowTemplate>(),
-            cluster_templates: context.cache_of::<ClusterWorkflowTemplate>(),
+            // They are in no namespace, whichever is looked at.
+            cluster_templates: context.caches().open(Query::resource::<ClusterWorkflowTemplate>(None)),
             config_maps: context.caches().open(parameters),
             all_config_maps: OnceLock::new(),
         });
@@ -224,15 +225,18 @@ impl Controller {
         let cron = argo_core::runtime::Controller::new(cron::NAME, context.clone(), Arc::new(cron))
             .primary(crons)
             .owns(workflows.clone(), CronWorkflow::KIND);
+        let may_read = may_read_cluster_templates(&context).await;
         let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
         let (scraped, counted) = (workflows.clone(), context.clone());
-        let controller = argo_core::runtime::Controller::new(NAME, context, reconciler.clone())
+        let mut controller = argo_core::runtime::Controller::new(NAME, context, reconciler.clone())
             .workers(self.workers)
             .primary(workflows)
             // Not that their changes matter: a workflow must not start before they are known.
             .watches(references.templates.clone(), none)
-            .watches(references.cluster_templates.clone(), none)
             .watches(references.config_maps.clone(), none);
+        if may_read {
+            controller = controller.watches(references.cluster_templates.clone(), none);
+        }
         let queue = controller.queue();
         let _ = reconciler.queue.set(queue.clone());
         drop(reconciler);
@@ -249,6 +253,20 @@ impl Controller {
             running.await;
         }
         self.executor.shutdown().await;
+    }
+}
+
+/// Whether ClusterWorkflowTemplates can be waited for: who looks at one namespace may have no rights beyond it.
+async fn may_read_cluster_templates(context: &Context) -> bool {
+    if context.namespace().is_none() {
+        return true;
+    }
+    match context.list(&ClusterWorkflowTemplate::gvk(), None, None).await {
+        Err(error) if error.category() == Category::Forbidden => {
+            tracing::info!("ClusterWorkflowTemplates can not be read: workflows can not refer to them");
+            false
+        }
+        _ => true,
     }
 }
 

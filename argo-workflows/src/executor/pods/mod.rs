@@ -239,10 +239,12 @@ impl PodsExecutor {
             }
         };
         for object in built.config_map.into_iter().chain([built.pod]) {
-            let created = self.apply(&step.node_id, &Change::create(Object::from_value(object))).await;
-            match created {
+            let object = Object::from_value(object);
+            match self.apply(&step.node_id, &Change::create(object.clone())).await {
                 Ok(()) => {}
-                Err(error) if error.category == Category::AlreadyExists => {}
+                Err(error) if error.category == Category::AlreadyExists => {
+                    self.check_own(workflow, step, &object).await?
+                }
                 Err(error) if error.is_transient() || error.message.contains("exceeded quota") => return Err(error),
                 Err(error) => {
                     self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(error.message)));
@@ -252,6 +254,21 @@ impl PodsExecutor {
         }
         self.made(workflow, &step.node_id);
         Ok(())
+    }
+
+    /// What is there already was made for this workflow, not for an earlier one of its name that is still being
+    /// cleared away: that one has to go first.
+    async fn check_own(&self, workflow: &WorkflowId, step: &StepRequest, object: &Object) -> Result<(), ExecutorError> {
+        let later = |message: String, category| ExecutorError { node: step.node_id.clone(), message, category };
+        let found = self.0.context.get(&object.reference()).await;
+        let found = found.map_err(|it| later(it.to_string(), argo_core::Failure::category(&it)))?;
+        let is_own = found.as_ref().is_some_and(|it| it.owner_references().iter().any(|it| it.uid == workflow.uid));
+        if is_own {
+            return Ok(());
+        }
+        let kind = object.gvk().kind;
+        let message = format!("{kind} {} of an earlier workflow of this name is still there", object.name());
+        Err(later(message, Category::Unavailable))
     }
 }
 
