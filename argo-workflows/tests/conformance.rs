@@ -1,9 +1,6 @@
 //! Recorded upstream runs and upstream's example manifests, where they are at hand.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use argo_workflows::{
     api::{NodeType, Workflow},

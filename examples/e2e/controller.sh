@@ -46,8 +46,8 @@ data:
   retentionPolicy: "{completed: 10, failed: 2, errored: 2}"
   failedPodRestart: "{enabled: true, maxRestarts: 3}"
   images: |
-    argoproj/argosay:v2: {cmd: [argosay]}
-    argoproj/argosay:v1: {cmd: [cowsay]}
+    argoproj/argosay:v2: {entrypoint: [argosay]}
+    argoproj/argosay:v1: {entrypoint: [cowsay]}
 YAML
 # The controller has the rights of its manifest, not those of whoever runs this.
 kubectl config view --raw --minify --flatten >"$out/kubeconfig" || exit 1

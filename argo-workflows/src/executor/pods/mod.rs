@@ -245,7 +245,11 @@ impl PodsExecutor {
                 Err(error) if error.category == Category::AlreadyExists => {
                     self.check_own(workflow, step, &object).await?
                 }
-                Err(error) if error.is_transient() || error.message.contains("exceeded quota") => return Err(error),
+                // A quota forbids it now, and not for ever.
+                Err(error) if error.message.contains("exceeded quota") => {
+                    return Err(ExecutorError { category: Category::Throttled, ..error });
+                }
+                Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
                     self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(error.message)));
                     return Ok(());
