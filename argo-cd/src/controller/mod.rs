@@ -16,6 +16,7 @@ mod project;
 mod reconcile;
 mod trees;
 mod views;
+mod writes;
 
 use std::{fmt, sync::Arc};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use argo_core::{
-    Category, Change, ClusterApplier, Failure, Object, ObjectKey, Resource, Timestamp,
+    Category, Change, Failure, Object, ObjectKey, Resource, Timestamp,
     runtime::{Cache, Context, Outcome, Reconcile, ReconcileResult},
     time,
 };
@@ -19,6 +19,7 @@ use super::{
     live_settings::LiveSettings,
     metrics::AppMetrics,
     trees::Trees,
+    writes::{NoImpersonation, is_too_large, write},
 };
 use crate::{
     api::{AppProject, Application, Condition, ConditionType, Destination, names},
@@ -61,17 +62,6 @@ const AFTER_TOO_LARGE: Duration = Duration::from_secs(120);
 const TOO_LARGE: &str = "Application status exceeds the Kubernetes resource size limit and could not be persisted. The \
     displayed status may be stale. Reduce the number of managed resources, set ApplyOutOfSyncOnly=true, lower \
     spec.revisionHistoryLimit, or split the Application.";
-
-/// Settings ask for another user, and the applier can not be one.
-#[derive(Debug, thiserror::Error)]
-#[error("impersonation of {0} is asked for, and the applier of this cluster can not act as another user")]
-struct NoImpersonation(String);
-
-impl Failure for NoImpersonation {
-    fn category(&self) -> Category {
-        Category::Forbidden
-    }
-}
 
 /// The engine asked for ever new things.
 #[derive(Debug, thiserror::Error)]
@@ -262,24 +252,6 @@ impl Reconciler {
         }
         Ok(Outcome { wake })
     }
-}
-
-/// A deleted object is not waited for in the caches: it may never show the version that the answer carried.
-async fn write(
-    there: &Context,
-    applier: &dyn ClusterApplier,
-    key: &ObjectKey,
-    change: &Change,
-) -> Result<Option<Object>, argo_core::ApplyError> {
-    match change {
-        Change::Delete { .. } => applier.apply(change).await,
-        _ => there.apply_through(applier, NAME, key, change).await,
-    }
-}
-
-/// Whether the Application has outgrown what the API server takes.
-fn is_too_large(error: &argo_core::ApplyError) -> bool {
-    error.category == Category::LimitExceeded || error.message.contains("request is too large")
 }
 
 fn decoded(object: &Object) -> Option<AppProject> {
