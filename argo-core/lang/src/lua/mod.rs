@@ -147,7 +147,7 @@ impl Sandbox {
     /// The script is no Lua, fails, exceeds a bound, or returns what JSON can not hold.
     pub fn run(&self, script: &str, object: &Value) -> Result<Value, LuaError> {
         let values = self.execute(script, object).map_err(|error| classify(&error))?;
-        values.0.back().map_or(Ok(Value::Null), |it| convert::to_json(it))
+        values.0.back().map_or(Ok(Value::Null), convert::to_json)
     }
 
     /// All values that a script returns.
@@ -156,7 +156,7 @@ impl Sandbox {
     /// As [`Sandbox::run`].
     pub fn values(&self, script: &str, object: &Value) -> Result<Vec<Value>, LuaError> {
         let values = self.execute(script, object).map_err(|error| classify(&error))?;
-        values.0.iter().map(|it| convert::to_json(it)).collect()
+        values.0.iter().map(convert::to_json).collect()
     }
 
     fn execute(&self, script: &str, object: &Value) -> mlua::Result<(MultiValue, Lua)> {
