@@ -1,6 +1,6 @@
 //! Argo Events: sources, bus and sensors in one process.
 //!
-//! cargo run --example events_controller -- --help
+//! cargo run --example events-controller -- --help
 
 use anyhow::Result;
 use argo_examples::{controllers, run};

@@ -1,6 +1,6 @@
 //! Kargo: warehouses, freight, stages and promotions.
 //!
-//! cargo run --example promote_controller -- --help
+//! cargo run --example promote-controller -- --help
 
 use anyhow::Result;
 use argo_examples::{controllers, run};

@@ -1,6 +1,6 @@
 //! Argo Workflows, with steps as local processes.
 //!
-//! cargo run --example workflow_controller -- --help
+//! cargo run --example workflow-controller -- --help
 
 use anyhow::Result;
 use argo_examples::{controllers, run};

@@ -6,11 +6,11 @@ out=${OUT:-$(mktemp -d)}
 mkdir -p "$out"
 echo "output: $out"
 if [ -z "${CONTROLLER:-}" ]; then
-  (cd "$here/../.." && cargo build -q -p argo-examples --example workflow_controller) || exit 1
-  CONTROLLER=$here/../../target/debug/examples/workflow_controller
+  (cd "$here/../.." && cargo build -q -p argo-examples --example workflow-controller) || exit 1
+  CONTROLLER=$here/../../target/debug/examples/workflow-controller
 fi
 
-kubectl get crd workflows.argoproj.io >/dev/null || { echo "install the definitions first: workflow_controller --install-crds"; exit 1; }
+kubectl get crd workflows.argoproj.io >/dev/null || { echo "install the definitions first: workflow-controller --install-crds"; exit 1; }
 # The tests clear these away, too.
 for kind in Sensor EventSource; do
   plural=$(tr '[:upper:]' '[:lower:]' <<<"$kind")s
