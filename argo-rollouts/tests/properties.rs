@@ -206,3 +206,87 @@ fn the_same_rollout_gives_the_same_report() {
     let text = |case: &Case| case.simulation().run().expect("it runs").to_string();
     assert_eq!(text(&case), text(&case));
 }
+
+/// A rollout whose traffic a router carries, by weights that grow.
+fn routed(replicas: i64, weights: &[i64], wait: u64, dynamic: bool, ping_pong: bool) -> Simulation {
+    let services = if ping_pong {
+        "pingPong: {pingService: canary, pongService: stable}"
+    } else {
+        "canaryService: canary\n      stableService: stable"
+    };
+    // Few routers know ping-pong.
+    let router = if ping_pong { "alb: {ingress: web, servicePort: 80, rootService: root}" } else { "smi: {}" };
+    let steps: Vec<_> =
+        weights.iter().map(|it| format!("{{setWeight: {it}}}, {{pause: {{duration: {wait}s}}}}")).collect();
+    Simulation::rollout(format!(
+        r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: web}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: web, image: "web:1"}}]}}}}
+  strategy:
+    canary:
+      {services}
+      dynamicStableScale: {dynamic}
+      trafficRouting: {{{router}}}
+      steps: [{}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: canary}}
+spec: {{selector: {{app: web}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: stable}}
+spec: {{selector: {{app: web}}}}
+"#,
+        steps.join(", ")
+    ))
+    .image("web:2")
+}
+
+#[test]
+fn a_report_speaks_of_routed_traffic() {
+    let report = routed(10, &[20, 60], 30, true, false).at(Duration::from_secs(50), Act::Abort).run().expect("it runs");
+    assert_eq!((report.most_exposed(), report.overload()), (60, 0), "{report}");
+    assert!(report.is_aborted(), "{report}");
+    assert_eq!(report.entries().last().map(|it| it.canary_percent), Some(0), "{report}");
+    let report = routed(10, &[20, 60], 30, false, true).run().expect("it runs");
+    assert_eq!((report.phase(), report.most_exposed(), report.overload()), ("Healthy", 100, 0), "{report}");
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// No version ever gets more of the traffic than its available pods can serve, and what is aborted
+    /// gets none.
+    #[test]
+    fn traffic_follows_the_pods(
+        replicas in 1_i64..12,
+        mut weights in prop::collection::vec(0_i64..=100, 0..5),
+        wait in 0_u64..60,
+        dynamic: bool,
+        ping_pong: bool,
+        acts in prop::collection::vec((1_u64..300, prop_oneof![
+            2 => Just(Act::Promote), 1 => Just(Act::PromoteFull), 2 => Just(Act::Abort), 2 => Just(Act::Retry),
+        ]), 0..4),
+    ) {
+        weights.sort_unstable();
+        let mut simulation = routed(replicas, &weights, wait, dynamic, ping_pong);
+        for (at, act) in &acts {
+            simulation = simulation.at(Duration::from_secs(*at), act.clone());
+        }
+        let report = simulation.run().expect("it comes to rest");
+        prop_assert_eq!(report.overload(), 0, "{}", report);
+        if report.is_aborted() {
+            let canary = report.status().canary.weights.as_ref().map(|it| it.canary.weight);
+            prop_assert_eq!(canary.unwrap_or_default(), 0, "{}", report);
+        } else {
+            prop_assert_eq!(report.phase(), "Healthy", "{}", report);
+        }
+    }
+}

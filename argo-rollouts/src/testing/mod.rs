@@ -3,6 +3,7 @@
 mod cluster;
 mod report;
 mod simulation;
+mod traffic;
 
 pub use report::{Entry, Report};
 pub use simulation::{Act, Simulation, SimulationError};

@@ -17,6 +17,7 @@ pub struct Report {
     pub(super) writes: u64,
     pub(super) least_available: i64,
     pub(super) least_served: BTreeMap<String, i64>,
+    pub(super) overload: i64,
 }
 
 /// A line of the report.
@@ -26,8 +27,8 @@ pub struct Entry {
     pub at: Duration,
     /// Steps done.
     pub step: i64,
-    /// Share of the available pods that are not of the old template, in percent: what an unrouted
-    /// canary gets of the traffic.
+    /// Share of the traffic, in percent, that pods get that are not of the old template: as it is
+    /// routed, or their share of the available pods.
     pub canary_percent: i64,
     /// Available pods of the template that was stable before the change.
     pub old: i64,
@@ -83,6 +84,13 @@ impl Report {
     #[must_use]
     pub fn least_served(&self, service: &str) -> Option<i64> {
         self.least_served.get(service).copied()
+    }
+
+    /// The most pods that a version lacked at any time for the share of the traffic routed to it; 0
+    /// when none ever got more than its pods can serve.
+    #[must_use]
+    pub fn overload(&self) -> i64 {
+        self.overload
     }
 
     /// How many writes the controller made.

@@ -2,20 +2,22 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use argo_core::{Change, Note, Object, ObjectRef, Timestamp, time};
+use argo_core::{Action, Change, Note, Object, ObjectRef, Timestamp, time};
 use serde_json::{Value, json};
 
 use super::{
     cluster::Cluster,
     report::{Entry, Report},
+    traffic::Traffic,
 };
 use crate::{
-    api::{AnalysisRun, RolloutStatus, names},
+    api::{AnalysisRun, Rollout, RolloutStatus, names},
     engine::{
-        self, World,
+        self, Effect, World,
         analysis::{self, MeasureAction, Observation},
     },
     metrics::{MetricRequest, Scripted},
+    routers::Routers,
 };
 
 /// How long a simulation goes on at most, by default: a week.
@@ -25,7 +27,8 @@ const HORIZON: Duration = Duration::from_secs(7 * 24 * 3600);
 const PASSES: usize = 2000;
 
 /// A rollout of one Rollout from its image to another, with scripted metrics, in virtual time and
-/// without a cluster: the same engine that runs in the controller, on pods that are numbers.
+/// without a cluster: the same engine that runs in the controller, on pods that are numbers. Traffic
+/// flows as it is routed to, whatever the router, at once.
 ///
 /// # Example
 /// ```
@@ -192,6 +195,7 @@ impl Simulation {
             baseline: String::new(),
             least: i64::MAX,
             served: BTreeMap::new(),
+            traffic: Traffic::default(),
         };
         run.until_rest(&mut Vec::new())?;
         let status = run.status();
@@ -205,6 +209,7 @@ impl Simulation {
         run.baseline = status.stable_rs;
         run.least = i64::MAX;
         run.served.clear();
+        run.traffic.forget_overload();
         run.simulation.killed_at = killed_at;
         acts.sort_by_key(|it| it.0);
         if let Some(image) = run.simulation.image.clone() {
@@ -250,6 +255,7 @@ struct Run {
     least: i64,
     /// The fewest pods available to each Service.
     served: BTreeMap<String, i64>,
+    traffic: Traffic,
 }
 
 impl Run {
@@ -303,6 +309,10 @@ impl Run {
             let least = self.served.entry(service.name().to_owned()).or_insert(served);
             *least = served.min(*least);
         }
+        let replicas = cluster.get(&self.rollout).and_then(|it| it.integer("/spec/replicas")).unwrap_or(1);
+        let of =
+            |hash: &str| sets.iter().filter(|it| it.label(names::POD_TEMPLATE_HASH) == Some(hash)).map(available).sum();
+        self.traffic.note(replicas, of);
     }
 
     fn world(&self) -> Option<World> {
@@ -313,6 +323,11 @@ impl Run {
         world.analysis_runs = cluster.of_kind("AnalysisRun");
         world.templates = cluster.of_kind("AnalysisTemplate");
         world.cluster_templates = cluster.of_kind("ClusterAnalysisTemplate");
+        world.routers = Routers::builtin().names().cloned().collect();
+        let typed = world.rollout.decode::<Rollout>().ok();
+        world.routes_in_place =
+            typed.and_then(|it| engine::carried_traffic(&it)).map(|(carried, _)| self.traffic.flows_as(&carried));
+        world.routed_hashes = self.traffic.hashes().collect();
         Some(world)
     }
 
@@ -320,10 +335,28 @@ impl Run {
     fn pass(&mut self) -> bool {
         let Some(world) = self.world() else { return false };
         let plan = engine::reconcile(&world, self.now);
-        let mut writes: Vec<Change> = plan.changes().cloned().collect();
-        writes.extend(plan.status.as_ref().and_then(|it| engine::status_change(&world.rollout, it)));
-        let changed = !writes.is_empty();
-        if self.write(&writes) {
+        let status = plan.status.as_ref().and_then(|it| engine::status_change(&world.rollout, it));
+        let (mut changed, mut lives) = (false, true);
+        for action in plan.actions.iter().chain(status.map(Action::Change).iter()) {
+            match action {
+                Action::Change(change) => {
+                    changed = true;
+                    lives = self.write(std::slice::from_ref(change));
+                }
+                Action::Effect(Effect::Route(traffic)) => {
+                    if self.traffic.route(traffic) {
+                        changed = true;
+                        lives = self.wrote();
+                    }
+                }
+                // A rollout with a plugin that is not there is refused before.
+                Action::Effect(_) => {}
+            }
+            if !lives {
+                break;
+            }
+        }
+        if lives {
             plan.notes.iter().for_each(|it| self.record(it));
         }
         self.wake_at(plan.wake);
@@ -362,12 +395,17 @@ impl Run {
     fn write(&mut self, writes: &[Change]) -> bool {
         for change in writes {
             self.simulation.cluster.apply(change, self.now);
-            self.writes += 1;
-            if self.simulation.killed_at == Some(self.writes) {
+            if !self.wrote() {
                 return false;
             }
         }
         true
+    }
+
+    /// Counts a write; false when it is the last before the controller dies.
+    fn wrote(&mut self) -> bool {
+        self.writes += 1;
+        self.simulation.killed_at != Some(self.writes)
     }
 
     fn wake_at(&mut self, at: Option<Timestamp>) {
@@ -420,10 +458,11 @@ impl Run {
             }
         }
         let total = old + new;
+        let routed = self.traffic.share_of_others(&self.baseline);
         self.entries.push(Entry {
             at: time::between(self.begin, self.now),
             step: status.current_step_index.unwrap_or_default(),
-            canary_percent: if total == 0 { 0 } else { new * 100 / total },
+            canary_percent: routed.unwrap_or(if total == 0 { 0 } else { new * 100 / total }),
             old,
             new,
             phase: status.phase,
@@ -448,6 +487,7 @@ impl Run {
             writes: self.writes,
             least_available: self.least,
             least_served: self.served,
+            overload: self.traffic.overload(),
         }
     }
 }
