@@ -14,7 +14,7 @@ import (
 // ownTexts are the texts in the tests of go-yaml v2 and v3 and of sigs.k8s.io/yaml.
 func ownTexts() []string {
 	keep := func(s string) bool {
-		return len(s) < 2000 && strings.ToValidUTF8(s, "") == s && !strings.Contains(s, "float32_max")
+		return len(s) < 2000 && strings.ToValidUTF8(s, "") == s
 	}
 	var out []string
 	seen := map[string]bool{}
