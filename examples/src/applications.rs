@@ -17,7 +17,10 @@ use argo_core::{
     runtime::{Context, HealthServer, Shutdown},
 };
 
-use crate::run;
+use crate::{
+    flags::{Arguments, Asked, number},
+    run,
+};
 
 /// Name of the program, and where `--help` begins.
 const NAME: &str = "application-controller";
@@ -71,17 +74,6 @@ impl Default for Flags {
             install_crds: false,
         }
     }
-}
-
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// To run.
-    Run(Box<Flags>),
-    /// The help text.
-    Help,
-    /// The version.
-    Version,
 }
 
 /// Flags of upstream whose values are taken and have no effect: there is no repo server, no commit server, no redis.
@@ -147,7 +139,7 @@ impl Flags {
     pub fn read(
         arguments: impl IntoIterator<Item = String>,
         environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Asked> {
+    ) -> Result<Asked<Self>> {
         let mut flags = Self::default();
         if let Some(replicas) = environment("ARGOCD_CONTROLLER_REPLICAS") {
             flags.replicas = number("ARGOCD_CONTROLLER_REPLICAS", &replicas)?;
@@ -157,73 +149,59 @@ impl Flags {
         if let Some(delay) = environment("ARGOCD_SYNC_WAVE_DELAY") {
             flags.settings.wave_delay = Duration::from_secs(number("ARGOCD_SYNC_WAVE_DELAY", &delay)?);
         }
-        let mut arguments = arguments.into_iter().skip(1);
-        while let Some(argument) = arguments.next() {
-            let (name, inline) = match argument.split_once('=') {
-                Some((name, value)) if name.starts_with('-') => (name.to_owned(), Some(value.to_owned())),
-                _ => (argument, None),
-            };
-            // As Go's flags: a switch takes its value only behind `=`.
-            let switch = || match inline.as_deref() {
-                None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-                Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-                Some(other) => bail!("{name} takes true or false, not {other:?}"),
-            };
-            let mut value =
-                || inline.clone().or_else(|| arguments.next()).with_context(|| format!("{name} needs a value"));
-            let mut seconds = |place: &mut Duration| -> Result<()> {
-                *place = Duration::from_secs(number(&name, &value()?)?);
-                Ok(())
-            };
+        let mut arguments = Arguments::new(arguments);
+        while let Some(mut flag) = arguments.next_flag() {
             let settings = &mut flags.settings;
-            match name.as_str() {
-                "--app-resync" => seconds(&mut settings.reconciliation)?,
-                "--app-resync-jitter" => seconds(&mut settings.jitter)?,
-                "--app-hard-resync" => seconds(&mut settings.hard_reconciliation)?,
-                "--repo-error-grace-period-seconds" => seconds(&mut settings.repository_grace)?,
-                "--self-heal-timeout-seconds" => seconds(&mut settings.self_heal.first)?,
-                "--self-heal-backoff-timeout-seconds" => seconds(&mut settings.self_heal.base)?,
-                "--self-heal-backoff-cap-seconds" => seconds(&mut settings.self_heal.cap)?,
-                "--sync-timeout" => seconds(&mut settings.sync_timeout)?,
-                "--self-heal-backoff-factor" => settings.self_heal.factor = number(&name, &value()?)?,
-                "--kubectl-parallelism-limit" => settings.parallelism = number(&name, &value()?)?,
-                "--persist-resource-health" => settings.persist_health = switch()?,
-                "--server-side-diff-enabled" => settings.server_side_diff = switch()?,
+            match flag.name.as_str() {
+                "--app-resync" => settings.reconciliation = flag.seconds()?,
+                "--app-resync-jitter" => settings.jitter = flag.seconds()?,
+                "--app-hard-resync" => settings.hard_reconciliation = flag.seconds()?,
+                "--repo-error-grace-period-seconds" => settings.repository_grace = flag.seconds()?,
+                "--self-heal-timeout-seconds" => settings.self_heal.first = flag.seconds()?,
+                "--self-heal-backoff-timeout-seconds" => settings.self_heal.base = flag.seconds()?,
+                "--self-heal-backoff-cap-seconds" => settings.self_heal.cap = flag.seconds()?,
+                "--sync-timeout" => settings.sync_timeout = flag.seconds()?,
+                "--self-heal-backoff-factor" => settings.self_heal.factor = flag.number()?,
+                "--kubectl-parallelism-limit" => settings.parallelism = flag.number()?,
+                "--persist-resource-health" => settings.persist_health = flag.switch()?,
+                "--server-side-diff-enabled" => settings.server_side_diff = flag.switch()?,
                 "--ignore-normalizer-jq-execution-timeout-seconds" => {
-                    settings.jq_timeout = duration(&name, &value()?)?;
+                    settings.jq_timeout = flag.duration()?;
                 }
                 "--application-namespaces" => {
-                    let list = value()?;
+                    let list = flag.value()?;
                     let list = list.split(',').map(str::trim).filter(|it| !it.is_empty());
                     settings.application_namespaces = list.map(str::to_owned).collect();
                 }
                 "--enable-k8s-event" => {
-                    let list: Vec<String> = value()?.split(',').map(|it| it.trim().to_owned()).collect();
+                    let list: Vec<String> = flag.value()?.split(',').map(|it| it.trim().to_owned()).collect();
                     settings.events = (!list.iter().any(|it| it == "all")).then_some(list);
                 }
-                "--namespace" | "-n" => settings.namespace = value()?,
-                "--kubeconfig" => flags.kubeconfig = Some(value()?.into()).filter(|it: &PathBuf| it.as_os_str() != ""),
-                "--status-processors" => flags.workers = number(&name, &value()?)?,
-                "--metrics-port" => flags.metrics_port = number(&name, &value()?)?,
+                "--namespace" | "-n" => settings.namespace = flag.value()?,
+                "--kubeconfig" => {
+                    flags.kubeconfig = Some(flag.value()?.into()).filter(|it: &PathBuf| it.as_os_str() != "")
+                }
+                "--status-processors" => flags.workers = flag.number()?,
+                "--metrics-port" => flags.metrics_port = flag.number()?,
                 "--webhook-address" => {
-                    flags.webhook = Some(value()?.parse().context("--webhook-address takes ADDRESS:PORT")?);
+                    flags.webhook = Some(flag.value()?.parse().context("--webhook-address takes ADDRESS:PORT")?);
                 }
                 "--sharding-method" => {
-                    let text = value()?;
+                    let text = flag.value()?;
                     flags.sharding = Algorithm::parse(&text).unwrap_or_else(|| {
                         tracing::warn!(text, "this sharding method is not supported: legacy is used");
                         Algorithm::Legacy
                     });
                 }
-                "--dynamic-cluster-distribution-enabled" => flags.dynamic = switch()?,
-                "--loglevel" => flags.log_level = value()?,
-                "--permit-exec-credentials" => flags.exec = switch()?,
-                "--state" => flags.state = value()?.into(),
-                "--install-crds" => flags.install_crds = switch()?,
+                "--dynamic-cluster-distribution-enabled" => flags.dynamic = flag.switch()?,
+                "--loglevel" => flags.log_level = flag.value()?,
+                "--permit-exec-credentials" => flags.exec = flag.switch()?,
+                "--state" => flags.state = flag.value()?.into(),
+                "--install-crds" => flags.install_crds = flag.switch()?,
                 "--repo-server-plaintext" | "--repo-server-strict-tls" | "--otlp-insecure" | "--hydrator-enabled" => {
-                    switch()?;
+                    flag.switch()?;
                 }
-                it if IGNORED.contains(&it) => drop(value()?),
+                it if IGNORED.contains(&it) => drop(flag.value()?),
                 "--version" => return Ok(Asked::Version),
                 "--help" | "-h" => return Ok(Asked::Help),
                 other => bail!("unknown flag: {other}"),
@@ -232,15 +210,6 @@ impl Flags {
         ensure!(flags.workers > 0, "--status-processors must be at least 1");
         Ok(Asked::Run(Box::new(flags)))
     }
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
-    value.parse().ok().with_context(|| format!("{name} takes a number, not {value:?}"))
-}
-
-fn duration(name: &str, value: &str) -> Result<Duration> {
-    let parsed = argo_lang::duration::parse(value).ok().and_then(|it| Duration::try_from(it).ok());
-    parsed.with_context(|| format!("{name} takes a duration as 1s, not {value:?}"))
 }
 
 /// The `main` of the program.
@@ -342,7 +311,7 @@ async fn serve_webhooks(context: &Context, flags: &Flags, address: SocketAddr, s
 mod tests {
     use super::*;
 
-    fn read(line: &str, environment: &[(&str, &str)]) -> Result<Asked> {
+    fn read(line: &str, environment: &[(&str, &str)]) -> Result<Asked<Flags>> {
         let arguments = line.split_whitespace().map(str::to_owned);
         let find = |key: &str| environment.iter().find(|(it, _)| *it == key).map(|(_, value)| (*value).to_owned());
         Flags::read(arguments, find)

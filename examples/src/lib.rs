@@ -3,6 +3,7 @@
 pub mod applications;
 pub mod controllers;
 pub mod fixtures;
+pub mod flags;
 pub mod rollouts;
 pub mod run;
 

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use argo_core::runtime::{Context, Elector, HealthServer, LeaseConfig, Shutdown};
 use argo_rollouts::{Controller, Workers, metrics::Job};
 
-use crate::run;
+use crate::{
+    flags::{Arguments, Asked},
+    run,
+};
 
 /// Name of the program, and where `--help` begins.
 const NAME: &str = "rollouts-controller";
@@ -74,17 +77,6 @@ impl Default for Flags {
     }
 }
 
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// To run.
-    Run(Box<Flags>),
-    /// The help text.
-    Help,
-    /// The version.
-    Version,
-}
-
 /// Flags of upstream that are taken and passed on by name.
 const OTHERS: [&str; 16] = [
     "--istio-api-version",
@@ -131,55 +123,45 @@ impl Flags {
     ///
     /// # Errors
     /// Names the flag that was wrong.
-    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Asked> {
+    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Asked<Self>> {
         let mut flags = Self::default();
-        let mut arguments = arguments.into_iter().skip(1);
-        while let Some(argument) = arguments.next() {
-            let (name, inline) = match argument.split_once('=') {
-                Some((name, value)) if name.starts_with('-') => (name.to_owned(), Some(value.to_owned())),
-                _ => (argument, None),
-            };
-            // As Go's flags: a switch takes its value only behind `=`.
-            let switch = || match inline.as_deref() {
-                None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-                Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-                Some(other) => bail!("{name} takes true or false, not {other:?}"),
-            };
-            let mut value =
-                || inline.clone().or_else(|| arguments.next()).with_context(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--kubeconfig" => flags.kubeconfig = Some(value()?.into()).filter(|it: &PathBuf| it.as_os_str() != ""),
-                "--context" => flags.context = Some(value()?),
-                "--namespace" | "-n" => flags.namespace = Some(value()?),
-                "--namespaced" => flags.namespaced = switch()?,
-                "--instance-id" => flags.instance = Some(value()?).filter(|it| !it.is_empty()),
+        let mut arguments = Arguments::new(arguments);
+        while let Some(mut flag) = arguments.next_flag() {
+            match flag.name.as_str() {
+                "--kubeconfig" => {
+                    flags.kubeconfig = Some(flag.value()?.into()).filter(|it: &PathBuf| it.as_os_str() != "")
+                }
+                "--context" => flags.context = Some(flag.value()?),
+                "--namespace" | "-n" => flags.namespace = Some(flag.value()?),
+                "--namespaced" => flags.namespaced = flag.switch()?,
+                "--instance-id" => flags.instance = Some(flag.value()?).filter(|it| !it.is_empty()),
                 "--controllers" => {
-                    for it in value()?.split(',') {
+                    for it in flag.value()?.split(',') {
                         ensure!(it == "analysis", "unsupported controller: {it}");
                         flags.only_analysis = true;
                     }
                 }
-                "--rollout-threads" => flags.workers.rollouts = number(&name, &value()?)?,
-                "--experiment-threads" => flags.workers.experiments = number(&name, &value()?)?,
-                "--analysis-threads" => flags.workers.analyses = number(&name, &value()?)?,
-                "--service-threads" => flags.workers.services = number(&name, &value()?)?,
-                "--rollout-resync" => flags.resync = Duration::from_secs(number(&name, &value()?)?),
-                "--metricsPort" | "--metricsport" => flags.metrics_port = number(&name, &value()?)?,
-                "--healthzPort" => flags.health_port = number(&name, &value()?)?,
-                "--leader-elect" => flags.leader_elect = switch()?,
-                "--leader-election-lease-duration" => flags.election[0] = duration(&name, &value()?)?,
-                "--leader-election-renew-deadline" => flags.election[1] = duration(&name, &value()?)?,
-                "--leader-election-retry-period" => flags.election[2] = duration(&name, &value()?)?,
-                "--loglevel" => flags.log_level = value()?,
-                "--logformat" => flags.log_json = value()?.eq_ignore_ascii_case("json"),
-                "--install-crds" => flags.install_crds = switch()?,
-                "--qps" => drop(number::<f32>(&name, &value()?)?),
-                "--burst" => drop(number::<u32>(&name, &value()?)?),
+                "--rollout-threads" => flags.workers.rollouts = flag.number()?,
+                "--experiment-threads" => flags.workers.experiments = flag.number()?,
+                "--analysis-threads" => flags.workers.analyses = flag.number()?,
+                "--service-threads" => flags.workers.services = flag.number()?,
+                "--rollout-resync" => flags.resync = flag.seconds()?,
+                "--metricsPort" | "--metricsport" => flags.metrics_port = flag.number()?,
+                "--healthzPort" => flags.health_port = flag.number()?,
+                "--leader-elect" => flags.leader_elect = flag.switch()?,
+                "--leader-election-lease-duration" => flags.election[0] = flag.duration()?,
+                "--leader-election-renew-deadline" => flags.election[1] = flag.duration()?,
+                "--leader-election-retry-period" => flags.election[2] = flag.duration()?,
+                "--loglevel" => flags.log_level = flag.value()?,
+                "--logformat" => flags.log_json = flag.value()?.eq_ignore_ascii_case("json"),
+                "--install-crds" => flags.install_crds = flag.switch()?,
+                "--qps" => drop(flag.number::<f32>()?),
+                "--burst" => drop(flag.number::<u32>()?),
                 "--aws-verify-target-group" | "--alb-verify-weight" | "--self-service-notification-enabled" => {
-                    let on = switch()?.to_string();
-                    flags.others.push((name.clone(), on));
+                    let on = flag.switch()?.to_string();
+                    flags.others.push((flag.name.clone(), on));
                 }
-                it if OTHERS.contains(&it) => flags.others.push((name.clone(), value()?)),
+                it if OTHERS.contains(&it) => flags.others.push((flag.name.clone(), flag.value()?)),
                 "--version" => return Ok(Asked::Version),
                 "--help" | "-h" => return Ok(Asked::Help),
                 other => bail!("unknown flag: {other}"),
@@ -192,15 +174,6 @@ impl Flags {
         );
         Ok(Asked::Run(Box::new(flags)))
     }
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
-    value.parse().ok().with_context(|| format!("{name} takes a number, not {value:?}"))
-}
-
-fn duration(name: &str, value: &str) -> Result<Duration> {
-    let parsed = argo_lang::duration::parse(value).ok().and_then(|it| Duration::try_from(it).ok());
-    parsed.with_context(|| format!("{name} takes a duration as 15s, not {value:?}"))
 }
 
 /// The `main` of the program.
@@ -345,7 +318,7 @@ fn seed() -> u128 {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Asked> {
+    fn read(line: &str) -> Result<Asked<Flags>> {
         Flags::read(std::iter::once(NAME).chain(line.split_whitespace()).map(str::to_owned))
     }
 

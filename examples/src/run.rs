@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use argo_core::runtime::{Context, Elector, HealthServer, LeaseConfig, Shutdown};
 use futures::future::BoxFuture;
 
-use crate::controllers::Settings;
+use crate::{controllers::Settings, flags::Arguments};
 
 /// The flags all binaries take, named as upstream names them.
 #[derive(Debug, Clone)]
@@ -45,25 +45,21 @@ impl Flags {
             install_crds: false,
             own: BTreeMap::new(),
         };
-        let mut arguments = arguments.into_iter().skip(1);
-        while let Some(argument) = arguments.next() {
-            let (name, inline) = match argument.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (argument, None),
-            };
-            let mut value =
-                || inline.clone().or_else(|| arguments.next()).with_context(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--kubeconfig" => flags.kubeconfig = Some(value()?.into()),
-                "--namespace" | "--managed-namespace" => flags.namespace = Some(value()?),
-                "--metrics-addr" => flags.metrics = value()?.parse().context("--metrics-addr takes ADDRESS:PORT")?,
-                "--state" => flags.state = value()?.into(),
+        let mut arguments = Arguments::new(arguments);
+        while let Some(mut flag) = arguments.next_flag() {
+            match flag.name.as_str() {
+                "--kubeconfig" => flags.kubeconfig = Some(flag.value()?.into()),
+                "--namespace" | "--managed-namespace" => flags.namespace = Some(flag.value()?),
+                "--metrics-addr" => {
+                    flags.metrics = flag.value()?.parse().context("--metrics-addr takes ADDRESS:PORT")?
+                }
+                "--state" => flags.state = flag.value()?.into(),
                 "--namespaced" => {
                     flags.namespace.get_or_insert_with(|| "argo".to_owned());
                 }
-                it if OWN.contains(&it) => drop(flags.own.insert(name.clone(), value()?)),
-                "--leader-elect" => flags.leader_elect = true,
-                "--install-crds" => flags.install_crds = true,
+                it if OWN.contains(&it) => drop(flags.own.insert(flag.name.clone(), flag.value()?)),
+                "--leader-elect" => flags.leader_elect = flag.switch()?,
+                "--install-crds" => flags.install_crds = flag.switch()?,
                 "--help" | "-h" => return Ok(None),
                 other => bail!("unknown flag {other}; see --help"),
             }
