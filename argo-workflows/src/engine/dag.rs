@@ -216,16 +216,7 @@ impl Pass<'_> {
                     return true;
                 }
             }
-            let new = NewNode {
-                kind: NodeType::TaskGroup,
-                phase: NodePhase::Running,
-                flag: Some(NodeFlag::default()),
-                template_name: source.template.clone(),
-                template_ref: source.template_ref.clone(),
-                template_scope: Some(walk.boundary.origin.scope(&self.name)),
-                boundary: Some(walk.boundary.id.clone()),
-                ..NewNode::default()
-            };
+            let new = self.task_node(walk, task, NodeType::TaskGroup, NodePhase::Running);
             self.create(name, new);
             self.connect(walk, task);
         }
@@ -246,24 +237,29 @@ impl Pass<'_> {
 
     /// A node for a task that ends before it began.
     fn skip_task(&mut self, walk: &Walk<'_>, task: usize, name: &str, phase: NodePhase, message: &str) {
-        let source = &walk.plan.tasks[task].source.step;
         let id = &walk.children.ids[task];
         if self.nodes.get(id).is_some() {
             self.mark(id, phase, message);
         } else {
-            let new = NewNode {
-                kind: NodeType::Skipped,
-                phase,
-                message: Some(message.to_owned()),
-                flag: Some(NodeFlag::default()),
-                template_name: source.template.clone(),
-                template_ref: source.template_ref.clone(),
-                template_scope: Some(walk.boundary.origin.scope(&self.name)),
-                boundary: Some(walk.boundary.id.clone()),
-                ..NewNode::default()
-            };
+            let mut new = self.task_node(walk, task, NodeType::Skipped, phase);
+            new.message = Some(message.to_owned());
             self.create(name, new);
             self.connect(walk, task);
+        }
+    }
+
+    /// A node that stands for a task itself, not for what its template runs.
+    fn task_node(&self, walk: &Walk<'_>, task: usize, kind: NodeType, phase: NodePhase) -> NewNode {
+        let source = &walk.plan.tasks[task].source.step;
+        NewNode {
+            kind,
+            phase,
+            flag: Some(NodeFlag::default()),
+            template_name: source.template.clone(),
+            template_ref: source.template_ref.clone(),
+            template_scope: Some(walk.boundary.origin.scope(&self.name)),
+            boundary: Some(walk.boundary.id.clone()),
+            ..NewNode::default()
         }
     }
 

@@ -3,9 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"time"
-
-	"github.com/expr-lang/expr"
 
 	"vectors/emit"
 )
@@ -62,18 +59,6 @@ func probes() {
 			add("duration('%s')%s", it, m)
 		}
 	}
-	for _, e := range texts {
-		emit.Add("eval", func() (any, error) {
-			program, err := expr.Compile(e, expr.Env(env))
-			if err != nil {
-				return nil, err
-			}
-			v, err := expr.Run(program, env)
-			if d, ok := v.(time.Duration); ok {
-				return int64(d), err
-			}
-			return plain(v), err
-		}, e, "$shared")
-	}
+	evaluate(texts, env)
 	emit.Finish("expr", "github.com/expr-lang/expr v1.17.8")
 }
