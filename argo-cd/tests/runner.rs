@@ -10,6 +10,7 @@ mod plans;
 mod projects;
 mod real;
 mod support;
+mod tracking;
 mod trees;
 mod webhooks;
 mod world;

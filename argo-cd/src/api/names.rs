@@ -53,6 +53,8 @@ pub const HELM_RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
 /// Label of the instance; informational with annotation tracking.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// The label of installations from before v0.11.
+pub const LEGACY_APP_LABEL: &str = "applications.argoproj.io/app-name";
 /// Label of Secrets that describe clusters and repositories.
 pub const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
 /// Label of cluster Secrets that want the version of their cluster written on them.

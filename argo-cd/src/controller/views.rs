@@ -8,11 +8,11 @@ use std::{
 
 use argo_core::{
     Category, Failure, Gvk, Object, ObjectKey, ObjectRef, Timestamp,
-    runtime::{Cache, CacheEvent, Context, MapperError, Query, Queue, Shutdown},
+    runtime::{Cache, CacheEvent, Context, MapperError, Query, Queue, Shutdown, Trim},
     time,
 };
 
-use crate::engine::{Cluster, KindScope, LiveView, tracking};
+use crate::engine::{Cluster, KindScope, LiveView, tracking, tracking::Tracking};
 
 /// Name of the index by Application.
 const BY_APP: &str = "argocd-tracked-by";
@@ -30,6 +30,7 @@ pub(super) struct Views {
     context: Context,
     namespace: String,
     cluster: Cluster,
+    tracking: Tracking,
     stop: Shutdown,
     queue: Arc<OnceLock<Arc<Queue>>>,
     open: Mutex<BTreeMap<Gvk, Vec<Arc<Cache>>>>,
@@ -64,6 +65,7 @@ impl Views {
         context: Context,
         namespace: String,
         cluster: Cluster,
+        tracking: Tracking,
         queue: Arc<OnceLock<Arc<Queue>>>,
         stop: Shutdown,
     ) -> Self {
@@ -71,6 +73,7 @@ impl Views {
             context,
             namespace,
             cluster,
+            tracking,
             stop,
             queue,
             open: Mutex::default(),
@@ -137,8 +140,11 @@ impl Views {
             .scopes(scope)
             .iter()
             .map(|namespace| {
-                let cache = self.context.caches().open(Query::of(gvk.clone(), namespace.as_deref()));
-                cache.add_index(BY_APP, |it| tracking::tracked_by(it).into_iter().collect());
+                // Marks are read as objects come in: each way to read them has caches of its own.
+                let trim = Trim::new(format!("{:?}", self.tracking), |_| {});
+                let cache = self.context.caches().open(Query::of(gvk.clone(), namespace.as_deref()).trimmed(trim));
+                let tracking = self.tracking.clone();
+                cache.add_index(BY_APP, move |it| tracking.root_of(it).into_iter().collect());
                 cache
             })
             .collect();
@@ -166,7 +172,7 @@ impl Views {
         let Some(queue) = self.queue.get() else { return };
         for object in [&event.old, &event.new].into_iter().flatten() {
             if object.owner_references().is_empty()
-                && tracking::tracked_by(object).is_none()
+                && self.tracking.tracked_by(object).is_none()
                 && let Some(namespace) = object.namespace()
             {
                 let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,7 +189,7 @@ impl Views {
     }
 
     fn application_of(&self, object: &Object, depth: usize) -> Option<ObjectKey> {
-        if let Some(instance) = tracking::tracked_by(object) {
+        if let Some(instance) = self.tracking.root_of(object) {
             let (namespace, name) = tracking::app_of_instance(&instance, &self.namespace);
             return Some(ObjectKey::new(Some(namespace), name));
         }

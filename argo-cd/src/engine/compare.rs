@@ -18,7 +18,6 @@ use super::{
     options,
     settings::Settings,
     target::Targets,
-    tracking::{self, TrackingId},
 };
 use crate::api::{
     AppProjectSpec, Condition, ConditionType, Destination, HealthState, ResourceHealth, ResourceStatus, SyncState,
@@ -109,6 +108,7 @@ pub fn compare(input: Input<'_>, live: &dyn LiveView) -> Comparison {
         conditions: input.targets.conditions.clone(),
         ..Comparison::default()
     };
+    let tracking = &input.settings.tracking;
     let mut there = tracked_objects(&input, live);
     let mut failed = result.conditions.iter().any(|it| it.kind.is_error());
     for target in &input.targets.objects {
@@ -116,10 +116,12 @@ pub fn compare(input: Input<'_>, live: &dyn LiveView) -> Comparison {
         // An object that is not tracked (yet) is adopted by its name.
         let found = there.remove(&key).or_else(|| live.get(&target.reference()));
         if let Some(found) = &found
-            && let Some(other) = tracking::tracked_by(found).filter(|it| it != input.instance)
-            && TrackingId::read(found).is_some_and(|it| it.is_about(found))
+            && let Some(other) = tracking.tracked_by(found).filter(|it| it != input.instance)
+            && tracking.is_own(found)
         {
-            let message = format!("{}/{} is part of applications {} and {other}", key.kind, key.name, input.instance);
+            let own = format!("{}/{}", input.own_key.namespace, input.own_key.name);
+            let other = other.replace('_', "/");
+            let message = format!("{}/{} is part of applications {own} and {other}", key.kind, key.name);
             result.conditions.push(condition(ConditionType::SharedResourceWarning, message));
         }
         match pair(&input, key, Some(target.clone()), found) {
@@ -194,14 +196,15 @@ fn pair(
     let structured =
         target.as_ref().is_some_and(|it| options::option_is_on(Some(it), input.sync_options, "ServerSideApply"));
     let how = if structured { How::Structured } else { How::LastApplied };
-    let diff = diff::diff_by(target.as_ref(), live.as_deref(), input.ignored, how)?;
+    let tracking = &input.settings.tracking;
+    let seen = target.as_ref().zip(live.as_deref()).map(|(target, live)| tracking.migrated(target, live));
+    let diff = diff::diff_by(target.as_ref(), seen.as_deref().or(live.as_deref()), input.ignored, how)?;
     let object = target.as_ref().or(live.as_deref());
     let gvk = object.map(Object::gvk).unwrap_or_default();
     let is = |test: fn(&Object) -> bool| object.is_some_and(test);
     let hook = is(options::is_hook);
     let skipped = is(options::is_skipped);
-    let ours = target.is_some()
-        || live.as_deref().and_then(TrackingId::read).zip(live.as_deref()).is_some_and(|(id, it)| id.is_about(it));
+    let ours = target.is_some() || live.as_deref().is_none_or(|it| tracking.is_own(it));
     let namespaced = input.kinds.get(&gvk).copied() != Some(KindScope::Cluster);
     let permitted = target.is_none() || input.project.permits(&key, namespaced, input.destination);
     let state = if hook || skipped || !ours {

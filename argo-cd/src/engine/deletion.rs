@@ -160,7 +160,7 @@ impl Work<'_, '_> {
             let scope = ask.seen.kinds.get(gvk).copied().unwrap_or(KindScope::NotServed);
             for object in self.world.live.tracked(gvk, &instance) {
                 let key = ResourceKey::of(&object);
-                let about = tracking::TrackingId::read(&object).is_some_and(|it| it.is_about(&object));
+                let about = self.world.settings.tracking.is_own(&object);
                 let keeps = options::sync_option(&object, "Delete=false")
                     || object.annotation(names::HELM_RESOURCE_POLICY) == Some("keep")
                     || tracking::is_crd(&object)
@@ -211,7 +211,8 @@ impl Work<'_, '_> {
             return None;
         }
         let instance = self.instance();
-        let owner = target::Owner { instance: &instance, namespace: &self.app.spec.destination.namespace };
+        let tracking = &self.world.settings.tracking;
+        let owner = target::Owner { tracking, instance: &instance, namespace: &self.app.spec.destination.namespace };
         let targets = target::targets(&sourced.manifests, owner, &ask.seen.kinds);
         let mut hooks: Vec<Object> =
             targets.delete_hooks.into_iter().filter(|it| options::hook_types(it).contains(&kind)).collect();
@@ -221,7 +222,9 @@ impl Work<'_, '_> {
             let name = format!("{}{}-{suffix}", hook.text("/metadata/generateName"), kind.as_str().to_lowercase());
             hook.set(&["metadata", "name"], name);
             hook.remove(&["metadata", "generateName"]);
-            tracking::track(hook, owner.instance, owner.namespace);
+            if let Err(message) = tracking.track(hook, owner.instance, owner.namespace) {
+                self.error = Some(message);
+            }
         }
         hooks.sort_by_cached_key(|it| (options::wave(it), ResourceKey::of(it)));
         Some(hooks)

@@ -7,14 +7,14 @@ use std::{
 
 use argo_core::{Gvk, Object, ObjectRef};
 
-use super::tracking;
+use super::tracking::Tracking;
 
 /// The live objects of the kinds that were observed. Reading it twice in a pass gives the same.
 pub trait LiveView: Send + Sync {
     /// One object, in the version asked for.
     fn get(&self, reference: &ObjectRef) -> Option<Arc<Object>>;
 
-    /// The objects of a kind that are tracked to an Application, in order of namespace and name.
+    /// The objects of a kind that are tracked to an Application and nobody's part, in order of namespace and name.
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>>;
 
     /// The objects of a kind in a namespace, in order of their names.
@@ -44,10 +44,18 @@ pub type Kinds = BTreeMap<Gvk, KindScope>;
 /// Objects as a value, for tests and previews.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLive {
+    tracking: Tracking,
     objects: BTreeMap<(Gvk, Option<String>, String), Arc<Object>>,
 }
 
 impl MemoryLive {
+    /// Read by another method of tracking than the annotation.
+    #[must_use]
+    pub fn tracked_by(mut self, tracking: Tracking) -> Self {
+        self.tracking = tracking;
+        self
+    }
+
     /// Puts an object, in place of an earlier one.
     pub fn put(&mut self, object: Object) {
         let it = object.reference();
@@ -81,7 +89,7 @@ impl LiveView for MemoryLive {
     }
 
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>> {
-        self.of_kind(gvk).filter(|it| tracking::tracked_by(it).as_deref() == Some(instance)).cloned().collect()
+        self.of_kind(gvk).filter(|it| self.tracking.root_of(it).as_deref() == Some(instance)).cloned().collect()
     }
 
     fn in_namespace(&self, gvk: &Gvk, namespace: &str) -> Vec<Arc<Object>> {

@@ -10,7 +10,8 @@ use super::{
     key::ResourceKey,
     live::{KindScope, Kinds},
     normalize::drop_nulls,
-    options, tracking,
+    options,
+    tracking::{self, Tracking},
 };
 use crate::api::{Condition, ConditionType, HookType};
 
@@ -30,6 +31,8 @@ pub struct Targets {
 /// For whom the targets are.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
+    /// How its objects are marked.
+    pub tracking: &'a Tracking,
     /// The name that the Application is tracked by.
     pub instance: &'a str,
     /// Namespace of objects that name none.
@@ -61,7 +64,11 @@ pub fn targets(manifests: &[Object], owner: Owner<'_>, kinds: &Kinds) -> Targets
             targets.conditions.push(condition(ConditionType::InvalidSpecError, message));
             continue;
         }
-        tracking::track(&mut object, owner.instance, owner.namespace);
+        if let Err(message) = owner.tracking.track(&mut object, owner.instance, owner.namespace) {
+            let message = format!("Failed to load target state: {message}");
+            targets.conditions.push(condition(ConditionType::ComparisonError, message));
+            continue;
+        }
         let extra = if object.name().is_empty() { format!("{generated}{index}") } else { String::new() };
         let key = (ResourceKey::of(&object), extra);
         if let Some((at, count)) = unique.get_mut(&key) {
@@ -164,7 +171,9 @@ mod tests {
             .into()
     }
 
-    const OWNER: Owner<'static> = Owner { instance: "app", namespace: "dest" };
+    fn owner(tracking: &Tracking) -> Owner<'_> {
+        Owner { tracking, instance: "app", namespace: "dest" }
+    }
 
     #[test]
     fn objects_get_the_namespace_of_their_scope_and_are_tracked() {
@@ -173,7 +182,7 @@ mod tests {
             object("ConfigMap", "b", Some("own")),
             object("Namespace", "c", Some("x")),
         ];
-        let targets = targets(&list, OWNER, &kinds());
+        let targets = targets(&list, owner(&Tracking::default()), &kinds());
         let seen: Vec<_> =
             targets.objects.iter().map(|it| (it.namespace(), it.annotation(names::TRACKING_ID).unwrap())).collect();
         assert_eq!(
@@ -190,7 +199,7 @@ mod tests {
     fn of_equal_names_the_last_wins_with_a_warning() {
         let first = object("ConfigMap", "a", None).with(&["data", "x"], "1");
         let last = object("ConfigMap", "a", Some("dest")).with(&["data", "x"], "2");
-        let targets = targets(&[first, object("ConfigMap", "b", None), last], OWNER, &kinds());
+        let targets = targets(&[first, object("ConfigMap", "b", None), last], owner(&Tracking::default()), &kinds());
         let names: Vec<_> = targets.objects.iter().map(Object::name).collect();
         assert_eq!(names, ["b", "a"]);
         assert_eq!(targets.objects[1].value()["data"]["x"], "2");
@@ -204,7 +213,7 @@ mod tests {
     fn excluded_nameless_and_homeless_objects_become_conditions() {
         let nameless = Object::from_value(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}));
         let list = [object("Event", "e", None), nameless, object("ConfigMap", "a", None)];
-        let owner = Owner { instance: "app", namespace: "" };
+        let owner = Owner { tracking: &Tracking::default(), instance: "app", namespace: "" };
         let targets = targets(&list, owner, &kinds());
         let types: Vec<_> = targets.conditions.iter().map(|it| it.kind.as_str()).collect();
         assert_eq!(types, ["ExcludedResourceWarning", "ComparisonError", "InvalidSpecError"]);
@@ -219,7 +228,7 @@ mod tests {
             it
         };
         let list = ["PreSync", "PreDelete", "PostDelete,PostSync", "Nonsense", "Skip"].map(hook);
-        let targets = targets(&list, OWNER, &kinds());
+        let targets = targets(&list, owner(&Tracking::default()), &kinds());
         let names = |list: &[Object]| list.iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&targets.hooks), ["PreSync", "PostDelete,PostSync"]);
         assert_eq!(names(&targets.delete_hooks), ["PreDelete", "PostDelete,PostSync"]);

@@ -205,10 +205,11 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> Option<Pass> {
         let app = self.app()?;
+        let live = self.marked();
         let mut seen = Seen::default();
         seen.live_error.clone_from(&self.unreachable);
         loop {
-            let pass = engine::pass(&self.view(&app, &seen)).expect("the Application decodes");
+            let pass = engine::pass(&self.view(&app, &live, &seen)).expect("the Application decodes");
             if !pass.is_asking() {
                 return Some(pass);
             }
@@ -218,11 +219,16 @@ impl World {
         }
     }
 
-    fn view<'a>(&'a self, app: &'a Object, seen: &'a Seen) -> engine::World<'a> {
+    /// The live objects, read by the settings' method of tracking.
+    fn marked(&self) -> MemoryLive {
+        self.live.clone().tracked_by(self.settings.tracking.clone())
+    }
+
+    fn view<'a>(&'a self, app: &'a Object, live: &'a MemoryLive, seen: &'a Seen) -> engine::World<'a> {
         engine::World {
             app,
             project: self.project.as_ref(),
-            live: &self.live,
+            live,
             seen,
             settings: &self.settings,
             clusters: &self.clusters,
@@ -338,7 +344,8 @@ impl World {
         let mut known = target::kinds_of(&self.manifests);
         known.extend(self.live.kinds());
         let kinds = known.iter().map(|it| (it.clone(), self.scope(it))).collect();
-        let owner = target::Owner { instance: app.name(), namespace: &destination.namespace };
+        let tracking = &self.settings.tracking;
+        let owner = target::Owner { tracking, instance: app.name(), namespace: &destination.namespace };
         let targets = target::targets(&self.manifests, owner, &kinds);
         let permissive = project::default_project("argocd");
         let ignored = Ignored::of(&typed.spec.ignore_differences, &self.settings).unwrap_or_default();
@@ -356,7 +363,7 @@ impl World {
                 now: self.now,
                 sync_options: typed.spec.sync_policy.as_ref().map(|it| it.sync_options.as_slice()).unwrap_or_default(),
             },
-            &self.live,
+            &self.marked(),
         );
         Preview::of(&comparison)
     }

@@ -15,68 +15,16 @@ use kube::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, watch};
 
-use super::{Shutdown, api::typed, mapper::Mapper};
+use super::{Query, Shutdown, api::typed, mapper::Mapper};
 use crate::{
     clock::Clock,
     object::{Gvk, Object, ObjectKey},
-    resource::Resource,
 };
 
 /// How long to wait before looking again for a kind that is not served, or a watch that broke.
 const WATCH_RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(30) };
 
 use super::queue::Backoff;
-
-/// What a cache holds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Query {
-    /// The kind.
-    pub gvk: Gvk,
-    /// One namespace; absent for all.
-    pub namespace: Option<String>,
-    /// Label selector in Kubernetes' text form.
-    pub labels: Option<String>,
-    /// Field selector in Kubernetes' text form.
-    pub fields: Option<String>,
-}
-
-impl Query {
-    /// Every object of a kind in `namespace`, or everywhere.
-    #[must_use]
-    pub fn of(gvk: Gvk, namespace: Option<&str>) -> Self {
-        Self { gvk, namespace: namespace.map(str::to_owned), labels: None, fields: None }
-    }
-
-    /// Every object of a wire type in `namespace`, or everywhere.
-    #[must_use]
-    pub fn resource<R: Resource>(namespace: Option<&str>) -> Self {
-        Self::of(R::gvk(), namespace)
-    }
-
-    /// Only those that match a label selector.
-    #[must_use]
-    pub fn labelled(mut self, selector: impl Into<String>) -> Self {
-        self.labels = Some(selector.into());
-        self
-    }
-
-    /// Only those that match a field selector.
-    #[must_use]
-    pub fn fields(mut self, selector: impl Into<String>) -> Self {
-        self.fields = Some(selector.into());
-        self
-    }
-}
-
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.gvk, self.namespace.as_deref().unwrap_or("all namespaces"))?;
-        match &self.labels {
-            Some(labels) => write!(f, " with {labels}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// A change of a cached object. Both sides are there so that a mapping can see what was left behind.
 #[derive(Debug, Clone)]
@@ -434,7 +382,11 @@ async fn run(cache: Weak<Cache>, caches: Caches) {
                 match event {
                     watcher::Event::Init => held.begin(),
                     watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
-                        held.put(lean(object, &query.gvk))
+                        let mut object = lean(object, &query.gvk);
+                        if let Some(trim) = &query.trim {
+                            trim.apply(&mut object);
+                        }
+                        held.put(object);
                     }
                     watcher::Event::InitDone => held.finish(),
                     watcher::Event::Delete(object) => held.remove(lean(object, &query.gvk).key()),

@@ -17,15 +17,17 @@ mod controller;
 mod lease;
 mod mapper;
 mod metrics;
+mod query;
 mod queue;
 mod serve;
 
-pub use cache::{Cache, CacheEvent, Caches, Query, Subscription};
+pub use cache::{Cache, CacheEvent, Caches, Subscription};
 pub use context::{Builder, Context};
 pub use controller::{Controller, Outcome, Reconcile, ReconcileResult};
 pub use lease::{Elector, LeadLost, LeaseConfig};
 pub use mapper::{Mapper, MapperError};
 pub use metrics::Metrics;
+pub use query::{Query, Trim};
 pub use queue::{Backoff, Queue};
 pub use serve::{HealthServer, ServeError};
 pub use tokio_util::sync::CancellationToken as Shutdown;

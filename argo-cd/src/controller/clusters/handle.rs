@@ -20,7 +20,7 @@ use crate::{
         metrics::AppMetrics,
         views::{ViewError, Views},
     },
-    engine::{Cluster, KindScope},
+    engine::{Cluster, KindScope, tracking::Tracking},
 };
 
 /// Wait between two looks at a cluster.
@@ -30,6 +30,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
 pub(in crate::controller) struct Handle {
     pub(in crate::controller) cluster: Cluster,
+    pub(super) tracking: Tracking,
     home: Context,
     connector: Arc<dyn ClusterConnector>,
     link: OnceCell<Link>,
@@ -58,12 +59,13 @@ pub(in crate::controller) enum HandleError {
 impl Handle {
     pub(super) fn new(
         cluster: Cluster,
+        tracking: Tracking,
         home: Context,
         connector: Arc<dyn ClusterConnector>,
         queue: Arc<OnceLock<Arc<Queue>>>,
         stop: Shutdown,
     ) -> Self {
-        Self { cluster, home, connector, link: OnceCell::new(), stop, connection: RwLock::default(), queue }
+        Self { cluster, tracking, home, connector, link: OnceCell::new(), stop, connection: RwLock::default(), queue }
     }
 
     /// The way in, made when it is first needed. The own cluster is the controller's own client.
@@ -79,6 +81,7 @@ impl Handle {
                 context.clone(),
                 namespace.to_owned(),
                 self.cluster.clone(),
+                self.tracking.clone(),
                 self.queue.clone(),
                 self.stop.clone(),
             ));

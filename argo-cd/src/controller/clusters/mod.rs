@@ -21,6 +21,7 @@ use crate::{
     engine::{
         Cluster, Clusters, Settings,
         sharding::{Place, distribute},
+        tracking::Tracking,
     },
 };
 
@@ -35,6 +36,7 @@ pub(super) struct Registry {
     stop: Shutdown,
     queue: Arc<OnceLock<Arc<Queue>>>,
     current: RwLock<Arc<Clusters>>,
+    tracking: RwLock<Tracking>,
     shards: Mutex<Shards>,
     handles: Mutex<BTreeMap<String, Arc<Handle>>>,
 }
@@ -69,6 +71,7 @@ impl Registry {
             stop,
             queue: Arc::default(),
             current: RwLock::default(),
+            tracking: RwLock::default(),
             shards: Mutex::default(),
             handles: Mutex::default(),
         }
@@ -95,12 +98,14 @@ impl Registry {
             tracing::warn!(%error, "a cluster is left out");
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clusters.clone());
+        settings.tracking.clone_into(&mut self.tracking.write().unwrap_or_else(PoisonError::into_inner));
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).applications = None;
         let all = clusters.all();
         {
             let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
             handles.retain(|server, handle| {
-                let stays = all.iter().any(|it| it.server == *server && same_way(it, &handle.cluster));
+                let stays = handle.tracking == settings.tracking
+                    && all.iter().any(|it| it.server == *server && same_way(it, &handle.cluster));
                 if !stays {
                     handle.end();
                 }
@@ -144,6 +149,7 @@ impl Registry {
         }
         let handle = Arc::new(Handle::new(
             cluster.clone(),
+            self.tracking.read().unwrap_or_else(PoisonError::into_inner).clone(),
             self.home.clone(),
             self.connector.clone(),
             self.queue.clone(),

@@ -25,7 +25,7 @@ use crate::{
         options,
         refresh::{Level, Refresh, namespace_metadata_changed},
         settings::Settings,
-        target, tracking, tree,
+        target, tree,
     },
 };
 
@@ -169,7 +169,8 @@ pub(super) fn compared(
     if !ask.kinds(&needed) {
         return None;
     }
-    let owner = target::Owner { instance: &subject.instance, namespace: &subject.destination.namespace };
+    let tracking = &world.settings.tracking;
+    let owner = target::Owner { tracking, instance: &subject.instance, namespace: &subject.destination.namespace };
     let mut targets = target::targets(&manifests, owner, &ask.seen.kinds);
     for it in &dropped {
         let gvk = it.gvk();
@@ -238,7 +239,11 @@ fn orphans(
         |it| subject.project.permits_kind(&it.group, &it.kind, &it.name, true),
         |it| {
             own.contains(&ResourceKey::of(it))
-                || tracking::tracked_by(it).is_some_and(|it| it == subject.instance || (world.is_application)(&it))
+                || world
+                    .settings
+                    .tracking
+                    .tracked_by(it)
+                    .is_some_and(|it| it == subject.instance || (world.is_application)(&it))
         },
     );
     if let Some(message) = tree::orphan_message(found.len(), rules) {

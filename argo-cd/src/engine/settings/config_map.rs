@@ -32,13 +32,13 @@ type Read = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Keys of `argocd-cm`. Others are another component's, or unknown: nothing is said about them.
 const CONFIG: [(&str, Read); 18] = [
-    ("application.instanceLabelKey", |it, text| keep(&mut it.instance_label, text)),
+    ("application.instanceLabelKey", |it, text| keep(&mut it.tracking.label, text)),
     ("application.resourceTrackingMethod", |it, text| {
-        it.tracking = TrackingMethod::parse(text)
+        it.tracking.method = TrackingMethod::parse(text)
             .ok_or_else(|| format!("'{text}' is none of annotation, annotation+label, label"))?;
         Ok(())
     }),
-    ("installationID", |it, text| keep(&mut it.installation_id, text)),
+    ("installationID", |it, text| keep(&mut it.tracking.installation, text)),
     ("timeout.reconciliation", |it, text| duration(&mut it.reconciliation, text)),
     ("timeout.reconciliation.jitter", |it, text| duration(&mut it.jitter, text)),
     ("timeout.hard.reconciliation", |it, text| duration(&mut it.hard_reconciliation, text)),
@@ -225,6 +225,7 @@ fn compare_options(text: &str) -> Result<CompareOptions, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::tracking::Tracking;
 
     fn data(list: &[(&str, &str)]) -> BTreeMap<String, String> {
         list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -250,8 +251,9 @@ mod tests {
             ("something.new", "x"),
         ]));
         assert_eq!(faults, []);
-        assert_eq!((settings.instance_label.as_str(), settings.installation_id.as_str()), ("team/app", "one"));
-        assert_eq!(settings.tracking, TrackingMethod::AnnotationAndLabel);
+        let tracking = &settings.tracking;
+        assert_eq!((tracking.label.as_str(), tracking.installation.as_str()), ("team/app", "one"));
+        assert_eq!(tracking.method, TrackingMethod::AnnotationAndLabel);
         assert_eq!((settings.reconciliation.as_secs(), settings.hard_reconciliation.as_secs()), (180, 86_400));
         assert!(settings.jitter.is_zero() && settings.compare.ignore_aggregated_roles);
         assert_eq!(settings.compare.ignore_status, IgnoreStatus::None, "YAML reads off as false");
@@ -301,8 +303,8 @@ mod tests {
                 "resource.exclusions"
             ]
         );
-        assert_eq!(settings.installation_id, "kept");
-        assert_eq!(Settings { installation_id: String::new(), ..settings }, Settings::default());
+        assert_eq!(settings.tracking.installation, "kept");
+        assert_eq!(Settings { tracking: Tracking::default(), ..settings }, Settings::default());
         assert!(faults[0].to_string().starts_with("application.resourceTrackingMethod can not be read: 'stars'"));
     }
 }

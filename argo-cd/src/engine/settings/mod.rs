@@ -16,7 +16,7 @@ pub use config_map::SettingsFault;
 pub use filter::{FilteredResource, ResourceFilter};
 pub use overrides::{IgnoreRule, KnownTypeField, Override, Overrides};
 
-use crate::api::names;
+use super::tracking::Tracking;
 
 /// Settings of an installation. Every default is upstream's unless its line says otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,12 +46,9 @@ pub struct Settings {
     /// Whether Applications have a health of their own, so that a parent waits for its children. Off: upstream asks
     /// for a Lua script in its settings.
     pub application_health: bool,
-    /// How objects are marked as an Application's (`application.resourceTrackingMethod`); by annotation.
-    pub tracking: TrackingMethod,
-    /// The label that instances are named by (`application.instanceLabelKey`); `app.kubernetes.io/instance`.
-    pub instance_label: String,
-    /// Tells installations that share a cluster apart (`installationID`); empty.
-    pub installation_id: String,
+    /// How objects are marked as an Application's (`application.resourceTrackingMethod`, `application.instanceLabelKey`,
+    /// `installationID`).
+    pub tracking: Tracking,
     /// Health, actions and differences by kind (`resource.customizations*`); none. `ignore_differences` of them holds
     /// what was configured: `/status` is added by `compare`.
     pub overrides: Overrides,
@@ -217,9 +214,7 @@ impl Default for Settings {
             wave_delay: Duration::from_secs(2),
             persist_health: true,
             application_health: false,
-            tracking: TrackingMethod::Annotation,
-            instance_label: names::INSTANCE_LABEL.to_owned(),
-            installation_id: String::new(),
+            tracking: Tracking::default(),
             overrides: Overrides::default(),
             compare: CompareOptions::default(),
             server_side_diff: false,

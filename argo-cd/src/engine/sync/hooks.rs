@@ -4,7 +4,7 @@ use argo_core::{Change, Object};
 
 use crate::{
     api::{HookType, names},
-    engine::{sync::Input, tracking},
+    engine::sync::Input,
 };
 
 /// The hook as it is created in a phase of this attempt.
@@ -18,7 +18,8 @@ pub(super) fn prepare(hook: &Object, phase: HookType, input: &Input<'_>) -> Obje
         let name = format!("{}{suffix}", hook.text("/metadata/generateName"));
         hook.set(&["metadata", "name"], name);
         hook.remove(&["metadata", "generateName"]);
-        tracking::track(&mut hook, input.instance, &input.destination.namespace);
+        // A name that does not make a label was an error of the comparison already: nothing runs then.
+        let _ = input.settings.tracking.track(&mut hook, input.instance, &input.destination.namespace);
     }
     let mut finalizers: Vec<String> = hook.finalizers().map(str::to_owned).collect();
     if !finalizers.iter().any(|it| it == names::HOOK_FINALIZER) {

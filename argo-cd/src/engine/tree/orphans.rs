@@ -106,7 +106,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::{live::MemoryLive, tracking};
+    use crate::engine::{live::MemoryLive, tracking::Tracking};
 
     fn put(live: &mut MemoryLive, api: &str, kind: &str, name: &str) {
         live.put(Object::from_value(json!({"apiVersion": api, "kind": kind,
@@ -130,7 +130,7 @@ mod tests {
         put(&mut live, "apps/v1", "Deployment", "forbidden");
         let mut managed = Object::from_value(json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "managed", "namespace": "n", "uid": "m"}}));
-        tracking::track(&mut managed, "app", "n");
+        Tracking::default().track(&mut managed, "app", "n").unwrap();
         live.put(managed);
         live.put(Object::from_value(
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n",
@@ -145,7 +145,7 @@ mod tests {
             &rules,
             &live,
             |it| it.kind != "Deployment",
-            |it| tracking::tracked_by(it).is_some(),
+            |it| Tracking::default().tracked_by(it).is_some(),
         );
         let names: Vec<_> = found.iter().map(|it| it.name()).collect();
         assert_eq!(names, ["left", "kubernetes", "web"], "the service `kubernetes` is exempt in `default` alone");
