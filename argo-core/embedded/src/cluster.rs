@@ -12,7 +12,9 @@ use crate::faces::{self, Direct, LocalService, ServeError, Serving};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::persist::{self, PersistError, Restored};
-use crate::server::{Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State, WebhookService};
+use crate::server::{
+    Admission, ApiError, Caller, INITIAL_NAMESPACES, Ids, MASTERS, Server, State, WebhookService, default_roles,
+};
 use crate::session::{ClientOptions, Session};
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::{GroupResource, Store};
@@ -104,7 +106,9 @@ impl ClusterBuilder {
         self
     }
 
-    /// Lets Roles and ClusterRoles decide who may do what. Default: everybody may do anything.
+    /// Lets Roles and ClusterRoles decide who may do what, and begins with the default ones (`cluster-admin`, `admin`, `edit`, `view`,
+    /// `system:discovery`, …). Over HTTPS, who shows neither certificate nor token is `system:anonymous`. Default: everybody may do anything,
+    /// and nobody is anonymous.
     #[must_use]
     pub fn rbac(mut self) -> Self {
         self.rbac = true;
@@ -156,6 +160,9 @@ impl ClusterBuilder {
         state.service_accounts = self.service_accounts;
         state.admission = self.admission;
         let mut cluster = Cluster::start(self.clock, state);
+        if self.rbac {
+            cluster.give_roles();
+        }
         cluster.credentials = self.path.map(|it| {
             let mut name = it.into_os_string();
             name.push(".credentials");
@@ -225,6 +232,17 @@ impl Cluster {
         cluster
     }
 
+    /// Makes the default roles and bindings that are not there.
+    fn give_roles(&self) {
+        let direct = self.direct("kube-apiserver");
+        for object in default_roles() {
+            match direct.create(object) {
+                Err(error) if !error.is_already_exists() => tracing::warn!(%error, "a default role could not be made"),
+                _ => {}
+            }
+        }
+    }
+
     /// A stock `kube::Client`, in the namespace `default`. Must be called inside a tokio runtime, whose time may be paused.
     pub fn client(&self) -> kube::Client {
         self.client_with(ClientOptions::default()).0
@@ -243,17 +261,16 @@ impl Cluster {
             client: client.to_owned(),
             user: "kubernetes-admin".to_owned(),
             groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
+            ..Caller::default()
         };
         LocalService::new(self.server.clone(), session, caller)
     }
 
-    /// A client that acts as another user, for clusters with RBAC.
+    /// A client that acts as another user, for clusters with RBAC. Whoever is not `system:anonymous` is in the group `system:authenticated`.
     pub fn client_as(&self, user: &str, groups: &[&str]) -> kube::Client {
-        let caller = Caller {
-            client: user.to_owned(),
-            user: user.to_owned(),
-            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        };
+        let known = if user == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+        let groups = groups.iter().copied().filter(|group| *group != known).chain([known]).map(str::to_owned).collect();
+        let caller = Caller { client: user.to_owned(), user: user.to_owned(), groups, ..Caller::default() };
         kube::Client::new(
             LocalService::new(self.server.clone(), Session::new(&ClientOptions::named(user)), caller),
             "default",

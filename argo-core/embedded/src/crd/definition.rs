@@ -169,7 +169,7 @@ fn resource(definition: &Value) -> ResourceDef {
         create_on_update: false,
         review: false,
         returns_deleted: false,
-        verbs: crate::resources::ALL_VERBS,
+        verbs: crate::resources::CUSTOM_VERBS,
         names: NameRule::Subdomain,
         builtin: false,
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::server::{ApiError, Caller, ListAnswer, MASTERS, Outcome, Query, RawRequest, Server, WatchItem, Watcher};
@@ -75,8 +74,12 @@ pub struct Watch(Watcher);
 
 impl Direct {
     pub(crate) fn new(server: Arc<Server>, writer: &str) -> Self {
-        let caller =
-            Caller { client: writer.to_owned(), user: format!("system:{writer}"), groups: vec![MASTERS.to_owned()] };
+        let caller = Caller {
+            client: writer.to_owned(),
+            user: format!("system:{writer}"),
+            groups: vec![MASTERS.to_owned()],
+            ..Caller::default()
+        };
         Self { server, caller }
     }
 
@@ -261,17 +264,7 @@ impl Direct {
     }
 
     fn request(&self, method: http::Method, path: String) -> RawRequest {
-        RawRequest {
-            method,
-            path,
-            query: Query::default(),
-            accept: String::new(),
-            content_type: String::new(),
-            body: Bytes::new(),
-            object: None,
-            upgrade: None,
-            caller: self.caller.clone(),
-        }
+        RawRequest { method, path, caller: self.caller.clone(), ..RawRequest::default() }
     }
 
     fn path(&self, resource: &str, namespace: &str, name: &str) -> Result<String, ApiError> {

@@ -154,6 +154,7 @@ pub(super) fn raw(parts: &http::request::Parts, body: Bytes, caller: Caller) -> 
         body,
         object: None,
         caller,
+        impersonation: crate::server::Impersonation::of(&parts.headers),
         upgrade: crate::streams::Upgrade::of(&parts.headers),
     }
 }

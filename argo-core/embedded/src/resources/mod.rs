@@ -13,6 +13,9 @@ pub(crate) use builtin::builtin;
 /// What may be done with most resources.
 pub(crate) const ALL_VERBS: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Those of custom resources, in the order of discovery.
+pub(crate) const CUSTOM_VERBS: &[&str] =
+    &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 /// The order in which the groups of Kubernetes itself are discovered, and found by clients that name a kind without its group.
 const GROUP_ORDER: [&str; 20] = [
@@ -144,6 +147,11 @@ impl Registry {
 
     pub(crate) fn serves_group(&self, group: &str) -> bool {
         self.resources.values().any(|def| def.group() == group)
+    }
+
+    /// Whether Kubernetes itself serves something of the group.
+    pub(crate) fn serves_builtin_group(&self, group: &str) -> bool {
+        self.resources.values().any(|def| def.builtin && def.group() == group)
     }
 
     pub(crate) fn insert(&mut self, def: ResourceDef) {

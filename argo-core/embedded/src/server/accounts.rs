@@ -99,18 +99,15 @@ impl State {
         let name = meta::name(&object).to_owned();
         let request = RawRequest {
             method: http::Method::POST,
-            path: String::new(),
             query,
-            accept: String::new(),
-            content_type: String::new(),
-            body: bytes::Bytes::new(),
             object: Some(object),
-            upgrade: None,
             caller: Caller {
                 client: "kube-controller-manager".to_owned(),
                 user: "system:kube-controller-manager".to_owned(),
                 groups: vec![MASTERS.to_owned()],
+                ..Caller::default()
             },
+            ..RawRequest::default()
         };
         let named = (verb == Verb::Update).then_some(name.as_str());
         let call = Call {

@@ -1,6 +1,9 @@
 //! What is served: `/api`, `/apis`, their aggregated form, `/version` and the health endpoints.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::request::RawRequest;
 use super::status::ApiError;
@@ -19,9 +22,12 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 impl Server {
     /// Answers GET of everything that is no resource.
     pub(super) fn non_resource(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
+        if request.path.starts_with("/api") && super::encode::acceptable(request).is_err() && !wants_groups(request) {
+            return Err(not_represented(request));
+        }
         let registry = self.state.lock().registry.clone();
         let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let aggregated = request.accept.contains("as=APIGroupDiscoveryList") && request.accept.contains("v=v2");
+        let aggregated = wants_groups(request);
         let found = match segments.as_slice() {
             ["api"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, true))),
             ["apis"] if aggregated => return Ok(Outcome::Typed(AGGREGATED, aggregate(&registry, false))),
@@ -60,7 +66,9 @@ impl Server {
                     "goVersion": "", "compiler": "", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
                 })));
             }
-            ["healthz" | "livez" | "readyz", ..] => return Ok(Outcome::Text("ok".to_owned())),
+            ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping" | "log" | "etcd"] => {
+                return Ok(Outcome::Text("ok".to_owned()));
+            }
             ["openapi", "v2"] => {
                 let protobuf = request.accept.contains(OPENAPI_PROTOBUF) && !request.accept.contains("json");
                 return Ok(if protobuf {
@@ -71,7 +79,7 @@ impl Server {
             }
             ["openapi", "v3"] => Some(registry.openapi_v3_index()),
             ["openapi", "v3", rest @ ..] => {
-                let document = registry.openapi_v3(&rest.join("/")).ok_or_else(ApiError::no_such_path)?;
+                let document = registry.openapi_v3(&rest.join("/")).ok_or_else(|| ApiError::plain(404, ""))?;
                 return Ok(Outcome::Raw("application/json", document));
             }
             [] => Some(json!({ "paths": paths(&registry) })),
@@ -79,14 +87,32 @@ impl Server {
         };
         // Below a group that is served there is a Status; elsewhere there is nothing at all.
         let within = match segments.as_slice() {
-            ["apis", group, ..] => registry.serves_group(group),
-            ["api", ..] | ["openapi", "v3", ..] => true,
+            ["apis", group, ..] => registry.serves_builtin_group(group),
+            ["api", ..] => true,
             _ => false,
         };
         found.map(|value| Outcome::Json(200, value)).ok_or_else(|| match within {
             true => ApiError::no_such_path(),
             false => ApiError::not_a_path(),
         })
+    }
+}
+
+/// Whether all groups are wanted in one answer.
+fn wants_groups(request: &RawRequest) -> bool {
+    let root = matches!(request.path.trim_end_matches('/'), "/api" | "/apis");
+    root && request.accept.contains("as=APIGroupDiscoveryList") && request.accept.contains("v=v2")
+}
+
+/// The answer to a client that reads none of the forms.
+fn not_represented(request: &RawRequest) -> ApiError {
+    let forms = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    if request.accept.contains("as=") {
+        return ApiError::new(406, "NotAcceptable", format!("only the following media types are accepted: {forms}"));
+    }
+    ApiError {
+        details: Some(Box::new(json!({}))),
+        ..ApiError::new(406, "NotAcceptable", format!("406: Not Acceptable\n\nAvailable representations: {forms}"))
     }
 }
 
@@ -185,6 +211,9 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
         if !def.categories.is_empty() {
             entry["categories"] = json!(def.categories);
         }
+        if let Some(hash) = storage_hash(def) {
+            entry["storageVersionHash"] = Value::from(hash);
+        }
         resources.push(entry);
         for Subresource { name, foreign, kind, verbs } in subresources(def, index) {
             let mut entry = json!({ "name": format!("{}/{name}", def.resource()), "singularName": "", "namespaced": def.namespaced, "kind": kind, "verbs": verbs });
@@ -195,7 +224,28 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
             resources.push(entry);
         }
     }
-    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": resources })
+    let mut list =
+        json!({ "kind": "APIResourceList", "groupVersion": group_version(group, version), "resources": resources });
+    if !group.is_empty() {
+        list["apiVersion"] = Value::from("v1");
+    }
+    list
+}
+
+/// What tells one stored form of a resource from another. Upstream: `discovery.StorageVersionHash`.
+fn storage_hash(def: &ResourceDef) -> Option<String> {
+    if def.review || def.verbs.len() < 3 {
+        return None;
+    }
+    // What the real one keeps in an older form.
+    let version = match def.group() {
+        "apiextensions.k8s.io" => "v1beta1",
+        "resource.k8s.io" => "v1beta2",
+        "storage.k8s.io" if def.kind == "VolumeAttributesClass" => "v1beta1",
+        _ => &def.storage_version,
+    };
+    let text = format!("{}/{version}/{}", def.stored.group, def.kind);
+    Some(STANDARD.encode(&Sha256::digest(text)[..8]))
 }
 
 fn aggregate(registry: &Registry, core: bool) -> Value {
@@ -220,9 +270,11 @@ fn aggregated_resources(registry: &Registry, group: &str, version: &str) -> Vec<
     for def in registry.iter().filter(|def| def.group() == group) {
         let Some(index) = def.versions.iter().position(|served| served.name == version) else { continue };
         let kind = |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
+        // Those of the core group say nothing of their version.
+        let own = |of: &str| kind(group, if group.is_empty() { "" } else { version }, of);
         let mut entry = json!({
             "resource": def.resource(),
-            "responseKind": kind(group, version, &def.kind),
+            "responseKind": own(&def.kind),
             "scope": if def.namespaced { "Namespaced" } else { "Cluster" },
             "singularResource": def.singular,
             "verbs": def.verbs,
@@ -236,8 +288,8 @@ fn aggregated_resources(registry: &Registry, group: &str, version: &str) -> Vec<
         let below: Vec<Value> = subresources(def, index)
             .into_iter()
             .map(|Subresource { name, foreign, kind: of, verbs }| {
-                let (group, version) = foreign.unwrap_or((group, version));
-                json!({ "subresource": name, "responseKind": kind(group, version, &of), "verbs": verbs })
+                let answer = foreign.map_or_else(|| own(&of), |(group, version)| kind(group, version, &of));
+                json!({ "subresource": name, "responseKind": answer, "verbs": verbs })
             })
             .collect();
         if !below.is_empty() {

@@ -75,7 +75,10 @@ pub(crate) fn respond(
 ) -> http::Response<ResponseBody> {
     match answer.and_then(|outcome| write(request, target, outcome, now)) {
         Ok(response) => response,
-        Err(error) if error.is_plain() => full(error.code, "text/plain; charset=utf-8", format!("{}\n", error.message)),
+        Err(error) if error.is_plain() => {
+            let end = if error.message.is_empty() { "" } else { "\n" };
+            full(error.code, "text/plain; charset=utf-8", format!("{}{end}", error.message))
+        }
         Err(error) => {
             let status = error.status();
             let mut response = match Form::of(&request.accept) {

@@ -37,10 +37,14 @@ pub struct Caller {
     pub user: String,
     /// Groups of the user.
     pub groups: Vec<String>,
+    /// What tells the user from others of the same name; often empty.
+    pub uid: String,
+    /// What else is known of the user, by key.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// A raw request: the same for all faces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RawRequest {
     pub(crate) method: http::Method,
     pub(crate) path: String,
@@ -51,6 +55,8 @@ pub(crate) struct RawRequest {
     /// A body that needs no decoding: from the direct face.
     pub(crate) object: Option<serde_json::Value>,
     pub(crate) caller: Caller,
+    /// Whom the caller wants to act as.
+    pub(crate) impersonation: Option<super::Impersonation>,
     /// What the client asks to switch to.
     pub(crate) upgrade: Option<crate::streams::Upgrade>,
 }

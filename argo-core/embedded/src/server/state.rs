@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) admission: Vec<Arc<dyn super::Admission>>,
     /// Whether RBAC decides who may do what.
     pub(crate) rbac: bool,
+    /// Whether aggregated roles are being filled in.
+    pub(super) aggregating: bool,
     /// Webhooks in the process.
     pub(crate) webhook_services: super::WebhookServices,
     /// Whether namespaces have accounts, and pods need theirs.
@@ -75,6 +77,7 @@ impl State {
             tokens: BTreeMap::new(),
             admission: Vec::new(),
             rbac: false,
+            aggregating: false,
             webhook_services: super::WebhookServices::default(),
             service_accounts: false,
             certificate: String::new(),
@@ -161,6 +164,7 @@ impl State {
             self.definition_changed(event);
         }
         self.keep_accounts(event);
+        self.aggregate_roles(event);
         self.count_quotas(event);
         if event.kind == EventKind::Deleted {
             self.object_gone(event);

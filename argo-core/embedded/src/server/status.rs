@@ -38,9 +38,11 @@ impl ApiError {
     }
 
     fn about(code: u16, reason: &str, message: String, gr: &GroupResource, name: &str) -> Self {
-        let mut details = json!({ "name": name, "kind": gr.resource.as_ref() });
-        if !gr.group.is_empty() {
-            details["group"] = Value::from(gr.group.as_ref());
+        let mut details = json!({});
+        for (field, value) in [("name", name), ("group", gr.group.as_ref()), ("kind", gr.resource.as_ref())] {
+            if !value.is_empty() {
+                details[field] = Value::from(value);
+            }
         }
         Self { code, reason: reason.to_owned(), message, details: Some(Box::new(details)) }
     }
@@ -60,11 +62,17 @@ impl ApiError {
 
     /// 404 for a path outside all served groups: the body is plain text.
     pub(crate) fn not_a_path() -> Self {
-        Self::new(404, "", "404 page not found")
+        Self::plain(404, "404 page not found")
+    }
+
+    /// An answer in plain text: of code 404, or of 500 that says so at its beginning.
+    pub(crate) fn plain(code: u16, text: &str) -> Self {
+        Self::new(code, "", text)
     }
 
     pub(crate) fn is_plain(&self) -> bool {
-        self.code == 404 && self.reason.is_empty()
+        self.reason.is_empty()
+            && (self.code == 404 || self.code == 500 && self.message.starts_with("Internal Server Error: "))
     }
 
     /// 409 for a create.
@@ -88,8 +96,11 @@ impl ApiError {
 
     /// 403.
     pub fn forbidden(gr: &GroupResource, name: &str, why: &str) -> Self {
-        let subject =
-            if name.is_empty() { format!("{gr} is forbidden") } else { format!("{gr} \"{name}\" is forbidden") };
+        let subject = match (gr.resource.as_ref(), name) {
+            ("", _) => "forbidden".to_owned(),
+            (_, "") => format!("{gr} is forbidden"),
+            _ => format!("{gr} \"{name}\" is forbidden"),
+        };
         Self::about(403, "Forbidden", format!("{subject}: {why}"), gr, name)
     }
 

@@ -86,6 +86,7 @@ impl State {
         }
         self.check_account(call, &object)?;
         self.admit(call, &mut object, None)?;
+        self.check_escalation(call, &object, None)?;
         allocate::admitted(call, &mut object);
         self.validate(call, &object, None)?;
         if call.def.builtin {
@@ -293,6 +294,7 @@ impl State {
             allocate::apply(self, call, &mut object, Some(&live))?;
         }
         self.admit(call, &mut object, Some(&live))?;
+        self.check_escalation(call, &object, Some(&live))?;
         self.validate(call, &object, Some(&live))?;
         if call.def.builtin {
             self.warnings.extend(checks::warnings(call, &object, Some(&live)));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argo_core::time::{Timestamp, after, rfc3339};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -463,14 +462,14 @@ impl Shell {
             query,
             accept: "application/json".to_owned(),
             content_type: if content_type.is_empty() { "application/json" } else { content_type }.to_owned(),
-            body: Bytes::new(),
             object: (!body.is_null()).then_some(body),
-            upgrade: None,
             caller: Caller {
                 client: client.to_owned(),
                 user: format!("system:{client}"),
                 groups: vec!["system:masters".to_owned()],
+                ..Caller::default()
             },
+            ..RawRequest::default()
         };
         Ok(match self.shared.server.call(&request)? {
             Outcome::Object(_, object) => Some((*object).clone()),

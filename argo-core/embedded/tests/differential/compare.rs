@@ -40,7 +40,7 @@ pub(crate) fn normal(answer: &Value, namespace: &str) -> Value {
 }
 
 /// Managed fields are sorted by times of whole seconds, so their order depends on how fast the machine was. Descriptions of columns are prose of
-/// the real server; nulls and absent fields mean the same; causes come in any order, some of them twice.
+/// the real server; nulls and absent fields mean the same; causes come in any order, some of them twice, and so do rules.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -58,6 +58,11 @@ fn tidy(value: &mut Value) {
             }
             if let Some(managers) = fields.get_mut("managedFields").and_then(Value::as_array_mut) {
                 managers.sort_by_key(|it| ["manager", "operation", "subresource"].map(|field| it[field].to_string()));
+            }
+            for rules in ["resourceRules", "nonResourceRules"] {
+                if let Some(rules) = fields.get_mut(rules).and_then(Value::as_array_mut) {
+                    rules.sort_by_key(Value::to_string);
+                }
             }
             fields.retain(|field, value| !value.is_null() && field != "description");
             fields.values_mut().for_each(tidy);

@@ -22,16 +22,16 @@ pub(crate) async fn run(client: &Client, namespace: &str, operation: &Value) -> 
     let method = operation[0].as_str().expect("a method");
     let (method, form) = method.split_once(':').unwrap_or((method, ""));
     let path = path(operation[1].as_str().expect("a path"), namespace);
+    let (body, options) = (operation.get(2).unwrap_or(&Value::Null), operation.get(3).unwrap_or(&Value::Null));
     if method == "WAIT" {
         for _ in 0..100 {
-            if send(client, "GET", "", &path, &Value::Null, &Value::Null).await["code"] == 200 {
+            if send(client, "GET", "", &path, &Value::Null, options).await["code"] == 200 {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         return Value::Null;
     }
-    let (body, options) = (operation.get(2).unwrap_or(&Value::Null), operation.get(3).unwrap_or(&Value::Null));
     send(client, method, form, &path, body, options).await
 }
 
@@ -92,6 +92,14 @@ async fn send(client: &Client, method: &str, form: &str, path: &str, body: &Valu
     }
     for group in options["groups"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         request = request.header("impersonate-group", group);
+    }
+    if let Some(uid) = options["uid"].as_str() {
+        request = request.header("impersonate-uid", uid);
+    }
+    for (key, values) in options["extra"].as_object().into_iter().flatten() {
+        for value in values.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            request = request.header(format!("impersonate-extra-{key}"), value);
+        }
     }
     let response = client.send(request.body(Body::from(body)).expect("a request")).await.expect("an answer");
     let code = response.status().as_u16();
