@@ -17,6 +17,7 @@
 //! - `http`: artifacts behind URLs and in Google Cloud Storage; `http` and `plugin` templates in this process.
 //! - `s3`: artifacts in S3 and in Azure Blob Storage.
 //! - `artifacts`: loading and saving of what steps take and give; `process` needs it.
+//! - `sqlite`, `postgres`: the archive, offloaded nodes and shared locks in a database ([`persist`]).
 //! - `testing`: runs of workflows against scripted steps, for users' own tests.
 
 pub mod api;
@@ -28,6 +29,7 @@ pub mod engine;
 pub mod exec;
 pub mod executor;
 pub mod metrics;
+pub mod persist;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -154,7 +154,7 @@ proptest! {
                     Effect::Start(step) => { steps.insert(step.node_id.clone(), StepState::Pending(String::new())); }
                     Effect::Stop { node_id } => { steps.remove(node_id); }
                     Effect::Release => steps.clear(),
-                    Effect::Ensure(_) | Effect::Collect(_) | Effect::Emit(_) => {}
+                    Effect::Ensure(_) | Effect::Collect(_) | Effect::Emit(_) | Effect::Claim(_) | Effect::Disclaim { .. } => {}
                 }
             }
             let again = run.plan_with(&steps);

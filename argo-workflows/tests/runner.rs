@@ -5,6 +5,7 @@ mod agent;
 mod conformance;
 mod controller;
 mod cron;
+mod databases;
 mod engine;
 mod events;
 mod features;
@@ -12,6 +13,7 @@ mod garbage;
 mod invariants;
 mod metrics;
 mod operations;
+mod persist;
 mod pods;
 mod process;
 #[cfg(feature = "exec")]

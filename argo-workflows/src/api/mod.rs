@@ -51,6 +51,14 @@ pub const GROUP: &str = "argoproj.io";
 /// Version of every kind here.
 pub const VERSION: &str = "v1alpha1";
 
+/// Label of a workflow: how far it is archived.
+pub const LABEL_ARCHIVING_STATUS: &str = "workflows.argoproj.io/workflow-archiving-status";
+/// It is to be archived.
+pub const ARCHIVING_PENDING: &str = "Pending";
+/// It is archived.
+pub const ARCHIVING_ARCHIVED: &str = "Archived";
+/// It was read from an archive.
+pub const ARCHIVING_PERSISTED: &str = "Persisted";
 /// Label with the phase of a workflow.
 pub const LABEL_PHASE: &str = "workflows.argoproj.io/phase";
 /// Label that says whether a workflow, or a pod of one, is done with.

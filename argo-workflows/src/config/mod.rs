@@ -1,6 +1,7 @@
 //! [`Config`]: the controller's configuration, as upstream's ConfigMap `workflow-controller-configmap` holds it.
 
 mod parts;
+mod persistence;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,9 @@ use serde_json::Value;
 pub use parts::{
     ArtifactDriver, FailedPodRestart, Image, InitlessPod, KubeConfig, Link, MetricsConfig, NodeEvents,
     PodSpecLogStrategy, ResourceRateLimit, RetentionPolicy, WorkflowEvents, WorkflowRestrictions,
+};
+pub use persistence::{
+    LabelOperator, LabelRequirement, LabelSelector, Persistence, Postgresql, SecretKey, Sqlite, SyncConfig,
 };
 
 use crate::{
@@ -59,7 +63,7 @@ pub struct Config {
     pub resource_rate_limit: Option<ResourceRateLimit>,
     /// The database for nodes and the archive.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub persistence: Option<Value>,
+    pub persistence: Option<Box<Persistence>>,
     /// Links that the UI shows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
@@ -97,7 +101,7 @@ pub struct Config {
     pub sso: Option<Value>,
     /// The database for locks that several controllers share.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub synchronization: Option<Value>,
+    pub synchronization: Option<Box<SyncConfig>>,
     /// Artifact drivers that are plugins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub artifact_drivers: Vec<ArtifactDriver>,
@@ -162,6 +166,9 @@ impl Config {
             {
                 return Err(ConfigError::Invalid(format!("{key}: '{text}' is no duration such as 5s or 1m30s")));
             }
+        }
+        if let Some(Err(message)) = config.persistence.as_ref().map(|it| it.archive_ttl()) {
+            return Err(ConfigError::Invalid(message));
         }
         for link in &config.links {
             let scheme = link.url.split_once("://").map(|it| it.0);

@@ -46,6 +46,43 @@ impl Failure for NodesError {
     }
 }
 
+/// Whether nodes may go into a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offloading {
+    /// There is none.
+    Never,
+    /// Those that have no room in the object, even compressed.
+    WhenTooLarge,
+    /// All.
+    Always,
+}
+
+/// The write of a change.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// Its nodes are in it.
+    Whole(Change),
+    /// Its nodes are to be put elsewhere first.
+    Apart {
+        /// All nodes, as JSON.
+        nodes: String,
+        /// The change, which lacks where they are.
+        change: Change,
+    },
+}
+
+/// Where the nodes of an object are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Form {
+    /// In the open.
+    #[default]
+    Open,
+    /// Compressed, beside.
+    Packed,
+    /// In a database.
+    Apart,
+}
+
 /// Reads compressed nodes into their place. Says whether there were any.
 pub(super) fn unpack(workflow: &mut Workflow) -> Result<bool, NodesError> {
     let Some(text) = workflow.status.extra.get("compressedNodes").and_then(Value::as_str) else { return Ok(false) };
@@ -57,8 +94,13 @@ pub(super) fn unpack(workflow: &mut Workflow) -> Result<bool, NodesError> {
     if json.len() as u64 > MAX_UNPACKED {
         return Err(unreadable(&format!("it holds more than {MAX_UNPACKED} bytes")));
     }
-    workflow.status.nodes = serde_json::from_slice(&json).map_err(|it| unreadable(&it))?;
+    workflow.status.nodes = parse(&json)?;
     Ok(true)
+}
+
+/// Reads the JSON of nodes.
+pub(super) fn parse(json: &[u8]) -> Result<BTreeMap<String, NodeStatus>, NodesError> {
+    serde_json::from_slice(json).map_err(|it| NodesError::Unreadable(it.to_string()))
 }
 
 /// JSON of one part of compressed nodes that is aimed at, in bytes: larger than the window that gzip looks back.
@@ -70,8 +112,7 @@ const PART: usize = 64 * 1024;
 pub(super) struct Packed {
     /// Length of the JSON of all nodes; unknown while it is far from the limit.
     size: Option<usize>,
-    /// Whether they are compressed in the object.
-    is_packed: bool,
+    form: Form,
     parts: Vec<Part>,
 }
 
@@ -101,43 +142,77 @@ impl<'n> Next<'n> {
 impl Packed {
     /// Of an object whose nodes are compressed or not.
     pub(super) fn new(is_packed: bool) -> Self {
-        Self { is_packed, ..Self::default() }
+        Self { form: if is_packed { Form::Packed } else { Form::Open }, ..Self::default() }
     }
 
-    /// The write of a change, its nodes compressed where they are or become too large.
+    /// Of an object whose nodes are in a database.
+    pub(super) fn apart() -> Self {
+        Self { form: Form::Apart, ..Self::default() }
+    }
+
+    /// The write of a change, its nodes compressed or apart where they are or become too large.
     pub(super) fn write(
         &mut self,
         status: &StatusChange,
         object: &Object,
         read: &Workflow,
         max_size: usize,
-    ) -> Result<Change, NodesError> {
-        let was_packed = self.is_packed;
+        offloading: Offloading,
+    ) -> Result<Written, NodesError> {
+        let was = self.form;
         let change = status.change(object, read)?;
         if status.nodes.is_empty() {
-            return Ok(change);
+            return Ok(Written::Whole(change));
         }
         let next = Next { changed: &status.nodes, read: &read.status.nodes };
         let few = (next.read.len() + next.changed.len()) * 200 < max_size;
-        if few && !was_packed {
-            return Ok(change);
+        let is_always = offloading == Offloading::Always;
+        if few && was == Form::Open && !is_always {
+            return Ok(Written::Whole(change));
         }
         let size = self.measure(&next)?;
-        if size <= max_size && !was_packed {
-            return Ok(change);
+        if size <= max_size && was == Form::Open && !is_always {
+            return Ok(Written::Whole(change));
         }
-        let Change::Patch { target, patch, subresource, resource_version } = change else { return Ok(change) };
-        let mut body = patch.body;
-        self.is_packed = size > max_size;
-        if self.is_packed {
-            body["status"]["nodes"] = Value::Null;
-            body["status"]["compressedNodes"] = self.pack(&next, read.name(), size)?.into();
-        } else {
+        let Change::Patch { target, patch, subresource, resource_version } = change else {
+            return Ok(Written::Whole(change));
+        };
+        let packed = match size > max_size && !is_always {
+            true => Some(self.pack(&next, read.name(), size)),
+            false => None,
+        };
+        let mut status = json!({});
+        let mut apart = None;
+        self.form = match packed {
+            Some(Ok(text)) => {
+                status["compressedNodes"] = text.into();
+                Form::Packed
+            }
+            Some(Err(NodesError::TooLarge(_))) if offloading == Offloading::WhenTooLarge => Form::Apart,
+            Some(Err(error)) => return Err(error),
+            None if is_always => Form::Apart,
+            None => {
+                status["nodes"] = json!(next.all());
+                Form::Open
+            }
+        };
+        if self.form != Form::Packed {
             self.parts.clear();
-            body["status"]["nodes"] = json!(next.all());
-            body["status"]["compressedNodes"] = Value::Null;
         }
-        Ok(Change::Patch { target, patch: Patch::merge(body), subresource, resource_version })
+        if self.form == Form::Apart {
+            apart = Some(serde_json::to_string(&next.all())?);
+        }
+        let mut body = patch.body;
+        body["status"]["nodes"] = status["nodes"].take();
+        body["status"]["compressedNodes"] = status["compressedNodes"].take();
+        if was == Form::Apart {
+            body["status"]["offloadNodeStatusVersion"] = Value::Null;
+        }
+        let change = Change::Patch { target, patch: Patch::merge(body), subresource, resource_version };
+        Ok(match apart {
+            Some(nodes) => Written::Apart { nodes, change },
+            None => Written::Whole(change),
+        })
     }
 
     /// Length of the JSON of the nodes.
@@ -218,87 +293,4 @@ fn encode(members: &[Vec<u8>]) -> Result<String, NodesError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn workflow(count: usize) -> Workflow {
-        let node = |i: usize| json!({"id": format!("wf-{i}"), "name": format!("wf.{i}"), "displayName": i.to_string(), "type": "Pod", "phase": "Running"});
-        let nodes: serde_json::Map<String, Value> = (0..count).map(|i| (format!("wf-{i}"), node(i))).collect();
-        serde_json::from_value(
-            json!({"metadata": {"name": "wf"}, "spec": {}, "status": {"phase": "Running", "nodes": nodes}}),
-        )
-        .unwrap()
-    }
-
-    fn apply(object: &Object, change: Change) -> Object {
-        let Change::Patch { patch, .. } = change else { panic!("a change of a status is a patch") };
-        let mut value = object.value().clone();
-        argo_merge::merge_patch::apply(&mut value, &patch.body);
-        Object::from_value(value)
-    }
-
-    #[test]
-    fn large_nodes_are_written_compressed_and_read_again() {
-        let mut read = workflow(100);
-        let mut object = Object::encode(&read).unwrap();
-        let mut was = false;
-        let mut packed = Packed::default();
-        for i in 0..6 {
-            if i % 2 == 0 {
-                // Nothing need be known.
-                packed = Packed::new(was);
-            }
-            let mut node = read.status.nodes["wf-7"].clone();
-            node.message = Some(format!("pass {i}"));
-            let change = StatusChange { nodes: [("wf-7".to_owned(), node.clone())].into(), ..StatusChange::default() };
-            object = apply(&object, packed.write(&change, &object, &read, 4096).unwrap());
-            assert!(object.pointer("/status/nodes").is_none() && object.pointer("/status/compressedNodes").is_some());
-            read = object.decode().unwrap();
-            assert!(read.status.nodes.is_empty());
-            was = unpack(&mut read).unwrap();
-            assert!(was);
-            assert_eq!((read.status.nodes.len(), read.status.nodes["wf-7"].clone()), (100, node));
-        }
-        // With a higher limit they stand in the open again.
-        let node = read.status.nodes["wf-1"].clone();
-        let change = StatusChange { nodes: [("wf-1".to_owned(), node)].into(), ..StatusChange::default() };
-        let object = apply(&object, Packed::new(true).write(&change, &object, &read, MAX_SIZE).unwrap());
-        assert!(object.pointer("/status/compressedNodes").is_none());
-        assert_eq!(object.decode::<Workflow>().unwrap().status.nodes.len(), 100);
-    }
-
-    #[test]
-    fn only_parts_with_changes_are_compressed_again_and_new_nodes_find_their_part() {
-        let mut read = workflow(3000);
-        let root = json!({"id": "wf", "name": "wf", "displayName": "wf", "type": "DAG", "phase": "Running"});
-        read.status.nodes.insert("wf".into(), serde_json::from_value(root).unwrap());
-        let mut object = Object::encode(&read).unwrap();
-        let mut packed = Packed::default();
-        for i in 0..40 {
-            let mut nodes = BTreeMap::new();
-            for id in ["wf".to_owned(), format!("wf-{}", i * 7), format!("wf-new-{i}")] {
-                let mut node = read.status.nodes.get(&id).cloned().unwrap_or_default();
-                (node.id, node.message) = (id.clone(), Some(format!("pass {i} {}", "x".repeat(i * 100))));
-                nodes.insert(id, node);
-            }
-            let change = StatusChange { nodes, ..StatusChange::default() };
-            let before: Vec<Vec<u8>> = packed.parts.iter().map(|it| it.gzip.clone()).collect();
-            object = apply(&object, packed.write(&change, &object, &read, 4096).unwrap());
-            let same = before.iter().zip(&packed.parts).filter(|(before, it)| **before == it.gzip).count();
-            assert!(before.len() != packed.parts.len() || same + 2 >= before.len(), "{same} of {}", before.len());
-            change.apply_to(&mut read);
-            let mut again: Workflow = object.decode().unwrap();
-            unpack(&mut again).unwrap();
-            assert_eq!(again.status.nodes, read.status.nodes);
-            assert_eq!(packed.size, Some(serde_json::to_vec(&read.status.nodes).unwrap().len()));
-        }
-        assert!(packed.parts.len() > 4);
-    }
-
-    #[test]
-    fn what_is_no_gzip_is_refused_with_its_place() {
-        let mut read = workflow(0);
-        read.status.extra.insert("compressedNodes".to_owned(), "!".into());
-        assert!(unpack(&mut read).unwrap_err().to_string().starts_with("status.compressedNodes can not be read"));
-    }
-}
+mod tests;

@@ -46,6 +46,13 @@ impl Live {
         Ok(Self { version, workflow, packed: Packed::new(was_packed), ledger: Ledger::default() })
     }
 
+    /// Takes in nodes (JSON) that were not in the object.
+    pub(super) fn hydrate(&mut self, nodes: &str) -> Result<(), NodesError> {
+        self.workflow.status.nodes = compressed::parse(nodes.as_bytes())?;
+        self.packed = Packed::apart();
+        Ok(())
+    }
+
     /// Is at this version of the object from now on.
     pub(super) fn at(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);

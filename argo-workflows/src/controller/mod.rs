@@ -9,7 +9,9 @@
 mod compressed;
 mod counting;
 mod cron;
+mod database_locks;
 mod memo;
+mod persisting;
 mod references;
 mod repository;
 mod settings;
@@ -31,7 +33,9 @@ use serde_json::json;
 
 use self::{
     counting::Counting,
+    database_locks::Keeper,
     memo::{Live, Memo, Undecodable},
+    persisting::Persisting,
     references::ClusterReferences,
     repository::{Repositories, Resolved},
     settings::Settings,
@@ -42,12 +46,13 @@ use crate::{
         ClusterWorkflowTemplate, CronWorkflow, FINALIZER_ARTIFACT_GC, LABEL_COMPLETED, LABEL_CONFIGMAP_TYPE,
         LABEL_CONTROLLER_INSTANCE_ID, LABEL_PHASE, Workflow, WorkflowPhase, WorkflowTemplate,
     },
-    config::Config,
+    config::{Config, LabelSelector},
     engine::{
-        AdmissionLimits, Effect, Ended, GarbageState, Ledger, StatusChange, StepState, WorkflowPlan, World, expired,
-        reconcile_with, refuse, refuse_as,
+        AdmissionLimits, Claims, Effect, Ended, GarbageState, Ledger, StatusChange, StepState, WorkflowPlan, World,
+        expired, reconcile_with, refuse, refuse_as,
     },
     executor::{Executor, WorkflowId},
+    persist::Stores,
 };
 
 /// Most steps of a workflow that are started at the same time.
@@ -76,6 +81,7 @@ pub struct Controller {
     workers: usize,
     config: Config,
     config_map: Option<ObjectKey>,
+    stores: Stores,
 }
 
 /// Builds a [`Controller`].
@@ -86,6 +92,7 @@ pub struct Builder {
     workers: usize,
     config: Config,
     config_map: Option<ObjectKey>,
+    stores: Stores,
 }
 
 /// Why a controller could not be built.
@@ -137,6 +144,12 @@ impl Builder {
         self
     }
 
+    /// Databases for what does not stay in the cluster; none by default.
+    pub fn stores(mut self, stores: Stores) -> Self {
+        self.stores = stores;
+        self
+    }
+
     /// The controller.
     ///
     /// # Errors
@@ -149,6 +162,7 @@ impl Builder {
             workers: self.workers,
             config: self.config,
             config_map: self.config_map,
+            stores: self.stores,
         })
     }
 }
@@ -169,7 +183,14 @@ impl Controller {
     /// On a client, or on a context shared with other controllers.
     pub fn builder(context: impl Into<Context>) -> Builder {
         let config = Config::default();
-        Builder { context: context.into(), executor: None, workers: 8, config, config_map: None }
+        Builder {
+            context: context.into(),
+            executor: None,
+            workers: 8,
+            config,
+            config_map: None,
+            stores: Stores::default(),
+        }
     }
 
     /// Runs until `shutdown`, or that of the context; then ends what must not outlive it.
@@ -201,6 +222,7 @@ impl Controller {
             all_config_maps: OnceLock::new(),
         });
         let counting = Arc::new(Counting::default());
+        let (queue_cell, locks_changed) = (Arc::new(OnceLock::new()), Arc::new(tokio::sync::Notify::new()));
         let reconciler = Arc::new(Reconciler {
             context: context.clone(),
             workflows: workflows.clone(),
@@ -213,7 +235,19 @@ impl Controller {
             repositories: Repositories::default(),
             counting: counting.clone(),
             namespace,
-            queue: OnceLock::new(),
+            queue: queue_cell.clone(),
+            persisting: Persisting { stores: self.stores.clone(), settings: settings.clone() },
+            locks_changed: locks_changed.clone(),
+        });
+        let housekeeper = reconciler.clone();
+        let keeper = self.stores.locks.clone().map(|store| Keeper {
+            store,
+            shared: shared.clone(),
+            workflows: workflows.clone(),
+            instance_id: settings.config().instance_id.clone(),
+            settings: settings.clone(),
+            queue: queue_cell,
+            changed: locks_changed,
         });
         let crons = context.cache_of::<CronWorkflow>();
         let cron = cron::CronReconciler {
@@ -245,6 +279,14 @@ impl Controller {
         counting.serve(&counted, scraped, self.executor.pods(), queue.clone(), cron.queue(), ttl);
         let waking = queue.clone();
         let following = settings.follow(config_map, namespaces, &shared, move |key| waking.add(key));
+        let keeping = async {
+            match &keeper {
+                Some(keeper) => keeper.run(&housekeeper.context).await,
+                None => std::future::pending().await,
+            }
+        };
+        let house = housekeeper.persisting.keep_house(&housekeeper.context, &housekeeper.workflows);
+        let following = futures::future::join3(following, keeping, house);
         self.executor.announce_to(Arc::new(move |key| queue.add(key.clone())));
         let running = futures::future::join(controller.run(shutdown.clone()), cron.run(shutdown));
         // Whoever follows the configuration has no end of its own.
@@ -283,7 +325,10 @@ struct Reconciler {
     counting: Arc<Counting>,
     /// Namespace of the controller's own ConfigMaps.
     namespace: Option<String>,
-    queue: OnceLock<Arc<Queue>>,
+    queue: Arc<OnceLock<Arc<Queue>>>,
+    persisting: Persisting,
+    /// Something was claimed of the database, or given up.
+    locks_changed: Arc<tokio::sync::Notify>,
 }
 
 /// A status that has no JSON form.
@@ -309,6 +354,7 @@ impl Reconcile for Reconciler {
         let Some(object) = object else {
             self.memo.forget(key);
             self.wake(&self.shared.forget(key));
+            self.locks_changed.notify_one();
             return Ok(Outcome::DONE);
         };
         let begun = std::time::Instant::now();
@@ -326,6 +372,9 @@ impl Reconcile for Reconciler {
                 return Ok(Outcome::DONE);
             }
         }
+        if !object.is_deleting() {
+            self.persisting.archive(&self.context, &object).await?;
+        }
         let steps = self.executor.observe(&id);
         let settled = object.label(LABEL_COMPLETED) == Some("true") && steps.is_empty();
         if settled
@@ -336,7 +385,11 @@ impl Reconcile for Reconciler {
             self.memo.forget(key);
             return Ok(Outcome::DONE);
         }
-        let mut live = match self.memo.take(key, &object).map_or_else(|| Live::decode(&object), Ok) {
+        let live = match self.memo.take(key, &object) {
+            Some(live) => Ok(live),
+            None => self.persisting.read(&object).await?,
+        };
+        let mut live = match live {
             Ok(live) => live,
             Err(Undecodable::Object(error)) => {
                 let message = format!("cannot unmarshall spec: {error}");
@@ -355,7 +408,13 @@ impl Reconcile for Reconciler {
         }
         let plan = decided.plan;
         let change = match &plan.status {
-            Some(status) => Some(live.packed.write(status, &object, &live.workflow, compressed::MAX_SIZE)?),
+            Some(status) => match self.persisting.write(&mut live, status, &object, self.context.now()).await {
+                Err(error) if error.category() == Category::LimitExceeded => {
+                    self.end(&object, WorkflowPhase::Error, &error.to_string()).await?;
+                    return Ok(Outcome::DONE);
+                }
+                other => Some(other?),
+            },
             None => None,
         };
         let outcome = self.carry_out(&id, &object, &plan, change).await;
@@ -444,6 +503,14 @@ impl Reconciler {
         let mut world = World::new(workflow, &seen.steps, &references);
         world.garbage = seen.garbage.as_ref();
         world.metrics = Some(&self.counting.custom);
+        let config = self.settings.config();
+        let everything = LabelSelector::default();
+        if self.persisting.stores.archive.is_some() {
+            let selector = config.persistence.as_ref().and_then(|it| it.archive_label_selector.as_ref());
+            world.archives = Some(selector.unwrap_or(&everything));
+        }
+        let has_database = self.persisting.stores.locks.is_some();
+        world.claims = has_database.then_some(Claims::none());
         let alone = |plan: WorkflowPlan| Decided { plan, woken: None, needs_config_maps: false };
         match &seen.repository {
             None => {}
@@ -481,6 +548,7 @@ impl Reconciler {
         }
         let mut state = self.shared.enter(&self.workflows, self.instance_id.as_deref());
         let admitted = state.admission.admits(workflow);
+        world.claims = has_database.then_some(&state.claims);
         let plan = reconcile_with(&world.with_locks(&state.locks).admitted(admitted), &compiled, ledger, now);
         if references.missed_config_maps() {
             *ledger = Ledger::default();
@@ -490,6 +558,14 @@ impl Reconciler {
             plan.status.as_ref().map_or_else(|| StatusChange::default().outline(workflow), |it| it.outline(workflow));
         let woken = state.observe(&next);
         Decided { plan, woken: Some(woken), needs_config_maps: false }
+    }
+
+    /// Changes what is asked of the database, and has it asked.
+    fn claims(&self, change: impl FnOnce(&mut Claims) -> bool) {
+        let mut state = self.shared.enter(&self.workflows, self.instance_id.as_deref());
+        if change(&mut state.claims) {
+            self.locks_changed.notify_one();
+        }
     }
 
     fn wake(&self, workflows: &BTreeSet<String>) {
@@ -566,6 +642,11 @@ impl Reconciler {
                         }
                     }
                 }
+                Action::Effect(Effect::Claim(claim)) => self.claims(|it| it.put((**claim).clone())),
+                Action::Effect(Effect::Disclaim { holder }) => self.claims(|it| {
+                    it.remove(holder);
+                    true
+                }),
                 Action::Effect(Effect::Collect(request)) => self.executor.collect_garbage(request).await?,
                 Action::Effect(Effect::Release) => self.executor.release(id).await?,
                 Action::Change(change) => {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     api::Workflow,
-    engine::{Admission, AdmissionLimits, Locks},
+    engine::{Admission, AdmissionLimits, Claims, Locks},
 };
 
 /// Holds nothing that is not in a status: made from the workflows when the controller starts.
@@ -26,6 +26,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) locks: Locks,
+    /// What was asked of the database: in no status, and asked again where it is lost.
+    pub(super) claims: Claims,
     pub(super) admission: Admission,
     restored: bool,
 }

@@ -206,7 +206,7 @@ impl<'a> Pass<'a> {
             deadline,
             unlocked: Default::default(),
             remembered: BTreeMap::new(),
-            locks: OwnLocks::new(world.locks, world.references, world.workflow, &compiled.spec),
+            locks: OwnLocks::new(&world, &compiled.spec),
             world,
             compiled,
             now,
@@ -406,6 +406,13 @@ impl<'a> Pass<'a> {
             }
         }
         self.outputs = Some(all);
+    }
+
+    /// Everything that is asked of the world outside.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        let mut all = std::mem::take(&mut self.effects);
+        all.extend(self.locks.take_effects());
+        all
     }
 
     pub(crate) fn into_changes(self, is_over: bool) -> (BTreeMap<String, NodeStatus>, Option<SynchronizationStatus>) {

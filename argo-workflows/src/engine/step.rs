@@ -6,7 +6,7 @@ use argo_core::{Change, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{artifact_gc::GarbageRequest, metrics::Emission};
+use super::{artifact_gc::GarbageRequest, metrics::Emission, synchronization::DatabaseClaim};
 use crate::api::{AnyString, Artifact, NodePhase, NodeResult, Outputs, Parameter, Template, WorkflowSpec};
 
 /// How pods are named.
@@ -245,6 +245,13 @@ pub enum Effect {
     Emit(Vec<Emission>),
     /// Delete artifacts, unless that was asked for before.
     Collect(Box<GarbageRequest>),
+    /// Ask the database for locks, unless they were asked for before.
+    Claim(Box<DatabaseClaim>),
+    /// Locks of the database are not wanted any longer, or not yet.
+    Disclaim {
+        /// Who asked for them.
+        holder: String,
+    },
     /// The workflow is over: drop what is kept of its steps.
     Release,
 }
@@ -260,6 +267,11 @@ impl fmt::Display for Effect {
             }
             Self::Collect(request) => write!(f, "delete artifacts {} ({})", request.name, request.strategy),
             Self::Ensure(change) => write!(f, "first {change}"),
+            Self::Claim(claim) => {
+                let locks: Vec<String> = claim.locks.iter().map(ToString::to_string).collect();
+                write!(f, "claim {} for {}", locks.join(", "), claim.holder)
+            }
+            Self::Disclaim { holder } => write!(f, "claim nothing for {holder}"),
             Self::Release => f.write_str("release the steps"),
         }
     }

@@ -21,9 +21,10 @@ use super::{
     world::{StatusChange, World},
 };
 use crate::api::{
-    ANNOTATION_POD_NAME_FORMAT, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition, LABEL_CLUSTER_WORKFLOW_TEMPLATE,
-    LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE, LifecycleHook, NodePhase, NodeStatus, SHUTDOWN_TERMINATE,
-    SynchronizationStatus, Workflow, WorkflowPhase, WorkflowStep,
+    ANNOTATION_POD_NAME_FORMAT, ARCHIVING_PENDING, CONDITION_COMPLETED, CONDITION_POD_RUNNING, Condition,
+    LABEL_ARCHIVING_STATUS, LABEL_CLUSTER_WORKFLOW_TEMPLATE, LABEL_COMPLETED, LABEL_PHASE, LABEL_WORKFLOW_TEMPLATE,
+    LifecycleHook, NodePhase, NodeStatus, SHUTDOWN_TERMINATE, SynchronizationStatus, Workflow, WorkflowPhase,
+    WorkflowStep,
 };
 
 /// Message of a workflow that has no place to run.
@@ -61,7 +62,7 @@ pub fn refuse_as(world: &World<'_>, phase: WorkflowPhase, message: &str, now: Ti
     }
     let mut change = StatusChange { progress: Some("0/0".to_owned()), ..StatusChange::default() };
     enter(&mut change, world.workflow, WorkflowPhase::Running, now);
-    complete(&mut change, &mut plan, world.workflow, phase, message, now);
+    complete(&mut change, &mut plan, world, phase, message, now);
     plan.status = Some(change);
     plan
 }
@@ -149,6 +150,11 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
         Ok(None) => {}
         Err(message) => ended = Some((WorkflowPhase::Error, message)),
     }
+    if let Some(reason) = world.claims.and_then(|it| it.lost(&format!("{}/{}", workflow.namespace(), workflow.name())))
+    {
+        let message = format!("Failed to re-establish synchronization lock at controller startup: {reason}");
+        ended = Some((WorkflowPhase::Failed, message));
+    }
     let ended = if ended.is_some() {
         ended
     } else if compiled.spec.suspend == Some(true) && pass.shutdown().is_none() {
@@ -189,7 +195,10 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
     for kept in pass.memoize() {
         plan.effect(Effect::Ensure(Box::new(kept)));
     }
-    for effect in std::mem::take(&mut pass.effects) {
+    if ended.is_some() {
+        pass.locks.release("");
+    }
+    for effect in pass.take_effects() {
         plan.effect(effect);
     }
     let counted = metrics::emit(&mut pass, &mut change, is_first, ended.as_ref().map(|it| it.0));
@@ -206,7 +215,7 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
     }
     (change.nodes, change.synchronization) = pass.into_changes(ended.is_some());
     if let Some((phase, message)) = ended {
-        complete(&mut change, &mut plan, workflow, phase, &message, now);
+        complete(&mut change, &mut plan, world, phase, &message, now);
         let claims = change.persistent_volume_claims.as_ref().unwrap_or(&workflow.status.persistent_volume_claims);
         let (gone, claims_gone) = claims::cleaned_up(workflow, &compiled.spec, claims, phase);
         gone.into_iter().for_each(|it| plan.effect(Effect::Ensure(Box::new(it))));
@@ -239,10 +248,13 @@ fn pend(world: &World<'_>, message: &str, pass: Option<Pass<'_>>) -> WorkflowPla
     if workflow.status.message.as_deref() != Some(message) {
         change.message = Some(message.to_owned());
     }
-    if let Some(pass) = pass {
+    let mut plan = WorkflowPlan::default();
+    if let Some(mut pass) = pass {
+        pass.take_effects().into_iter().for_each(|it| plan.effect(it));
         change.synchronization = pass.into_changes(false).1;
     }
-    WorkflowPlan { status: Some(change).filter(|it| !it.is_empty()), ..WorkflowPlan::default() }
+    plan.status = Some(change).filter(|it| !it.is_empty());
+    plan
 }
 
 /// The events of nodes that went on, as upstream words them.
@@ -444,11 +456,12 @@ fn enter(change: &mut StatusChange, workflow: &Workflow, phase: WorkflowPhase, n
 fn complete(
     change: &mut StatusChange,
     plan: &mut WorkflowPlan,
-    workflow: &Workflow,
+    world: &World<'_>,
     phase: WorkflowPhase,
     message: &str,
     now: Timestamp,
 ) {
+    let workflow = world.workflow;
     change.phase = Some(phase);
     change.finished_at = Some(now.into());
     if workflow.status.message.as_deref().unwrap_or_default() != message {
@@ -464,6 +477,13 @@ fn complete(
     }
     change.labels.insert(LABEL_PHASE.to_owned(), phase.as_str().to_owned());
     change.labels.insert(LABEL_COMPLETED.to_owned(), "true".to_owned());
+    if let Some(selector) = world.archives {
+        let mut labels = workflow.metadata.labels.clone();
+        labels.extend(change.labels.clone());
+        if selector.matches(&labels) {
+            change.labels.insert(LABEL_ARCHIVING_STATUS.to_owned(), ARCHIVING_PENDING.to_owned());
+        }
+    }
     set_condition(change, workflow, CONDITION_COMPLETED, "True");
     plan.note(match phase {
         WorkflowPhase::Succeeded => Note::normal("WorkflowSucceeded", "Workflow completed"),
@@ -538,6 +558,10 @@ fn after_completion(world: &World<'_>, compiled: &Compiled, now: Timestamp) -> W
     }
     let status = &world.workflow.status;
     let finished = status.finished_at.map_or(now, Time::timestamp);
+    if world.archives.is_some() && world.workflow.metadata.label(LABEL_ARCHIVING_STATUS) == Some(ARCHIVING_PENDING) {
+        // It does not go before it is archived, whose write brings it up again.
+        return plan;
+    }
     match ttl(compiled, status.phase, finished) {
         Some(due) if due <= now => {
             let workflow = world.workflow;

@@ -7,10 +7,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    artifact_gc::GarbageState, compile::References, metrics::MetricSink, step::StepState, synchronization::Locks,
+    artifact_gc::GarbageState,
+    compile::References,
+    metrics::MetricSink,
+    step::StepState,
+    synchronization::{Claims, Locks},
 };
-use crate::api::{
-    ArtGcStatus, Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase, WorkflowSpec,
+use crate::{
+    api::{
+        ArtGcStatus, Condition, NodeStatus, Outputs, SynchronizationStatus, Template, Workflow, WorkflowPhase,
+        WorkflowSpec,
+    },
+    config::LabelSelector,
 };
 
 /// What a pass sees.
@@ -24,6 +32,10 @@ pub struct World<'a> {
     pub references: &'a dyn References,
     /// Who holds and awaits which lock, over all workflows.
     pub locks: &'a Locks,
+    /// Locks of the database, as far as they were asked for; `None` where there is no database.
+    pub claims: Option<&'a Claims>,
+    /// Which workflows are archived when they are over; `None` where nobody does that.
+    pub archives: Option<&'a LabelSelector>,
     /// How far the deletion of its artifacts is, by request; `None` where nobody deletes artifacts.
     pub garbage: Option<&'a BTreeMap<String, GarbageState>>,
     /// Which metrics there are, where somebody counts.
@@ -44,6 +56,8 @@ impl<'a> World<'a> {
             steps,
             references,
             locks: Locks::none(),
+            claims: None,
+            archives: None,
             garbage: None,
             metrics: None,
             repository: None,

@@ -40,8 +40,10 @@ use serde_json::Value;
 
 use crate::{
     api::{NodeStatus, Workflow, WorkflowPhase, WorkflowSpec},
+    config::LabelSelector,
     engine::{
-        Catalog, CompileError, Compiled, Effect, Locks, StatusChange, StepState, WorkflowPlan, World, reconcile, refuse,
+        Catalog, Claims, CompileError, Compiled, Effect, GarbageState, Locks, StatusChange, StepState, WorkflowPlan,
+        World, reconcile, refuse,
     },
     executor::{Executor, ScriptedExecutor, WorkflowId, scripted::Script},
     metrics::Custom,
@@ -59,6 +61,10 @@ pub struct Run {
     pub catalog: Catalog,
     /// Locks of other workflows.
     pub locks: Locks,
+    /// Locks of the database, where there is one: claims are put here, and wait for their answers.
+    pub claims: Option<Claims>,
+    /// Which workflows are archived when they are over, where somebody does that.
+    pub archives: Option<LabelSelector>,
     /// Whether the workflow has a place to run.
     pub admitted: bool,
     /// What it counts.
@@ -111,6 +117,8 @@ impl Run {
             workflow,
             catalog: Catalog::default(),
             locks: Locks::default(),
+            claims: None,
+            archives: None,
             admitted: true,
             metrics: Custom::default(),
             repository: None,
@@ -174,13 +182,25 @@ impl Run {
     #[must_use]
     pub fn plan_with(&self, steps: &BTreeMap<String, StepState>) -> WorkflowPlan {
         let garbage = self.executor.garbage(&self.id());
-        let world = World::new(&self.workflow, steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
-        let mut world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
-        world.metrics = Some(&self.metrics);
+        let world = self.world(steps, &garbage);
         match self.compiled() {
             Ok(compiled) => reconcile(&world, &compiled, self.now),
             Err(error) => refuse(&world, &error, self.now),
         }
+    }
+
+    /// What a pass sees.
+    fn world<'a>(
+        &'a self,
+        steps: &'a BTreeMap<String, StepState>,
+        garbage: &'a BTreeMap<String, GarbageState>,
+    ) -> World<'a> {
+        let world = World::new(&self.workflow, steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
+        let mut world = world.with_garbage(garbage).with_repository(self.repository.as_ref());
+        world.metrics = Some(&self.metrics);
+        world.claims = self.claims.as_ref();
+        world.archives = self.archives.as_ref();
+        world
     }
 
     fn compiled(&self) -> Result<Arc<Compiled>, CompileError> {
@@ -216,6 +236,12 @@ impl Run {
                 }
             }
             Effect::Collect(request) => self.executor.collect(request),
+            Effect::Claim(claim) => {
+                self.claims.get_or_insert_default().put((**claim).clone());
+            }
+            Effect::Disclaim { holder } => {
+                self.claims.get_or_insert_default().remove(holder);
+            }
             Effect::Release => self.executor.forget(&id),
             Effect::Ensure(change) => self.ensure(change),
         }
@@ -283,9 +309,7 @@ impl Run {
         }
         let steps = self.executor.observe(&self.id());
         let garbage = self.executor.garbage(&self.id());
-        let world = World::new(&self.workflow, &steps, &self.catalog).with_locks(&self.locks).admitted(self.admitted);
-        let mut world = world.with_garbage(&garbage).with_repository(self.repository.as_ref());
-        world.metrics = Some(&self.metrics);
+        let world = self.world(&steps, &garbage);
         if let Ok(compiled) = self.compiled() {
             let next = crate::engine::reconcile_with(&world, &compiled, &mut ledger, self.now);
             assert!(next == *plan, "with what earlier passes found out:\n{next:#?}\nwithout:\n{plan:#?}");

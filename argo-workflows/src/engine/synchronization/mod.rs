@@ -15,10 +15,12 @@
 //! ordered the same way (priority, creation, name), so that the first of all waiters is the first
 //! in each of its queues and needs only what runs to end.
 
+mod claims;
 mod name;
 mod own;
 mod table;
 
+pub use claims::{ClaimAnswer, Claims, DatabaseClaim};
 pub use name::{LockKind, LockName};
 pub(crate) use own::{OwnLocks, Refused};
 pub use table::Locks;

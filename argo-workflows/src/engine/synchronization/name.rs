@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::api::{Mutex, SemaphoreRef, Synchronization};
 
 /// Where a lock lives.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum LockKind {
     /// One place, in the controller.
     Mutex {
@@ -29,7 +32,8 @@ pub enum LockKind {
 }
 
 /// A lock: `<namespace>/Mutex/<name>`, `<namespace>/ConfigMap/<name>/<key>` or `<namespace>/Database/<key>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LockName {
     /// Namespace of the lock.
     pub namespace: String,
@@ -105,6 +109,13 @@ impl LockName {
             }
             _ => Ok(Self { namespace: namespace.to_owned(), kind }),
         }
+    }
+
+    /// Its key in the tables of the database, for one that lives there: `mtx/<namespace>/<name>`, `sem/<namespace>/<key>`.
+    #[must_use]
+    pub fn database_key(&self) -> Option<String> {
+        let LockKind::Database { key, is_mutex } = &self.kind else { return None };
+        Some(format!("{}/{}/{key}", if *is_mutex { "mtx" } else { "sem" }, self.namespace))
     }
 
     /// Whether it counts as a mutex in `status.synchronization`.

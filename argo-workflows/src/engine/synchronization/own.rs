@@ -1,6 +1,7 @@
 //! The locks of the workflow that a pass is about.
 
 use super::{
+    claims::{ClaimAnswer, Claims, DatabaseClaim},
     name::{LockKind, LockName},
     table::{Locks, Turn, key_of},
 };
@@ -9,7 +10,7 @@ use crate::{
         MutexHolding, MutexStatus, SemaphoreHolding, SemaphoreStatus, Synchronization, SynchronizationStatus, Workflow,
         WorkflowSpec,
     },
-    engine::References,
+    engine::{Effect, References, World},
 };
 
 /// Why locks were not taken.
@@ -30,6 +31,9 @@ pub(crate) enum Refused {
 pub(crate) struct OwnLocks<'a> {
     table: &'a Locks,
     references: &'a dyn References,
+    claims: Option<&'a Claims>,
+    /// Claims to make and to take back.
+    effects: Vec<Effect>,
     namespace: String,
     workflow: String,
     turn: Turn,
@@ -40,16 +44,14 @@ pub(crate) struct OwnLocks<'a> {
 }
 
 impl<'a> OwnLocks<'a> {
-    pub(crate) fn new(
-        table: &'a Locks,
-        references: &'a dyn References,
-        workflow: &'a Workflow,
-        spec: &WorkflowSpec,
-    ) -> Self {
+    pub(crate) fn new(world: &World<'a>, spec: &WorkflowSpec) -> Self {
+        let workflow: &'a Workflow = world.workflow;
         let before = workflow.status.synchronization.as_ref();
         Self {
-            table,
-            references,
+            table: world.locks,
+            references: world.references,
+            claims: world.claims,
+            effects: Vec::new(),
             namespace: workflow.namespace().to_owned(),
             workflow: key_of(workflow),
             turn: Turn::of(workflow, spec),
@@ -83,10 +85,8 @@ impl<'a> OwnLocks<'a> {
         let names = LockName::all_of(wanted, &self.namespace).map_err(invalid)?;
         let holder = self.holder(node);
         let mut refused: Option<Refused> = None;
-        for name in &names {
-            if matches!(name.kind, LockKind::Database { .. }) {
-                return Err(Refused::Error("synchronization database session is not available".to_owned()));
-            }
+        let (shared, own): (Vec<_>, Vec<_>) = names.iter().partition(|it| matches!(it.kind, LockKind::Database { .. }));
+        for name in own {
             let key = name.to_string();
             if self.holds(&key, &holder) {
                 continue;
@@ -110,13 +110,72 @@ impl<'a> OwnLocks<'a> {
                 refused.get_or_insert(Refused::Waiting { lock: key, message });
             }
         }
+        let shared: Vec<LockName> =
+            shared.into_iter().filter(|it| !self.holds(&it.to_string(), &holder)).cloned().collect();
+        let mut known = None;
+        if !shared.is_empty() {
+            refused = match refused {
+                // What is not to be had together is not held alone.
+                Some(refused) => {
+                    self.disclaim(&holder);
+                    Some(refused)
+                }
+                None => self.claim(&holder, shared, &mut known)?,
+            };
+        }
         for name in &names {
             match &refused {
                 None => self.hold(name, &holder),
-                Some(_) => self.wait(name),
+                Some(_) if self.holds(&name.to_string(), &holder) => {}
+                Some(_) => self.wait(name, known.as_ref()),
             }
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Asks the database for locks, or takes its answer in. `known`: a lock whose holders it told.
+    fn claim(
+        &mut self,
+        holder: &str,
+        locks: Vec<LockName>,
+        known: &mut Option<(String, Vec<String>)>,
+    ) -> Result<Option<Refused>, Refused> {
+        let Some(claims) = self.claims else {
+            return Err(Refused::Error("synchronization database session is not available".to_owned()));
+        };
+        match claims.get(holder).filter(|(claim, _)| claim.locks == locks).map(|it| it.1) {
+            Some(Some(ClaimAnswer::Granted)) => return Ok(None),
+            Some(Some(ClaimAnswer::Refused(message))) => {
+                self.disclaim(holder);
+                return Err(Refused::Error(message.clone()));
+            }
+            Some(Some(ClaimAnswer::Waiting { lock, message, holders })) => {
+                *known = Some((lock.clone(), holders.clone()));
+                return Ok(Some(Refused::Waiting { lock: lock.clone(), message: message.clone() }));
+            }
+            Some(None) => {}
+            None => self.effects.push(Effect::Claim(Box::new(DatabaseClaim {
+                holder: holder.to_owned(),
+                workflow: self.workflow.clone(),
+                locks: locks.clone(),
+                priority: self.turn.priority(),
+                created: self.turn.created(),
+            }))),
+        }
+        let lock = locks.first().map(ToString::to_string).unwrap_or_default();
+        Ok(Some(Refused::Waiting { message: format!("Waiting for {lock} lock"), lock }))
+    }
+
+    fn disclaim(&mut self, holder: &str) {
+        let holds = || self.status.held().any(|(lock, it)| it == holder && lock.contains("/Database/"));
+        if self.claims.is_some_and(|it| it.get(holder).is_some() || holds()) {
+            self.effects.push(Effect::Disclaim { holder: holder.to_owned() });
+        }
+    }
+
+    /// What is to be asked of the database.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
     }
 
     fn limit(&self, name: &LockName) -> Result<i64, String> {
@@ -155,11 +214,17 @@ impl<'a> OwnLocks<'a> {
         }
     }
 
-    fn wait(&mut self, name: &LockName) {
+    fn wait(&mut self, name: &LockName, known: Option<&(String, Vec<String>)>) {
         let key = name.to_string();
-        let mut holders: Vec<String> = self.table.others(&key, &self.workflow).map(str::to_owned).collect();
-        holders.extend(self.status.held().filter(|(it, _)| *it == key).map(|it| it.1.to_owned()));
-        holders.sort();
+        let holders = match known.filter(|it| it.0 == key) {
+            Some((_, holders)) => holders.clone(),
+            None => {
+                let mut holders: Vec<String> = self.table.others(&key, &self.workflow).map(str::to_owned).collect();
+                holders.extend(self.status.held().filter(|(it, _)| *it == key).map(|it| it.1.to_owned()));
+                holders.sort();
+                holders
+            }
+        };
         if name.is_mutex() {
             let list = &mut self.status.mutex.get_or_insert_with(MutexStatus::default).waiting;
             let holder = holders.into_iter().next().unwrap_or_default();
@@ -178,10 +243,11 @@ impl<'a> OwnLocks<'a> {
 
     /// Gives back whatever the node `node` holds.
     pub(crate) fn release(&mut self, node: &str) {
+        let holder = self.holder(node);
+        self.disclaim(&holder);
         if self.status.semaphore.is_none() && self.status.mutex.is_none() {
             return;
         }
-        let holder = self.holder(node);
         // Holders of versions before 3.6 are the bare node id.
         let is = |it: &str| it == holder || !node.is_empty() && it == node;
         if let Some(it) = &mut self.status.mutex {

@@ -27,6 +27,16 @@ impl Turn {
     }
 }
 
+impl Turn {
+    pub(super) fn priority(&self) -> i64 {
+        self.priority.0
+    }
+
+    pub(super) fn created(&self) -> Timestamp {
+        self.created
+    }
+}
+
 /// `<namespace>/<name>` of a workflow.
 pub(super) fn key_of(workflow: &Workflow) -> String {
     format!("{}/{}", workflow.namespace(), workflow.name())
