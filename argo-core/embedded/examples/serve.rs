@@ -7,6 +7,7 @@
 //! | `--address IP:PORT` | where to listen; default `127.0.0.1:0`, any free port |
 //! | `--kubeconfig FILE` | where to write the kubeconfig; default `kubeconfig` |
 //! | `--store FILE` | keep everything there; default: in memory |
+//! | `--kubelet IP:PORT` | where to answer as a kubelet too (10250 is its usual port) |
 //! | `--simulate` | run workloads: controllers, scheduler and nodes, with Kubernetes Events |
 //! | `--processes IMAGE=DIRECTORY` | as `--simulate`, and run containers of matching images (`*` stands for any text) as processes of this machine, with the programs of a directory first (`entrypoint` is what runs by itself); may be given several times, the last that matches counts |
 
@@ -32,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut address, mut kubeconfig) = ("127.0.0.1:0".to_owned(), "kubeconfig".to_owned());
     let mut builder = Cluster::builder();
     let mut simulate = false;
+    let mut kubelet = None;
     let mut script = PodScript::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
@@ -40,6 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--address" => address = value()?,
             "--kubeconfig" => kubeconfig = value()?,
             "--store" => builder = builder.persist(value()?),
+            "--kubelet" => kubelet = Some(value()?.parse()?),
             "--simulate" => simulate = true,
             "--processes" => {
                 let value = value()?;
@@ -56,6 +59,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let cluster = builder.build()?;
     let serving = cluster.serve(address.parse()?).await?;
+    if let Some(address) = kubelet {
+        serving.serve_kubelet(address).await?;
+    }
     std::fs::write(&kubeconfig, serving.kubeconfig())?;
     println!("{} ({kubeconfig})", serving.url());
     // The processes of containers go with the cluster: it must not just be killed.

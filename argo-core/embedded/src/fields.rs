@@ -93,7 +93,7 @@ fn writer<'a>(call: &Call<'_>, part: Part, manager: &'a str, version: &'a str, t
     }
 }
 
-fn schema(call: &Call<'_>) -> Schema {
+pub(crate) fn schema(call: &Call<'_>) -> Schema {
     match &call.version_def().custom {
         Some(custom) => custom.merge.clone(),
         None => Schema::of(call.def.group(), &call.version_def().name, &call.def.kind),

@@ -17,6 +17,8 @@
 //!                        faults, journal
 //! ```
 
+mod builder;
+mod cel;
 mod cluster;
 mod crd;
 mod faces;
@@ -35,12 +37,14 @@ pub mod store;
 pub mod streams;
 mod yaml;
 
-pub use cluster::{Cluster, ClusterBuilder};
+pub use builder::ClusterBuilder;
+pub use cluster::Cluster;
 pub use faces::{
     DeleteParams, Direct, List, ListFilter, LocalService, ServeError, Serving, Watch, WatchEvent, WatchKind,
 };
 pub use persist::PersistError;
 pub use server::{
-    Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, ResponseBody, Verb, WebhookService,
+    Admission, AdmissionRequest, ApiError, Caller, Cause, Disconnected, PodSecurityExemptions, ResponseBody, Verb,
+    WebhookService,
 };
 pub use session::{ClientOptions, Session};

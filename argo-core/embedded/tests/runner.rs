@@ -11,6 +11,8 @@ mod differential;
 mod https;
 mod kubectl;
 mod linear;
+mod policies;
+mod proxy;
 mod simulator;
 mod store;
 mod streams;

@@ -47,7 +47,9 @@ impl Rules {
     }
 
     fn compiled(&self, schema: &Value) -> Option<&CompiledSchema> {
-        self.0.get_or_init(|| has_rules(schema, 0).then(|| compile_schema(schema))).as_ref()
+        self.0
+            .get_or_init(|| has_rules(schema, 0).then(|| compile_schema(&crate::cel::expanded_rules(schema))))
+            .as_ref()
     }
 }
 
@@ -55,15 +57,22 @@ impl Rules {
 pub(super) fn broken(schema: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if has_rules(schema, 0) {
-        collect(&compile_schema(schema), "", &mut found);
+        collect(&compile_schema(&crate::cel::expanded_rules(schema)), "", &mut found);
     }
     found
 }
 
 fn collect(compiled: &CompiledSchema, path: &str, found: &mut Vec<(String, String)>) {
     for (index, rule) in compiled.validations.iter().enumerate() {
-        if let Err(error) = rule {
-            found.push((format!("{path}.x-kubernetes-validations[{index}].rule"), error.to_string()));
+        let place = || format!("{path}.x-kubernetes-validations[{index}].rule");
+        match rule {
+            Err(error) => found.push((place(), error.to_string())),
+            // The evaluator knows no structs, and must not meet one.
+            Ok(compiled) => {
+                let texts = [Some(&compiled.rule.rule), compiled.rule.message_expression.as_ref()];
+                let why = texts.into_iter().flatten().find_map(|text| crate::cel::problem(text));
+                found.extend(why.map(|why| (place(), why)));
+            }
         }
     }
     let mut properties: Vec<_> = compiled.properties.iter().collect();

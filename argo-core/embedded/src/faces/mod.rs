@@ -2,6 +2,7 @@
 
 mod direct;
 mod https;
+mod pki;
 mod tower;
 
 pub use direct::{DeleteParams, Direct, List, ListFilter, Watch, WatchEvent, WatchKind};

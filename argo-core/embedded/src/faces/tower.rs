@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 
-use crate::server::{ApiError, BODY_LIMIT, Caller, Disconnected, Query, RawRequest, ResponseBody, Server};
+use crate::server::{ApiError, BODY_LIMIT, Caller, Disconnected, Original, Query, RawRequest, ResponseBody, Server};
 use crate::session::Session;
 use crate::streams::Ticket;
 
@@ -156,6 +156,10 @@ pub(super) fn raw(parts: &http::request::Parts, body: Bytes, caller: Caller) -> 
         caller,
         impersonation: crate::server::Impersonation::of(&parts.headers),
         upgrade: crate::streams::Upgrade::of(&parts.headers),
+        original: parts.uri.path().contains("/proxy").then(|| {
+            let query = parts.uri.query().unwrap_or_default().to_owned();
+            Box::new(Original { headers: parts.headers.clone(), query })
+        }),
     }
 }
 

@@ -9,7 +9,7 @@
 //! assert_eq!(cluster.journal().writes_since(mark), []);
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -42,6 +42,8 @@ pub struct Entry {
     pub code: u16,
     /// The revision of the change the request made; `None` if it made none.
     pub revision: Option<u64>,
+    /// Audit annotations: what validating policies and pod security have to say without refusing anything.
+    pub audit: BTreeMap<String, String>,
 }
 
 /// A place in the journal.
@@ -85,7 +87,12 @@ impl Entry {
             name: path.name.clone().unwrap_or_default(),
             code,
             revision,
+            audit: BTreeMap::new(),
         }
+    }
+
+    pub(crate) fn audited(self, audit: BTreeMap<String, String>) -> Self {
+        Self { audit, ..self }
     }
 
     /// Whether the request changed the store.

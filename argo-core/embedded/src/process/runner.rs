@@ -192,7 +192,19 @@ fn spawn(root: &Path, launch: &Launch) -> io::Result<(Child, PathBuf, RunningPro
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    Ok((child, message_file, RunningProcess { root: home, image, working_dir, path, env }))
+    Ok((
+        child,
+        message_file,
+        RunningProcess {
+            root: home,
+            image,
+            working_dir,
+            path,
+            env,
+            started: tokio::time::Instant::now(),
+            turns: Arc::default(),
+        },
+    ))
 }
 
 /// An absolute program is looked for in the container, in the image, and on the machine; any other in the path.

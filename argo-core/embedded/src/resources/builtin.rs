@@ -12,6 +12,11 @@ pub(crate) fn builtin() -> &'static [Arc<ResourceDef>] {
     &BUILTIN
 }
 
+/// Mutating admission policies, which are served on request.
+pub(crate) fn mutating_policies() -> Vec<Arc<ResourceDef>> {
+    parse(include_str!("beta.txt"))
+}
+
 fn parse(table: &str) -> Vec<Arc<ResourceDef>> {
     let mut defs: Vec<ResourceDef> = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with('#')) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::crd::CustomVersion;
 use crate::store::GroupResource;
 
-pub(crate) use builtin::builtin;
+pub(crate) use builtin::{builtin, mutating_policies};
 
 /// What may be done with most resources.
 pub(crate) const ALL_VERBS: &[&str] =

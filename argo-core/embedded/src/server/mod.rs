@@ -23,6 +23,7 @@ mod encode;
 mod forms;
 mod gates;
 mod ids;
+mod kubelet;
 mod label_syntax;
 mod logs;
 mod meta;
@@ -33,6 +34,7 @@ mod options;
 mod patch;
 mod perform;
 mod priority;
+mod proxy;
 mod read;
 mod request;
 mod runtime;
@@ -53,7 +55,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 pub(crate) use admission::WebhookServices;
-pub use admission::{Admission, AdmissionRequest, WebhookService};
+pub use admission::{Admission, AdmissionRequest, PodSecurityExemptions, WebhookService};
 pub(crate) use authorization::{Attributes, Impersonation, MASTERS, default_roles, service_account_groups};
 pub(crate) use call::{Call, yaml};
 pub(crate) use delete::{DeleteOptions, Deleted};
@@ -64,6 +66,7 @@ pub(crate) use logs::LogKey;
 pub(crate) use meta::timestamp_text;
 pub(crate) use namespaces::INITIAL as INITIAL_NAMESPACES;
 pub(crate) use openapi::Documents;
+pub(crate) use proxy::Original;
 pub(crate) use read::ListAnswer;
 pub use request::{Caller, Verb};
 pub(crate) use request::{Path, Query, RawRequest};
@@ -115,6 +118,8 @@ pub(crate) enum Outcome {
     Follow(Follow),
     /// A stream into a pod.
     Stream(Box<crate::streams::Opened>),
+    /// Somebody else answers.
+    Proxy(Box<proxy::Proxied>),
 }
 
 /// A resource at one of its versions.
@@ -186,7 +191,7 @@ impl Server {
             session.begin_write()?;
         }
         let started = self.clock.now();
-        let Performed { result: mut outcome, seen, changed, warnings } = match verdict.error.clone().or(denied) {
+        let Performed { result: mut outcome, seen, changed, warnings, audit } = match verdict.error.clone().or(denied) {
             Some(error) => Performed::refused(error),
             None => match encode::acceptable(&request) {
                 Ok(()) => self.perform_asking(&request, &path, verb, &verdict).await,
@@ -197,7 +202,7 @@ impl Server {
             outcome = Err(error);
         }
         let code = code_of(&outcome);
-        self.journal.record(Entry::new(started, &request.caller, verb, &path, code, changed));
+        self.journal.record(Entry::new(started, &request.caller, verb, &path, code, changed).audited(audit));
         if changed.is_some() && !session.finish_write() {
             return Err(session.disconnected());
         }
@@ -207,6 +212,7 @@ impl Server {
                 encode::stream(&request, &target, watcher)
             }
             Ok((_, Outcome::Stream(opened))) => encode::switch(self.clone(), &request, *opened, started),
+            Ok((_, Outcome::Proxy(to))) => proxy::carry(self.clone(), request, *to, session).await,
             Ok((target, Outcome::Follow(log))) => encode::follow(self.clone(), session.clone(), target, log),
             Ok((target, outcome)) => encode::respond(&request, Some(&target), Ok(outcome), self.clock.now()),
             Err(error) => encode::respond(&request, None, Err(error), started),

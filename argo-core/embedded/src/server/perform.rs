@@ -1,5 +1,6 @@
 //! Carrying requests out: resolved, done under the lock, asked again when a webhook has answered, and on disk before anybody is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission::{self, Attempt};
@@ -22,6 +23,8 @@ pub(super) struct Performed {
     /// The revision of the change it made, if any.
     pub(super) changed: Option<u64>,
     pub(super) warnings: Vec<String>,
+    /// Audit annotations.
+    pub(super) audit: BTreeMap<String, String>,
 }
 
 impl Performed {
@@ -32,7 +35,7 @@ impl Performed {
 
     /// Nothing came of it.
     pub(super) fn refused(error: ApiError) -> Self {
-        Self { result: Err(error), seen: 0, changed: None, warnings: Vec::new() }
+        Self { result: Err(error), seen: 0, changed: None, warnings: Vec::new(), audit: BTreeMap::new() }
     }
 }
 
@@ -80,6 +83,7 @@ impl Server {
     ) -> Performed {
         let mut state = self.state.lock();
         state.warnings.clear();
+        state.audit.clear();
         if path.subresource.is_none() {
             state.warnings.extend(deprecation(path));
         }
@@ -96,7 +100,8 @@ impl Server {
         }
         let after = state.store.revision();
         let warnings = std::mem::take(&mut state.warnings);
-        Performed { result, seen: after, changed: (after > before).then_some(after), warnings }
+        let audit = std::mem::take(&mut state.audit);
+        Performed { result, seen: after, changed: (after > before).then_some(after), warnings, audit }
     }
 
     fn resolve<'a>(
@@ -179,12 +184,13 @@ impl Server {
     pub(crate) fn call(&self, request: &RawRequest) -> Result<Outcome, ApiError> {
         let path = Path::parse(&request.path).ok_or_else(ApiError::no_such_path)?;
         let verb = Verb::of(&request.method, &path, false).ok_or_else(ApiError::method_not_allowed)?;
-        let Performed { mut result, seen, changed, .. } = self.perform_here(request, &path, verb, &Verdict::default());
+        let Performed { mut result, seen, changed, audit, .. } =
+            self.perform_here(request, &path, verb, &Verdict::default());
         if let Err(error) = self.settle_here(seen) {
             result = Err(error);
         }
         let code = code_of(&result);
-        self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed));
+        self.journal.record(Entry::new(self.clock.now(), &request.caller, verb, &path, code, changed).audited(audit));
         result.map(|(_, outcome)| outcome)
     }
 }

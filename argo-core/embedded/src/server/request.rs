@@ -59,6 +59,8 @@ pub(crate) struct RawRequest {
     pub(crate) impersonation: Option<super::Impersonation>,
     /// What the client asks to switch to.
     pub(crate) upgrade: Option<crate::streams::Upgrade>,
+    /// What goes on with a request of a proxy.
+    pub(crate) original: Option<Box<super::proxy::Original>>,
 }
 
 /// Query parameters; the last of several equal ones counts, unless all are asked for.
@@ -142,6 +144,11 @@ impl Query {
     /// The values of a parameter that may be given several times.
     pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.all.iter().filter(move |(its, _)| its == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Adds a value of a parameter that may be given several times.
+    pub(crate) fn push(&mut self, key: &str, value: impl Into<String>) {
+        self.all.push((key.to_owned(), value.into()));
     }
 
     pub(crate) fn set(&mut self, key: &str, value: impl Into<String>) {

@@ -50,6 +50,10 @@ pub(crate) struct State {
     pub(crate) certificate: String,
     /// Warnings for the client of the request at hand.
     pub(crate) warnings: Vec<String>,
+    /// Audit annotations of the request at hand.
+    pub(crate) audit: BTreeMap<String, String>,
+    /// Whom pod security leaves alone.
+    pub(crate) exemptions: crate::PodSecurityExemptions,
     wakers: BTreeMap<GroupResource, watch::Sender<u64>>,
     /// Sees every revision of every resource.
     any: watch::Sender<u64>,
@@ -82,8 +86,18 @@ impl State {
             service_accounts: false,
             certificate: String::new(),
             warnings: Vec::new(),
+            audit: BTreeMap::new(),
+            exemptions: crate::PodSecurityExemptions::default(),
             wakers: BTreeMap::new(),
             any: watch::Sender::new(0),
+        }
+    }
+
+    /// Serves what is served on request only.
+    pub(crate) fn serve_mutating_policies(&mut self) {
+        let registry = Arc::make_mut(&mut self.registry);
+        for def in crate::resources::mutating_policies() {
+            registry.insert((*def).clone());
         }
     }
 

@@ -51,11 +51,7 @@ impl State {
             ("exec" | "attach" | "portforward", _) if resource == ("", "pods") => {
                 self.open_stream(call, subresource).map(|opened| Outcome::Stream(Box::new(opened)))
             }
-            ("proxy", _) if matches!(resource, ("", "pods" | "services" | "nodes")) => {
-                self.current(call)?;
-                let why = "error trying to reach service: nothing is served behind this cluster";
-                Err(ApiError::new(503, "ServiceUnavailable", why))
-            }
+            ("proxy", _) if matches!(resource, ("", "pods" | "services" | "nodes")) => self.proxy(call),
             _ => Err(ApiError::no_such_path()),
         }
     }

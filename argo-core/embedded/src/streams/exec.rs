@@ -76,6 +76,7 @@ async fn scripted(opened: &Opened, command: Vec<String>, answer: ExecAnswer, mut
 /// Runs a command beside the process of a container. There is no terminal: with one asked for, both outputs are one.
 async fn beside(process: &RunningProcess, command: &[String], tty: bool, io: ExecIo) -> Result<i32, String> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
+    let _running = process.turns.begin().await;
     let found = program_of(program, &process.root, &process.image, &process.path);
     let mut child = Command::new(found)
         .args(arguments)

@@ -20,6 +20,7 @@ mod target;
 mod upgrade;
 mod websocket;
 
+pub(crate) use forward::connect;
 pub use script::{ExecAnswer, ExecHandler, ExecIo, ExecRequest, PodStreams, PortAnswer, PortHandler, PortRequest};
 pub(crate) use target::{Opened, RunningProcess};
 pub(crate) use upgrade::{Ticket, Upgrade};

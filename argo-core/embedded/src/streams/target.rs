@@ -3,8 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::script::{ExecAnswer, PodStreams};
 use crate::server::{ApiError, Call, State, Verb};
@@ -19,6 +22,32 @@ pub(crate) struct RunningProcess {
     pub(crate) path: OsString,
     /// May hold secrets.
     pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) started: Instant,
+    pub(crate) turns: Arc<Turns>,
+}
+
+/// When commands beside a container start.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(tokio::sync::Mutex<Option<(Instant, watch::Receiver<()>)>>);
+
+/// How far apart commands start at least, unless the one before has ended: a container's runtime needs that long for one, and clients
+/// count on what they told a command before being done.
+const APART: Duration = Duration::from_millis(150);
+
+// === impl Turns ===
+
+impl Turns {
+    /// Waits for the next command's turn; its end is when the answer is dropped.
+    pub(super) async fn begin(&self) -> watch::Sender<()> {
+        let mut last = self.0.lock().await;
+        if let Some((begun, mut ended)) = last.take() {
+            // Either way it is the next one's turn.
+            let _ = tokio::time::timeout_at(begun + APART, ended.changed()).await;
+        }
+        let (running, ended) = watch::channel(());
+        *last = Some((Instant::now(), ended));
+        running
+    }
 }
 
 impl std::fmt::Debug for RunningProcess {
@@ -133,13 +162,24 @@ impl State {
             }));
         }
         let key = ObjectKey::new(call.namespace, name);
-        let process = self
-            .processes
-            .iter()
-            .find(|((namespace, pod, its), _)| {
-                *namespace == key.namespace && *pod == key.name && (forward || *its == container)
-            })
-            .map(|(_, process)| process.clone());
+        let process = self.process_of(&key, (!forward).then_some(container.as_str()));
         Ok(Opened { wanted, pod, key, container, process, streams: self.streams.clone() })
+    }
+
+    /// A connection to a port of a pod.
+    pub(crate) fn open_port(&self, key: ObjectKey, pod: Arc<Value>, port: u16) -> Opened {
+        let purpose = Purpose::Forward(vec![port]);
+        let wanted = Wanted { purpose, stdin: false, stdout: false, stderr: false, tty: false };
+        let process = self.process_of(&key, None);
+        Opened { wanted, pod, key, container: String::new(), process, streams: self.streams.clone() }
+    }
+
+    /// The process of a container, or of any container of a pod.
+    fn process_of(&self, key: &ObjectKey, container: Option<&str>) -> Option<RunningProcess> {
+        let mut processes = self.processes.iter();
+        let found = processes.find(|((namespace, pod, its), _)| {
+            *namespace == key.namespace && *pod == key.name && container.is_none_or(|wanted| wanted == its)
+        });
+        found.map(|(_, process)| process.clone())
     }
 }

@@ -1,11 +1,10 @@
 //! Admission: what changes and refuses objects before they are stored.
 //!
 //! ```text
-//! defaults ─► limit ranges ─► mutating webhooks ─► hooks in Rust ─► checks of the kind
+//! defaults ─► limit ranges ─► mutating policies ─► mutating webhooks ─► those policies again ─► hooks in Rust ─► checks of the kind
 //!          ─► limit ranges ─► pod security ─► policies ─► validating webhooks ─► quotas ─► store
 //! ```
 
-mod expression;
 mod limits;
 mod policy;
 mod quota;
@@ -24,6 +23,7 @@ use super::state::State;
 use super::status::ApiError;
 use review::Attempted;
 
+pub use security::PodSecurityExemptions;
 pub use webhook::WebhookService;
 pub(crate) use webhook::{Attempt, ROUNDS, WebhookServices};
 
@@ -72,7 +72,9 @@ impl State {
         let operation = if live.is_some() { "UPDATE" } else { "CREATE" };
         let attempted = Attempted { call, operation, object: Some(&before), live };
         self.apply_limits(&attempted, object);
+        let invoked = self.mutate(&attempted, object)?;
         self.ask_mutating(&attempted, object)?;
+        self.mutate_again(&attempted, object, invoked)?;
         if *object != before {
             super::write::complete(call, object, live);
         }

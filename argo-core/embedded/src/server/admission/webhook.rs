@@ -129,7 +129,9 @@ impl State {
         if conditions.is_empty() {
             return Ok(true);
         }
-        let scope = self.scope(attempted);
+        let answer = |check: &crate::cel::Check| self.answer_check(attempted, check);
+        let mut scope = self.scope(attempted);
+        scope.authorize(attempted.as_check(), &answer);
         let mut broken = None;
         for condition in conditions {
             match scope.holds(meta::text(condition, "/expression")) {

@@ -1,5 +1,6 @@
 //! Defaults of the built-in kinds that users meet.
 
+mod admission;
 mod pod;
 
 use serde_json::{Map, Value, json};
@@ -97,6 +98,7 @@ pub(super) fn apply(call: &Call<'_>, object: &mut Value, live: Option<&Value>) {
             }
         }
         ("networking.k8s.io", "networkpolicies") => network_policy(object),
+        ("admissionregistration.k8s.io", kind) => admission::apply(kind, object),
         ("discovery.k8s.io", "endpointslices") => {
             if object.get("endpoints").is_none_or(is_empty) {
                 object["endpoints"] = Value::Null;

@@ -24,11 +24,12 @@ pub(super) struct Rules {
     pub(super) minor: Option<u32>,
 }
 
-/// What is refused, and what is warned of. Audits have no log to go to.
+/// What is refused, what is warned of, and what the journal tells of.
 #[derive(Debug, Default)]
 pub(super) struct Demands {
     pub(super) enforce: Rules,
     pub(super) warn: Rules,
+    pub(super) audit: Rules,
 }
 
 // === impl Level ===
@@ -100,7 +101,7 @@ impl Demands {
             rules
         };
         let enforce = read("enforce", Level::Restricted);
-        read("audit", Level::Privileged);
+        let audit = read("audit", Level::Privileged);
         let mut warn = read("warn", Level::Privileged);
         let is_level = label("enforce").is_some_and(|it| Level::parse(it).is_some());
         if label("warn").is_none() && is_level && enforce.level > warn.level {
@@ -109,6 +110,6 @@ impl Demands {
                 warn.minor = enforce.minor;
             }
         }
-        (Self { enforce, warn }, causes)
+        (Self { enforce, warn, audit }, causes)
     }
 }

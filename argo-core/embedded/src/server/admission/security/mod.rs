@@ -28,6 +28,20 @@ const LATEST: u32 = 34;
 /// How many pods a namespace with a new level is checked for.
 const MOST_PODS: usize = 3_000;
 
+/// What the journal's annotations of pod security begin with.
+const AUDIT: &str = "pod-security.kubernetes.io";
+
+/// Whom pod security leaves alone, as the configuration of the real one's plugin names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodSecurityExemptions {
+    /// Names of users who write pods.
+    pub usernames: Vec<String>,
+    /// Namespaces, whatever their labels say.
+    pub namespaces: Vec<String>,
+    /// Runtime classes of pods.
+    pub runtime_classes: Vec<String>,
+}
+
 type Check = fn(&Pod<'_>) -> Option<Violation>;
 
 /// In the order in which they are named.
@@ -132,18 +146,62 @@ impl State {
             (false, "") => template(group, resource, object),
             _ => None,
         };
+        if template.is_some() && self.is_exempt(attempted) {
+            return Ok(());
+        }
         let (Some(template), Some(namespace)) = (template, call.namespace.and_then(|it| self.namespace(it))) else {
             return Ok(());
         };
         if is_pod && attempted.live.is_some_and(|live| !is_significant(live, object)) {
             return Ok(());
         }
-        let (demands, _) = Demands::of(&namespace);
+        let (demands, causes) = Demands::of(&namespace);
+        let wished = [demands.warn, demands.audit].iter().any(|it| it.level != Level::Privileged);
+        if causes.is_empty() && !wished && (!is_pod || demands.enforce.level == Level::Privileged) {
+            if is_pod {
+                self.audit("enforce-policy", "privileged:latest");
+            }
+            return Ok(());
+        }
+        let class = template.pointer("/spec/runtimeClassName").and_then(Value::as_str);
+        if class.is_some_and(|class| self.exemptions.runtime_classes.iter().any(|it| it == class)) {
+            self.audit("exempt", "runtimeClass");
+            return Ok(());
+        }
+        if !causes.is_empty() {
+            let all: Vec<String> = causes.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+            let all = if all.len() == 1 { all.concat() } else { format!("[{}]", all.join(", ")) };
+            self.audit("error", &format!("Failed to parse policy: {all}"));
+        }
+        if is_pod {
+            self.audit("enforce-policy", &demands.enforce.to_string());
+        }
+        if let Some(why) = told("would violate", template, demands.audit) {
+            self.audit("audit-violations", &why);
+        }
         if is_pod && let Some(why) = told("violates", template, demands.enforce) {
             return Err(ApiError::forbidden(&call.def.served, &attempted.name(), &why));
         }
         self.warnings.extend(told("would violate", template, demands.warn));
         Ok(())
+    }
+
+    fn audit(&mut self, key: &str, value: &str) {
+        self.audit.insert(format!("{AUDIT}/{key}"), value.to_owned());
+    }
+
+    /// Whether namespace or user are left alone.
+    fn is_exempt(&mut self, attempted: &Attempted<'_>) -> bool {
+        let call = attempted.call;
+        let dimension = match &self.exemptions {
+            it if call.namespace.is_some_and(|namespace| it.namespaces.iter().any(|its| its == namespace)) => {
+                "namespace"
+            }
+            it if it.usernames.contains(&call.request.caller.user) => "user",
+            _ => return false,
+        };
+        self.audit("exempt", dimension);
+        true
     }
 
     /// The labels of a namespace must be readable; what its pods break by a stricter level is told.
@@ -155,9 +213,17 @@ impl State {
         if !causes.is_empty() && !known {
             return Err(ApiError::invalid("", "Namespace", &name, &causes));
         }
+        let is_exempt = self.exemptions.namespaces.contains(&name);
+        if attempted.live.is_none() && is_exempt {
+            self.warnings.extend(exempt_warning(&name, &new, object));
+        }
         let (Some((old, _)), rules) = (old, new.enforce) else { return Ok(()) };
         let is_stricter = old.enforce.minor != rules.minor || rules.level > old.enforce.level;
         if rules != old.enforce && rules.level != Level::Privileged && is_stricter {
+            if is_exempt {
+                self.warnings.extend(exempt_warning(&name, &new, object));
+                return Ok(());
+            }
             let warnings = self.broken_by_pods(&name, rules);
             self.warnings.extend(warnings);
         }
@@ -167,7 +233,12 @@ impl State {
     /// What pods of a namespace break: one line for those that break the same, those of one owner last.
     fn broken_by_pods(&self, namespace: &str, rules: Rules) -> Vec<String> {
         let pods = GroupResource::new("", "pods");
+        let left_alone = |pod: &Value| {
+            let class = meta::text(pod, "/spec/runtimeClassName");
+            self.exemptions.runtime_classes.iter().any(|it| it == class)
+        };
         let pods: Vec<_> = self.store.objects(&pods, Some(namespace)).map(|(_, pod)| pod.clone()).collect();
+        let pods: Vec<_> = pods.into_iter().filter(|pod| !left_alone(pod)).collect();
         let mut warnings = Vec::new();
         if pods.len() > MOST_PODS {
             let count = pods.len();
@@ -202,6 +273,23 @@ impl State {
         warnings.extend(lines);
         warnings
     }
+}
+
+/// What is told of labels that have no effect.
+fn exempt_warning(namespace: &str, demands: &Demands, object: &Value) -> Option<String> {
+    let labels = object.pointer("/metadata/labels");
+    let is_set = |mode: &str| {
+        let label = |suffix: &str| labels.is_some_and(|it| it.get(format!("{AUDIT}/{mode}{suffix}")).is_some());
+        label("") || label("-version")
+    };
+    let modes = [("enforce", demands.enforce), ("audit", demands.audit), ("warn", demands.warn)];
+    if modes.iter().all(|(_, rules)| rules.level == Level::Privileged) {
+        return None;
+    }
+    let told = modes.iter().filter(|(mode, rules)| rules.level != Level::Privileged && is_set(mode));
+    let told: Vec<String> = told.map(|(mode, rules)| format!("{mode}={rules}")).collect();
+    let told = told.join(", ");
+    Some(format!("namespace {namespace:?} is exempt from Pod Security, and the policy ({told}) will be ignored"))
 }
 
 /// `a (and 2 other pods): host ports`.

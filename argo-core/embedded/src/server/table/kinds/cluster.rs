@@ -95,19 +95,28 @@ pub(super) fn cells(group: &str, resource: &str) -> Option<Cells> {
             );
             row([name(o), size(o, "/spec/validations").into(), param.into(), age(o, now)])
         },
-        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => |o, now| {
-            let of = |field: &str| meta::text(o, &format!("/spec/paramRef/{field}"));
-            let param = match (o.pointer("/spec/paramRef"), of("name"), of("namespace")) {
-                (None, ..) => "<unset>".to_owned(),
-                (Some(param), "", _) => param
-                    .get("selector")
-                    .and_then(LabelSelector::from_object)
-                    .map_or_else(|| "<unset>".to_owned(), |it| it.text()),
-                (_, name, "") => format!("*/{name}"),
-                (_, name, namespace) => format!("{namespace}/{name}"),
-            };
-            row([name(o), meta::text(o, "/spec/policyName").into(), param.into(), age(o, now)])
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => |o, now| {
+            let param = o.pointer("/spec/paramKind").map_or_else(
+                || "<unset>".to_owned(),
+                |kind| format!("{}/{}", meta::text(kind, "/apiVersion"), meta::text(kind, "/kind")),
+            );
+            row([name(o), size(o, "/spec/mutations").into(), param.into(), age(o, now)])
         },
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings" | "mutatingadmissionpolicybindings") => {
+            |o, now| {
+                let of = |field: &str| meta::text(o, &format!("/spec/paramRef/{field}"));
+                let param = match (o.pointer("/spec/paramRef"), of("name"), of("namespace")) {
+                    (None, ..) => "<unset>".to_owned(),
+                    (Some(param), "", _) => param
+                        .get("selector")
+                        .and_then(LabelSelector::from_object)
+                        .map_or_else(|| "<unset>".to_owned(), |it| it.text()),
+                    (_, name, "") => format!("*/{name}"),
+                    (_, name, namespace) => format!("{namespace}/{name}"),
+                };
+                row([name(o), meta::text(o, "/spec/policyName").into(), param.into(), age(o, now)])
+            }
+        }
         ("apiregistration.k8s.io", "apiservices") => |o, now| {
             let service = o.pointer("/spec/service").map_or_else(
                 || "Local".to_owned(),
