@@ -226,7 +226,7 @@ spec:
 }
 
 #[test]
-fn an_empty_loop_in_steps_leaves_a_group_to_hang_from() {
+fn an_empty_loop_in_steps_leaves_a_node_that_says_so() {
     let run = workflow(
         r#"
   - name: main
@@ -237,7 +237,10 @@ fn an_empty_loop_in_steps_leaves_a_group_to_hang_from() {
     )
     .finish();
     assert_eq!(run.status(), WorkflowPhase::Succeeded);
-    assert_eq!(run.node("wf[0]").unwrap().children, [run.node("wf[1]").unwrap().id.clone()]);
+    let none = run.node("wf[0].none").unwrap();
+    assert_eq!((run.phase("wf[0].none"), none.message()), ("Skipped", "Skipped, empty params"));
+    assert_eq!(run.node("wf[0]").unwrap().children, [none.id.clone()]);
+    assert_eq!(none.children, [run.node("wf[1]").unwrap().id.clone()]);
 }
 
 #[test]

@@ -171,6 +171,24 @@ async fn a_pod_that_vanishes_is_an_error_and_so_it_is_when_nobody_looked() {
 }
 
 #[tokio::test]
+async fn a_pod_that_is_deleted_before_it_ran_is_made_again_and_one_that_ran_unseen_is_told_of_as_running() {
+    let mut world = World::new().await;
+    world.submit("wf", one()).await;
+    let first = world.pod("wf").await;
+    world.until(Workflow::gvk(), "wf", |it| node(it, "phase") == "Pending").await;
+    world.delete(&first).await;
+    let again = world.until(pod_kind(), "wf", |it| it.uid() != first.uid()).await;
+    world.succeed(&again).await;
+    world.phase("wf", "Succeeded").await;
+    world.stop().await;
+    let events = world.context.list(&Gvk::new("", "v1", "Event"), Some("default"), None).await.unwrap();
+    let mut of_nodes: Vec<&str> =
+        events.iter().map(|it| it.text("/reason")).filter(|it| it.starts_with("WorkflowNode")).collect();
+    of_nodes.sort_unstable();
+    assert_eq!(of_nodes, ["WorkflowNodeRunning", "WorkflowNodeSucceeded"]);
+}
+
+#[tokio::test]
 async fn what_a_pod_waits_for_stands_in_its_node_and_a_limit_ends_it() {
     let mut world = World::new().await;
     let mut spec = one();

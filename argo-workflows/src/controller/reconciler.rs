@@ -6,7 +6,7 @@ use std::{
 };
 
 use argo_core::{
-    Category, Failure, ObjectKey,
+    Category, ObjectKey,
     runtime::{Cache, Context, Outcome, Queue, Reconcile, ReconcileResult},
 };
 

@@ -6,6 +6,7 @@ use super::{
     children::{Children, State},
     compile::{CompiledStep, DagPlan},
     expansions::Loop,
+    leaf::EMPTY_LOOP,
     loops,
     pass::{Boundary, Halt, NewNode, Pass},
     steps::Expanded,
@@ -207,7 +208,7 @@ impl Pass<'_> {
         if !is_group {
             match self.expand_task(walk, task, siblings) {
                 Ok(expanded) if expanded.is_empty() => {
-                    self.skip_task(walk, task, name, NodePhase::Skipped, "Skipped, empty params");
+                    self.skip_task(walk, task, name, NodePhase::Skipped, EMPTY_LOOP);
                     return true;
                 }
                 Ok(expanded) => first = Some(expanded),

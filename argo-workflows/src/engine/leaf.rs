@@ -12,6 +12,8 @@ use super::{
 };
 use crate::api::{AnyString, NodeFlag, NodePhase, NodeStatus, NodeType, Outputs, Template, TemplateType, WorkflowSpec};
 
+/// Message of a loop over nothing.
+pub(crate) const EMPTY_LOOP: &str = "Skipped, empty params";
 /// Message of a node that waited too long to run.
 pub(crate) const TIMED_OUT: &str = "timeout";
 /// Message of a node that ran out of time.

@@ -7,6 +7,7 @@ use argo_lang::govaluate;
 use super::{
     compile::CompiledStep,
     expansions::Loop,
+    leaf::EMPTY_LOOP,
     loops,
     outputs::{group_outputs, resolve_artifacts},
     pass::{Boundary, Halt, NewNode, Pass},
@@ -216,7 +217,34 @@ impl Pass<'_> {
             return Ok(vec![Expanded { name: source.name.clone(), step: source.clone(), absent: Vec::new() }]);
         }
         let scope = Scope::inside(vec![steps.clone(), boundary.inputs.clone(), self.globals.clone()]);
-        self.resolve_and_expand(&scope, boundary, &step.document)
+        let expanded = self.resolve_and_expand(&scope, boundary, &step.document)?;
+        if expanded.is_empty() {
+            self.skip_empty_loop(boundary, source, group);
+        }
+        Ok(expanded)
+    }
+
+    /// A loop over nothing leaves a node that says so.
+    fn skip_empty_loop(&mut self, boundary: &Boundary, source: &WorkflowStep, group: &str) {
+        let name = format!("{group}.{}", source.name);
+        let id = self.id(&name);
+        if self.nodes.get(&id).is_some() {
+            return;
+        }
+        let new = NewNode {
+            kind: NodeType::Skipped,
+            phase: NodePhase::Skipped,
+            message: Some(EMPTY_LOOP.to_owned()),
+            flag: Some(NodeFlag::default()),
+            template_name: source.template.clone(),
+            template_ref: source.template_ref.clone(),
+            template_scope: Some(boundary.origin.scope(&self.name)),
+            boundary: Some(boundary.id.clone()),
+            ..NewNode::default()
+        };
+        self.create(&name, new);
+        let group = self.id(group);
+        self.link(&group, &id);
     }
 
     /// Resolves a step's texts and expands its loop.

@@ -264,26 +264,36 @@ fn node_notes(pass: &Pass<'_>, plan: &mut WorkflowPlan) {
         if before.map(NodeStatus::phase) == Some(phase) || !(phase == NodePhase::Running || phase.is_completed()) {
             continue;
         }
-        let mut message = format!("{phase} node {}", node.name);
-        if !node.message().is_empty() {
-            message = format!("{message}: {}", node.message());
+        // One that ended before it was seen running ran all the same.
+        let was_seen = before.is_some_and(|it| it.phase() != NodePhase::Pending);
+        if phase.is_completed() && !was_seen {
+            plan.note(node_note(node, NodePhase::Running));
         }
-        let reason = format!("WorkflowNode{phase}");
-        let mut note = if phase.is_failed() { Note::warning(reason, message) } else { Note::normal(reason, message) };
-        let kind = serde_json::to_value(&node.kind).ok().and_then(|it| Some(it.as_str()?.to_owned()));
-        let started = node.started_at.map(|it| it.to_string());
-        for (key, value) in [
-            ("workflows.argoproj.io/node-name", Some(node.name.clone())),
-            ("workflows.argoproj.io/node-id", Some(node.id.clone())),
-            ("workflows.argoproj.io/node-type", kind),
-            ("workflows.argoproj.io/node-start-time", started),
-        ] {
-            if let Some(value) = value {
-                note.annotations.insert(key.to_owned(), value);
-            }
-        }
-        plan.note(note);
+        plan.note(node_note(node, phase));
     }
+}
+
+/// The event of a node in a phase.
+fn node_note(node: &NodeStatus, phase: NodePhase) -> Note {
+    let mut message = format!("{phase} node {}", node.name);
+    if !node.message().is_empty() {
+        message = format!("{message}: {}", node.message());
+    }
+    let reason = format!("WorkflowNode{phase}");
+    let mut note = if phase.is_failed() { Note::warning(reason, message) } else { Note::normal(reason, message) };
+    let kind = serde_json::to_value(&node.kind).ok().and_then(|it| Some(it.as_str()?.to_owned()));
+    let started = node.started_at.map(|it| it.to_string());
+    for (key, value) in [
+        ("workflows.argoproj.io/node-name", Some(node.name.clone())),
+        ("workflows.argoproj.io/node-id", Some(node.id.clone())),
+        ("workflows.argoproj.io/node-type", kind),
+        ("workflows.argoproj.io/node-start-time", started),
+    ] {
+        if let Some(value) = value {
+            note.annotations.insert(key.to_owned(), value);
+        }
+    }
+    note
 }
 
 /// Walks the templates. Returns phase and message once everything has ended.

@@ -131,6 +131,11 @@ impl PodsExecutor {
         steps.due.remove(&node);
         let news = match last {
             finished @ StepState::Finished(_) => steps.see(&node, finished),
+            // Nothing of it ran: it is made again, unless its workflow wants it no more.
+            StepState::Pending(_) => {
+                steps.forget(&node);
+                true
+            }
             // Labelled as completed by somebody else, it is over for its workflow, too.
             _ => steps.see(&node, StepState::Lost("pod deleted".to_owned())),
         };
