@@ -9,6 +9,7 @@ mod health;
 mod plans;
 mod projects;
 mod real;
+mod serverside;
 mod support;
 mod tracking;
 mod trees;

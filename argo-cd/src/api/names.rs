@@ -13,6 +13,11 @@ pub const SKIP_RECONCILE: &str = "argocd.argoproj.io/skip-reconcile";
 /// Paths whose change makes a new revision matter.
 pub const MANIFEST_GENERATE_PATHS: &str = "argocd.argoproj.io/manifest-generate-paths";
 /// Options of comparison, comma separated.
+/// The manager whose fields server-side apply takes over; `kubectl-client-side-apply` without it.
+pub const MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
+/// What the manager is called that `kubectl apply` writes as.
+pub const KUBECTL_MANAGER: &str = "kubectl-client-side-apply";
+/// Options of the comparison, separated by commas.
 pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// When a person approved deletions (RFC 3339).
 pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";

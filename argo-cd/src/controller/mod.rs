@@ -12,6 +12,7 @@ mod clusters;
 mod heartbeat;
 mod live_settings;
 mod metrics;
+mod observe;
 mod project;
 mod reconcile;
 mod trees;

@@ -15,16 +15,17 @@ use serde_json::{Value, json};
 
 use super::{
     NAME,
-    clusters::{Handle, HandleError, Registry},
+    clusters::Registry,
     live_settings::LiveSettings,
     metrics::AppMetrics,
+    observe::unseen,
     trees::Trees,
     writes::{NoImpersonation, is_too_large, write},
 };
 use crate::{
     api::{AppProject, Application, Condition, ConditionType, Destination, names},
     engine::{
-        self, Cluster, Conclusion, Effect, KindScope, LiveView, MemoryLive, Pass, Seen, World, conditions, project,
+        self, Cluster, Conclusion, LiveView, Memo, MemoryLive, Pass, Seen, World, conditions, project,
         sync::Outcome as Written, tracking,
     },
     sources::{ManifestSource, repositories},
@@ -44,15 +45,17 @@ pub(super) struct Caches {
 pub(super) struct Reconciler {
     context: Context,
     settings: Arc<LiveSettings>,
-    source: Arc<dyn ManifestSource>,
-    caches: Caches,
-    clusters: Arc<Registry>,
+    pub(super) source: Arc<dyn ManifestSource>,
+    pub(super) caches: Caches,
+    pub(super) clusters: Arc<Registry>,
     trees: Option<Trees>,
     metrics: Arc<AppMetrics>,
     /// When the next wave of an Application may begin. Losing this in a crash only shortens a pause.
     settled: Mutex<BTreeMap<ObjectKey, Timestamp>>,
     /// The ends of operations that metrics have counted.
     counted: Mutex<BTreeMap<ObjectKey, Timestamp>>,
+    /// What the last comparison of an Application found equal.
+    memos: Mutex<BTreeMap<ObjectKey, Arc<Memo>>>,
     started: Timestamp,
 }
 
@@ -97,6 +100,7 @@ impl Reconciler {
             trees,
             metrics,
             settled: Mutex::default(),
+            memos: Mutex::default(),
         }
     }
 
@@ -114,53 +118,6 @@ impl Reconciler {
         let secrets = self.caches.secrets.list();
         let own = repositories::of_project(name, secrets.iter().map(|it| &**it));
         Some(project::with_scoped(project, own, self.clusters.clusters().iter()))
-    }
-
-    async fn observe(&self, effect: &Effect, project: &str, handle: Option<&Handle>, seen: &mut Seen) {
-        let namespace = self.clusters.namespace();
-        match effect {
-            Effect::Resolve(request) => {
-                let repository = self.repository(&request.source.repo_url, project);
-                let answer = self.source.resolve(&repository, &request.source, &request.revision).await;
-                seen.put_revision(request, answer.map_err(|it| it.to_string()));
-            }
-            Effect::Render(request) => {
-                let repository = self.repository(&request.source.repo_url, project);
-                let answer = self.source.manifests(&repository, &request.source, &request.revision, request.hard).await;
-                seen.put_manifests(request, answer.map_err(|it| it.to_string()));
-            }
-            Effect::Discover(gvk) => {
-                let Some(handle) = handle else { return };
-                match handle.discover(namespace, gvk).await {
-                    Ok(scope) => {
-                        seen.kinds.insert(gvk.clone(), scope);
-                    }
-                    Err(error) => unseen(seen, &error),
-                }
-            }
-            Effect::Catalog => {
-                let Some(handle) = handle else { return };
-                match handle.catalog(namespace).await {
-                    Ok(kinds) => seen.catalog = Some(kinds),
-                    Err(error) => unseen(seen, &error),
-                }
-            }
-            Effect::Observe(gvk) => {
-                let Some(handle) = handle else { return };
-                let scope = seen.kinds.get(gvk).copied().unwrap_or(KindScope::Namespaced);
-                match handle.observe(namespace, gvk, scope).await {
-                    Ok(()) => {
-                        seen.observed.insert(gvk.clone());
-                    }
-                    Err(error) => unseen(seen, &error),
-                }
-            }
-        }
-    }
-
-    fn repository(&self, url: &str, project: &str) -> argo_core::git::Repository {
-        let secrets = self.caches.secrets.list();
-        repositories::find(url, project, secrets.iter().map(|it| &**it))
     }
 
     /// Shows what a pass left behind, as far as it is seen yet.
@@ -264,10 +221,6 @@ fn decoded(object: &Object) -> Option<AppProject> {
     }
 }
 
-fn unseen(seen: &mut Seen, error: &HandleError) {
-    seen.live_error.get_or_insert_with(|| error.to_string());
-}
-
 #[async_trait::async_trait]
 impl Reconcile for Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
@@ -277,6 +230,7 @@ impl Reconcile for Reconciler {
                 trees.remove(key);
             }
             self.metrics.forget(key);
+            self.memos.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
             self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
             return Ok(Outcome::DONE);
         };
@@ -313,6 +267,7 @@ impl Reconcile for Reconciler {
             // The watch event that shows the write brings the key back.
             return Ok(Outcome::wake_at(until));
         }
+        let memo = self.memos.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         let nothing = MemoryLive::default();
         let live: &dyn LiveView = link.map_or(&nothing, |it| &*it.views);
         for _ in 0..MAX_ROUNDS {
@@ -332,9 +287,13 @@ impl Reconcile for Reconciler {
                 is_application: &is_application,
                 now,
                 settled_at,
+                memo: memo.as_deref(),
             };
-            let pass = engine::pass(&world)?;
+            let mut pass = engine::pass(&world)?;
             if !pass.is_asking() {
+                if let Some(memo) = pass.memo.take() {
+                    self.memos.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::new(memo));
+                }
                 if let Some(link) = link {
                     let watches = seen.catalog.is_some();
                     let namespace = app.text("/spec/destination/namespace");

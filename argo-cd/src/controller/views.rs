@@ -8,11 +8,11 @@ use std::{
 
 use argo_core::{
     Category, Failure, Gvk, Object, ObjectKey, ObjectRef, Timestamp,
-    runtime::{Cache, CacheEvent, Context, MapperError, Query, Queue, Shutdown, Trim},
+    runtime::{Cache, CacheEvent, Context, MapperError, Query, Queue, Shutdown, Trim, api::ReadError},
     time,
 };
 
-use crate::engine::{Cluster, KindScope, LiveView, tracking, tracking::Tracking};
+use crate::engine::{Cluster, KindScope, LiveView, tracking, tracking::Tracking, trim};
 
 /// Name of the index by Application.
 const BY_APP: &str = "argocd-tracked-by";
@@ -46,6 +46,9 @@ pub(super) enum ViewError {
     /// The first list has not arrived.
     #[error("the list of {0} has not arrived")]
     NotSynced(Gvk),
+    /// One object can not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// It is not known whether the kind is served.
     #[error(transparent)]
     Mapper(#[from] MapperError),
@@ -55,6 +58,7 @@ impl Failure for ViewError {
     fn category(&self) -> Category {
         match self {
             Self::NotSynced(_) => Category::Timeout,
+            Self::Read(error) => error.category(),
             Self::Mapper(error) => error.category(),
         }
     }
@@ -141,7 +145,8 @@ impl Views {
             .iter()
             .map(|namespace| {
                 // Marks are read as objects come in: each way to read them has caches of its own.
-                let trim = Trim::new(format!("{:?}", self.tracking), |_| {});
+                let tracking = self.tracking.clone();
+                let trim = Trim::new(format!("{tracking:?}"), move |it| trim::trim(it, &tracking));
                 let cache = self.context.caches().open(Query::of(gvk.clone(), namespace.as_deref()).trimmed(trim));
                 let tracking = self.tracking.clone();
                 cache.add_index(BY_APP, move |it| tracking.root_of(it).into_iter().collect());
@@ -262,6 +267,10 @@ impl LiveView for Views {
 
     fn tracked(&self, gvk: &Gvk, instance: &str) -> Vec<Arc<Object>> {
         self.opened(gvk).iter().flat_map(|it| it.indexed(BY_APP, instance)).collect()
+    }
+
+    fn is_whole(&self, object: &Object) -> bool {
+        trim::is_whole(object, &self.tracking)
     }
 
     fn in_namespace(&self, gvk: &Gvk, namespace: &str) -> Vec<Arc<Object>> {

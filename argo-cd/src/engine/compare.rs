@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
 use argo_core::{Gvk, Object};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     conditions::condition,
@@ -15,6 +17,8 @@ use super::{
     ignored::Ignored,
     key::ResourceKey,
     live::{KindScope, Kinds, LiveView},
+    memo::{self, Memo},
+    observe::{Asked, DryRun, Effect},
     options,
     settings::Settings,
     target::Targets,
@@ -49,6 +53,54 @@ pub struct Input<'a> {
     pub now: Timestamp,
     /// Sync options of the Application.
     pub sync_options: &'a [String],
+    /// Its `argocd.argoproj.io/compare-options`.
+    pub compare_options: &'a str,
+    /// What was told of single objects.
+    pub asked: &'a Asked,
+    /// Pairs that were found equal earlier, if that is to count.
+    pub memo: Option<&'a Memo>,
+}
+
+impl Input<'_> {
+    fn asks_server(&self, target: &Object) -> bool {
+        let says = |value: &str| {
+            let entry = format!("ServerSideDiff={value}");
+            let app = self.compare_options.split(',').any(|it| it.trim() == entry);
+            (options::has_entry(target, names::COMPARE_OPTIONS, &entry), app)
+        };
+        match (says("true"), says("false")) {
+            ((true, _), (false, _)) => true,
+            (_, (true, _)) => false,
+            ((_, on), (_, off)) => (on || self.settings.server_side_diff) && !off,
+        }
+    }
+
+    fn way(&self, target: &Object) -> Way {
+        if self.asks_server(target) {
+            Way::Server {
+                webhooks: self.compare_options.split(',').any(|it| it.trim() == "IncludeMutationWebhook=true"),
+            }
+        } else if options::option_is_on(Some(target), self.sync_options, "ServerSideApply") {
+            Way::Structured
+        } else {
+            Way::LastApplied
+        }
+    }
+
+    fn rules(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.ignored.fold(&mut hasher);
+        format!("{:?}", self.settings.tracking).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// How a pair is to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    LastApplied,
+    Structured,
+    Server { webhooks: bool },
 }
 
 /// One managed object: wanted, there, or both.
@@ -97,6 +149,10 @@ pub struct Comparison {
     pub delete_hooks: Vec<Object>,
     /// What people should know.
     pub conditions: Vec<Condition>,
+    /// What has to be observed before the comparison is one.
+    pub needs: Vec<Effect>,
+    /// Fingerprints of the pairs that are equal.
+    pub equal: Vec<u64>,
 }
 
 /// Compares.
@@ -109,6 +165,7 @@ pub fn compare(input: Input<'_>, live: &dyn LiveView) -> Comparison {
         ..Comparison::default()
     };
     let tracking = &input.settings.tracking;
+    let rules = input.rules();
     let mut there = tracked_objects(&input, live);
     let mut failed = result.conditions.iter().any(|it| it.kind.is_error());
     for target in &input.targets.objects {
@@ -124,7 +181,7 @@ pub fn compare(input: Input<'_>, live: &dyn LiveView) -> Comparison {
             let message = format!("{}/{} is part of applications {own} and {other}", key.kind, key.name);
             result.conditions.push(condition(ConditionType::SharedResourceWarning, message));
         }
-        match pair(&input, key, Some(target.clone()), found) {
+        match pair(&input, key, Some(target.clone()), found, rules, live, &mut result) {
             Ok(managed) => result.managed.push(managed),
             Err(error) => {
                 failed = true;
@@ -146,7 +203,7 @@ pub fn compare(input: Input<'_>, live: &dyn LiveView) -> Comparison {
         if options::is_hook(&found) {
             result.live_hooks.insert(key.clone(), found.clone());
         }
-        if let Ok(managed) = pair(&input, key, None, Some(found)) {
+        if let Ok(managed) = pair(&input, key, None, Some(found), rules, live, &mut result) {
             result.managed.push(managed);
         }
     }
@@ -191,14 +248,16 @@ fn pair(
     input: &Input<'_>,
     key: ResourceKey,
     target: Option<Object>,
-    live: Option<Arc<Object>>,
+    mut live: Option<Arc<Object>>,
+    rules: u64,
+    view: &dyn LiveView,
+    result: &mut Comparison,
 ) -> Result<Managed, diff::DiffError> {
-    let structured =
-        target.as_ref().is_some_and(|it| options::option_is_on(Some(it), input.sync_options, "ServerSideApply"));
-    let how = if structured { How::Structured } else { How::LastApplied };
     let tracking = &input.settings.tracking;
-    let seen = target.as_ref().zip(live.as_deref()).map(|(target, live)| tracking.migrated(target, live));
-    let diff = diff::diff_by(target.as_ref(), seen.as_deref().or(live.as_deref()), input.ignored, how)?;
+    let diff = match (&target, &mut live) {
+        (Some(target), Some(live)) => both(input, target, live, rules, view, result)?,
+        (target, live) => diff::diff_by(target.as_ref(), live.as_deref(), input.ignored, How::LastApplied)?,
+    };
     let object = target.as_ref().or(live.as_deref());
     let gvk = object.map(Object::gvk).unwrap_or_default();
     let is = |test: fn(&Object) -> bool| object.is_some_and(test);
@@ -241,6 +300,64 @@ fn pair(
         extra: BTreeMap::default(),
     };
     Ok(Managed { key, target, live, diff, status })
+}
+
+/// Compares what is wanted with what is there. Where something has yet to be told of the live object, that is noted down and
+/// the verdict does not count.
+fn both(
+    input: &Input<'_>,
+    target: &Object,
+    live: &mut Arc<Object>,
+    rules: u64,
+    view: &dyn LiveView,
+    result: &mut Comparison,
+) -> Result<Diff, diff::DiffError> {
+    const EQUAL: Diff = Diff { modified: false, normalized_live: Value::Null, predicted_live: Value::Null };
+    let way = input.way(target);
+    let mut hasher = DefaultHasher::new();
+    (rules, way).hash(&mut hasher);
+    let print = memo::fingerprint(target, live, hasher.finish());
+    if let Some(print) = print.filter(|it| input.memo.is_some_and(|memo| memo.knows(*it))) {
+        result.equal.push(print);
+        return Ok(EQUAL);
+    }
+    let reference = live.reference();
+    let by_owners = way == Way::Structured || !input.ignored.managers(live).is_empty();
+    if (by_owners && live.pointer("/metadata/managedFields").is_none() && !live.resource_version().is_empty())
+        || !view.is_whole(live)
+    {
+        match input.asked.fetched.get(&reference) {
+            Some(Some(whole)) => *live = whole.clone(),
+            // It is going: there is nothing more to be told.
+            Some(None) => {}
+            None => {
+                result.needs.push(Effect::Fetch(reference));
+                return Ok(EQUAL);
+            }
+        }
+    }
+    let predicted = match (way, input.asked.predicted.get(&reference)) {
+        (Way::Server { .. }, None) => {
+            let resource_version = live.resource_version().to_owned();
+            result.needs.push(Effect::DryRun(Box::new(DryRun { target: target.clone(), resource_version })));
+            return Ok(EQUAL);
+        }
+        (Way::Server { webhooks }, Some(Ok(predicted))) => How::Server { predicted, webhooks },
+        (Way::Server { .. }, Some(Err(message))) => {
+            return Err(diff::DiffError {
+                object: Box::new(reference),
+                source: diff::DiffFault::Server(format!("error running server side apply in dryrun mode: {message}")),
+            });
+        }
+        (Way::Structured, _) => How::Structured,
+        (Way::LastApplied, _) => How::LastApplied,
+    };
+    let seen = input.settings.tracking.migrated(target, live);
+    let diff = diff::diff_by(Some(target), Some(&seen), input.ignored, predicted)?;
+    if !diff.modified {
+        result.equal.extend(print);
+    }
+    Ok(diff)
 }
 
 fn sync_state(managed: &[Managed]) -> SyncState {

@@ -4,7 +4,11 @@
 //! not removed, and a rule that fails on an object leaves it as it is, as upstream does. An expression that is no jq is an
 //! error for the whole comparison: nobody knows what it was to ignore.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use argo_core::Object;
 use argo_lang::jq::{Jq, JqError, Limits};
@@ -12,7 +16,7 @@ use argo_merge::{json_patch, merge_patch, strategic};
 use serde_json::{Value, json};
 
 use super::{
-    diff, known_types, normalize,
+    diff, known_types, memo, normalize,
     project::glob,
     settings::{CompareOptions, IgnoreRule, IgnoreStatus, KnownTypeField, Settings},
 };
@@ -123,6 +127,16 @@ impl Ignored {
         let programs = rule.jq_path_expressions.iter().map(compiled).collect::<Result<_, _>>()?;
         self.rules.push(Rule { rule, programs, origin });
         Ok(())
+    }
+
+    /// Folds everything that verdicts hang on into a hash.
+    pub fn fold(&self, hasher: &mut impl Hasher) {
+        for it in &self.rules {
+            let json = serde_json::to_value(&it.rule).unwrap_or_default();
+            memo::value(&json, hasher);
+        }
+        self.limits.steps.hash(hasher);
+        format!("{:?} {:?}", self.compare, self.known).hash(hasher);
     }
 
     /// Managers whose fields do not count for an object.

@@ -23,6 +23,12 @@ pub trait LiveView: Send + Sync {
     /// The objects of a kind, in order of namespace and name.
     fn all(&self, gvk: &Gvk) -> Vec<Arc<Object>>;
 
+    /// Whether an object that this view gave is whole, but for the owners of its fields. Others lack what only a comparison
+    /// reads.
+    fn is_whole(&self, _object: &Object) -> bool {
+        true
+    }
+
     /// The objects of a kind that name `uid` among their owners, in order of namespace and name.
     fn owned_by(&self, gvk: &Gvk, uid: &str) -> Vec<Arc<Object>>;
 }

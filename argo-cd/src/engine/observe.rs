@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use argo_core::{Gvk, Object};
+use argo_core::{Gvk, Object, ObjectRef};
 
 use super::live::Kinds;
 use crate::api::Source;
@@ -24,6 +24,28 @@ pub enum Effect {
     Observe(Gvk),
     /// Every kind of namespaced objects that the cluster serves.
     Catalog,
+    /// A live object whole, with the owners of its fields.
+    Fetch(ObjectRef),
+    /// What a server-side apply of a target would make of a live object.
+    DryRun(Box<DryRun>),
+}
+
+/// What would come of it?
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// What would be applied.
+    pub target: Object,
+    /// The version of the live object that it is asked for.
+    pub resource_version: String,
+}
+
+/// What was told of single objects.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Live objects, whole; absent for those that are gone.
+    pub fetched: BTreeMap<ObjectRef, Option<Arc<Object>>>,
+    /// What dry runs gave, or why they gave nothing.
+    pub predicted: BTreeMap<ObjectRef, Result<Arc<Object>, String>>,
 }
 
 /// Which commit?
@@ -66,6 +88,8 @@ pub struct Seen {
     pub observed: BTreeSet<Gvk>,
     /// Every kind of namespaced objects, once it was asked for.
     pub catalog: Option<Arc<BTreeSet<Gvk>>>,
+    /// Single objects.
+    pub asked: Asked,
     /// Why the destination can not be looked at, if it can not. Nothing of it is asked for then.
     pub live_error: Option<String>,
 }
@@ -126,6 +150,8 @@ impl fmt::Display for Effect {
             }
             Self::Discover(gvk) => write!(f, "discover {gvk}"),
             Self::Observe(gvk) => write!(f, "observe {gvk}"),
+            Self::Fetch(it) => write!(f, "fetch {it}"),
+            Self::DryRun(it) => write!(f, "ask what applying {} would give", it.target.reference()),
             Self::Catalog => write!(f, "list the kinds that are served"),
         }
     }

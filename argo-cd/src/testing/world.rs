@@ -8,15 +8,18 @@ use argo_core::{
     time,
 };
 use argo_lang::yaml;
-use argo_merge::{Schema, json_patch, merge_patch, strategic};
+use argo_merge::{
+    Schema, json_patch, merge_patch, strategic,
+    structured::{self, Writer},
+};
 use serde_json::{Value, json};
 
 use super::Preview;
 use crate::{
     api::{AppProject, names},
     engine::{
-        self, Effect, KindScope, LiveView, Manifests, MemoryLive, Pass, ResourceKey, Seen, Settings,
-        clusters::Clusters, compare, ignored::Ignored, normalize, project, sync::Outcome, target,
+        self, Asked, Effect, KindScope, LiveView, Manifests, Memo, MemoryLive, Pass, ResourceKey, Seen, Settings,
+        clusters::Clusters, compare, diff, ignored::Ignored, normalize, project, sync::Outcome, target,
     },
 };
 
@@ -50,6 +53,7 @@ pub struct World {
     scopes: BTreeMap<Gvk, KindScope>,
     version: u64,
     settled_at: Option<Timestamp>,
+    memo: Memo,
 }
 
 impl World {
@@ -73,6 +77,7 @@ impl World {
             scopes: BTreeMap::new(),
             version: 0,
             settled_at: None,
+            memo: Memo::default(),
         };
         let app = Object::from_value(json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
@@ -235,6 +240,7 @@ impl World {
             is_application: &|_| true,
             now: self.now,
             settled_at: self.settled_at,
+            memo: Some(&self.memo),
         }
     }
 
@@ -265,6 +271,20 @@ impl World {
             Effect::Observe(gvk) => {
                 seen.observed.insert(gvk.clone());
             }
+            Effect::Fetch(it) => {
+                seen.asked.fetched.insert(it.clone(), self.live.get(it));
+            }
+            Effect::DryRun(it) => {
+                // The world knows no defaults and no webhooks: what is asked for is what comes of it.
+                let reference = it.target.reference();
+                let live = self.live.get(&reference);
+                let writer = Writer::new(names::FIELD_MANAGER, it.target.text("/apiVersion"), "1970-01-01T00:00:00Z");
+                let schema = diff::schema(&it.target).unwrap_or_else(Schema::custom);
+                let current = live.as_deref().map(Object::value);
+                let merged = structured::apply(current, it.target.value(), &writer, true, &schema);
+                let answer = merged.map(|it| Arc::new(Object::from_value(it))).map_err(|it| it.to_string());
+                seen.asked.predicted.insert(reference, answer);
+            }
         }
     }
 
@@ -284,6 +304,9 @@ impl World {
     pub fn pass(&mut self) -> bool {
         let before = self.written.len();
         let Some(pass) = self.plan() else { return false };
+        if let Some(memo) = &pass.memo {
+            self.memo = memo.clone();
+        }
         let mut failed = None;
         let changes: Vec<Change> = pass.plan.changes().cloned().collect();
         let mut outcomes = Vec::new();
@@ -361,6 +384,9 @@ impl World {
                 known: &known,
                 settings: &self.settings,
                 now: self.now,
+                compare_options: app.annotation(names::COMPARE_OPTIONS).unwrap_or_default(),
+                asked: &Asked::default(),
+                memo: None,
                 sync_options: typed.spec.sync_policy.as_ref().map(|it| it.sync_options.as_slice()).unwrap_or_default(),
             },
             &self.marked(),

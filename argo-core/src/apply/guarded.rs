@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{ApplyError, ClusterApplier};
+use super::{ApplyError, ClusterApplier, WriteOptions};
 use crate::{
     error::Category,
     object::Object,
@@ -52,8 +52,12 @@ impl<P> fmt::Debug for Guarded<P> {
 #[async_trait::async_trait]
 impl<P: Fn(&Change) -> Verdict + Send + Sync + 'static> ClusterApplier for Guarded<P> {
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError> {
+        self.apply_with(change, WriteOptions::default()).await
+    }
+
+    async fn apply_with(&self, change: &Change, options: WriteOptions) -> Result<Option<Object>, ApplyError> {
         match (self.policy)(change) {
-            Verdict::Allow => self.inner.apply(change).await,
+            Verdict::Allow => self.inner.apply_with(change, options).await,
             Verdict::Refuse(reason) => {
                 Err(ApplyError::new(change, Category::Forbidden, format!("refused by policy: {reason}")))
             }

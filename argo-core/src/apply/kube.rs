@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{ApplyError, ClusterApplier};
+use super::{ApplyError, ClusterApplier, FieldValidation, WriteOptions};
 use crate::{
     clock::Clock,
     error::Category,
@@ -44,7 +44,8 @@ impl KubeApplier {
     async fn send(&self, change: &Change, request: Request<'_>) -> Result<Value, ApplyError> {
         let target = change.target();
         let path = self.path(change, &target).await?;
-        let uri = path.uri(request.name, request.subresource, request.query);
+        let query: Vec<(&str, &str)> = request.query.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let uri = path.uri(request.name, request.subresource, &query);
         let body = serde_json::to_vec(&request.body)
             .map_err(|it| ApplyError::new(change, Category::Invalid, it.to_string()))?;
         let mut http = http::Request::builder().method(request.method);
@@ -81,7 +82,7 @@ struct Request<'a> {
     method: http::Method,
     name: Option<&'a str>,
     subresource: Option<&'a str>,
-    query: &'a [(&'a str, &'a str)],
+    query: &'a [(&'static str, String)],
     content_type: &'static str,
     body: Value,
 }
@@ -95,14 +96,29 @@ impl<'a> Request<'a> {
 #[async_trait::async_trait]
 impl ClusterApplier for KubeApplier {
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError> {
-        let manager = [("fieldManager", self.manager.as_str())];
+        self.apply_with(change, WriteOptions::default()).await
+    }
+
+    async fn apply_with(&self, change: &Change, options: WriteOptions) -> Result<Option<Object>, ApplyError> {
+        let dry_run = options.dry_run.then_some(("dryRun", "All"));
+        let fields = match options.fields {
+            FieldValidation::Usual => None,
+            FieldValidation::Ignore => Some(("fieldValidation", "Ignore")),
+            FieldValidation::Strict => Some(("fieldValidation", "Strict")),
+        };
+        let with = |first: &[(&'static str, &'static str)], manager: &str| -> Vec<(&'static str, String)> {
+            let rest = [dry_run, fields].into_iter().flatten();
+            let all = first.iter().copied().chain(rest).map(|(key, value)| (key, value.to_owned()));
+            std::iter::once(("fieldManager", manager.to_owned())).chain(all).collect()
+        };
+        let manager = with(&[], &self.manager);
         let result = match change {
             Change::Create { object } => {
                 let request = Request::new(http::Method::POST, None, object.value().clone());
                 self.send(change, Request { query: &manager, ..request }).await
             }
             Change::Apply { object, manager, force } => {
-                let query = [("fieldManager", manager.as_str()), ("force", if *force { "true" } else { "false" })];
+                let query = with(&[("force", if *force { "true" } else { "false" })], manager);
                 let request = Request::new(http::Method::PATCH, Some(object.name()), object.value().clone());
                 self.send(change, Request { query: &query, content_type: "application/apply-patch+yaml", ..request })
                     .await
@@ -131,6 +147,9 @@ impl ClusterApplier for KubeApplier {
                 if let Some(uid) = uid {
                     body["preconditions"] = json!({"uid": uid});
                 }
+                if options.dry_run {
+                    body["dryRun"] = json!(["All"]);
+                }
                 let result = self.send(change, Request::new(http::Method::DELETE, Some(&target.name), body)).await;
                 // A conflict on the uid means that the one that was meant is gone already.
                 match result {
@@ -144,8 +163,9 @@ impl ClusterApplier for KubeApplier {
             Change::Evict { target } => {
                 let body = json!({"apiVersion": "policy/v1", "kind": "Eviction",
                     "metadata": {"name": target.name, "namespace": target.namespace}});
+                let query: Vec<_> = dry_run.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
                 let request = Request::new(http::Method::POST, Some(&target.name), body);
-                match self.send(change, Request { subresource: Some("eviction"), ..request }).await {
+                match self.send(change, Request { subresource: Some("eviction"), query: &query, ..request }).await {
                     Err(error) if matches!(error.category, Category::NotFound) => return Ok(None),
                     other => other.map(|_| Value::Null),
                 }

@@ -37,6 +37,18 @@ pub trait ClusterApplier: Send + Sync + fmt::Debug {
     /// See the contract above.
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError>;
 
+    /// The same, made in another way than is usual. By default the applier refuses dry runs, and leaves it to the API server
+    /// what it says of fields that it does not know.
+    ///
+    /// # Errors
+    /// See the contract above.
+    async fn apply_with(&self, change: &Change, options: WriteOptions) -> Result<Option<Object>, ApplyError> {
+        if options.dry_run {
+            return Err(ApplyError::new(change, Category::Invalid, "this applier can not make dry runs"));
+        }
+        self.apply(change).await
+    }
+
     /// The same, acting as another user; `None` where that can not be done, in which case nothing may be written.
     fn impersonating(&self, _user: &str) -> Option<Arc<dyn ClusterApplier>> {
         None
@@ -44,6 +56,32 @@ pub trait ClusterApplier: Send + Sync + fmt::Debug {
 
     /// Records an event. Losing one is not an error.
     async fn note(&self, regarding: &Object, note: &Note);
+}
+
+/// How a write is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The API server checks, admits and answers as if it wrote, and writes nothing.
+    pub dry_run: bool,
+    /// What comes of fields that the API server does not know.
+    pub fields: FieldValidation,
+}
+
+/// What comes of fields that the API server does not know, and of fields that are there twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FieldValidation {
+    /// What the API server does by itself: it warns.
+    #[default]
+    Usual,
+    /// They are dropped in silence.
+    Ignore,
+    /// They are errors.
+    Strict,
+}
+
+impl WriteOptions {
+    /// A write that only asks what would come of it.
+    pub const DRY_RUN: Self = Self { dry_run: true, fields: FieldValidation::Usual };
 }
 
 /// A write that failed.

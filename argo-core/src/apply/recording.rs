@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use super::{ApplyError, ClusterApplier};
+use super::{ApplyError, ClusterApplier, WriteOptions};
 use crate::{
     object::Object,
     plan::{Change, Note},
@@ -32,7 +32,13 @@ impl Recording {
 #[async_trait::async_trait]
 impl ClusterApplier for Recording {
     async fn apply(&self, change: &Change) -> Result<Option<Object>, ApplyError> {
-        self.changes.lock().push(change.clone());
+        self.apply_with(change, WriteOptions::default()).await
+    }
+
+    async fn apply_with(&self, change: &Change, options: WriteOptions) -> Result<Option<Object>, ApplyError> {
+        if !options.dry_run {
+            self.changes.lock().push(change.clone());
+        }
         Ok(match change {
             Change::Create { object } | Change::Apply { object, .. } | Change::Update { object } => {
                 Some(object.clone())

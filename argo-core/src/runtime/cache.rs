@@ -61,7 +61,7 @@ impl Subscription {
 
 type Index = Arc<dyn Fn(&Object) -> Vec<String> + Send + Sync>;
 
-/// The live objects of a [`Query`]. Objects are without `managedFields`.
+/// The live objects of a [`Query`]. Objects are without `managedFields`, unless a trim keeps them.
 pub struct Cache {
     query: Query,
     state: RwLock<State>,
@@ -382,14 +382,10 @@ async fn run(cache: Weak<Cache>, caches: Caches) {
                 match event {
                     watcher::Event::Init => held.begin(),
                     watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
-                        let mut object = lean(object, &query.gvk);
-                        if let Some(trim) = &query.trim {
-                            trim.apply(&mut object);
-                        }
-                        held.put(object);
+                        held.put(kept(object, &query));
                     }
                     watcher::Event::InitDone => held.finish(),
-                    watcher::Event::Delete(object) => held.remove(lean(object, &query.gvk).key()),
+                    watcher::Event::Delete(object) => held.remove(whole(object, &query.gvk).key()),
                 }
             }
             Some(Err(error)) => {
@@ -414,9 +410,22 @@ async fn wait(caches: &Caches, failures: &mut u32) -> bool {
     }
 }
 
-/// The object without what nobody reads.
-fn lean(mut object: DynamicObject, gvk: &Gvk) -> Object {
-    object.metadata.managed_fields = None;
+/// The object without what nobody reads. Who has a trim says what that is.
+fn kept(mut object: DynamicObject, query: &Query) -> Object {
+    match &query.trim {
+        None => {
+            object.metadata.managed_fields = None;
+            whole(object, &query.gvk)
+        }
+        Some(trim) => {
+            let mut object = whole(object, &query.gvk);
+            trim.apply(&mut object);
+            object
+        }
+    }
+}
+
+fn whole(object: DynamicObject, gvk: &Gvk) -> Object {
     let metadata = serde_json::to_value(&object.metadata).unwrap_or_default();
     let mut json = object.data;
     if !json.is_object() {

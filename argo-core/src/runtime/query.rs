@@ -22,8 +22,8 @@ pub struct Query {
     pub trim: Option<Trim>,
 }
 
-/// Leaves out of objects what the readers of a cache never read, before they are kept. Identity stays: names, versions,
-/// owners. Two trims of one name are taken for the same.
+/// Leaves out of objects what the readers of a cache never read, `managedFields` among it, before they are kept. Identity
+/// stays: names, versions, owners. Two trims of one name are taken for the same.
 #[derive(Clone)]
 pub struct Trim {
     name: Arc<str>,

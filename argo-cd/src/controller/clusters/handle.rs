@@ -7,7 +7,8 @@ use std::{
 };
 
 use argo_core::{
-    Change, Gvk, ObjectRef,
+    Change, Gvk, Object, ObjectRef,
+    apply::WriteOptions,
     runtime::{Context, Queue, Shutdown},
 };
 use serde_json::json;
@@ -20,7 +21,7 @@ use crate::{
         metrics::AppMetrics,
         views::{ViewError, Views},
     },
-    engine::{Cluster, KindScope, tracking::Tracking},
+    engine::{Cluster, DryRun, KindScope, tracking::Tracking},
 };
 
 /// Wait between two looks at a cluster.
@@ -122,6 +123,33 @@ impl Handle {
         self.reachable()?;
         let views = &self.link(namespace).await?.views;
         views.observe(gvk, scope).await.map_err(|source| self.view_error(source))
+    }
+
+    pub(in crate::controller) async fn fetch(
+        &self,
+        namespace: &str,
+        it: &ObjectRef,
+    ) -> Result<Option<Arc<Object>>, HandleError> {
+        self.reachable()?;
+        let link = self.link(namespace).await?;
+        let found = link.context.get(it).await.map_err(|source| self.view_error(source.into()))?;
+        Ok(found.map(Arc::new))
+    }
+
+    /// What a server-side apply would make of an object; the inner error is the API server's about this object.
+    pub(in crate::controller) async fn dry_run(
+        &self,
+        namespace: &str,
+        it: &DryRun,
+    ) -> Result<Result<Arc<Object>, String>, HandleError> {
+        self.reachable()?;
+        let link = self.link(namespace).await?;
+        let change = Change::apply(it.target.clone(), names::FIELD_MANAGER);
+        Ok(match link.context.applier().apply_with(&change, WriteOptions::DRY_RUN).await {
+            Ok(Some(object)) => Ok(Arc::new(object)),
+            Ok(None) => Err("the API server gave no object".to_owned()),
+            Err(error) => Err(error.message),
+        })
     }
 
     pub(in crate::controller) async fn catalog(&self, namespace: &str) -> Result<Arc<BTreeSet<Gvk>>, HandleError> {

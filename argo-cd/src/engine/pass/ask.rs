@@ -20,7 +20,7 @@ pub(in crate::engine) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn want(&mut self, effect: Effect) {
+    pub(super) fn want(&mut self, effect: Effect) {
         if !self.effects.contains(&effect) {
             self.effects.push(effect);
         }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     api::{
-        Application, ApplicationStatus, ComparedTo, ConditionType, HealthState, HealthStatus, HookType,
-        IgnoreDifferences, ResourceStatus, SyncState, SyncStatus, names,
+        Application, ApplicationStatus, ComparedTo, ConditionType, HealthState, HealthStatus, HookType, ResourceStatus,
+        SyncState, SyncStatus, names,
     },
     engine::{
         compare,
@@ -22,6 +22,7 @@ use crate::{
         ignored::Ignored,
         key::ResourceKey,
         live::{KindScope, MemoryLive},
+        memo::Memo,
         options,
         refresh::{Level, Refresh, namespace_metadata_changed},
         settings::Settings,
@@ -64,8 +65,10 @@ pub(super) fn look(
     });
     let wanted: Vec<String> = sources.iter().map(|it| it.target_revision.clone()).collect();
     let sourced = sourced(ask, &sources, known.as_deref(), &wanted, due.hard)?;
-    let comparison = compared(subject, &sourced, &app.spec.ignore_differences, world, ask, &old)?;
-    let mut comparison = comparison;
+    // Who asks for a refresh wants to be told what is, not what was.
+    let memo = world.memo.filter(|_| due.level < Level::Forced);
+    let mut comparison = compared(subject, &sourced, memo, world, ask, &old)?;
+    pass.memo = Some(comparison.equal.drain(..).collect());
     let nodes = tree::tree(&comparison.managed, world.live);
     let orphans = orphans(subject, world, ask, &mut comparison)?;
     if world.settings.resource_tree {
@@ -146,7 +149,7 @@ pub(in crate::engine) fn remembered(status: &ApplicationStatus) -> BTreeSet<Gvk>
 pub(super) fn compared(
     subject: &Subject<'_>,
     sourced: &Sourced,
-    ignored: &[IgnoreDifferences],
+    memo: Option<&Memo>,
     world: &World<'_>,
     ask: &mut Ask<'_>,
     status: &ApplicationStatus,
@@ -185,7 +188,7 @@ pub(super) fn compared(
         targets.conditions.push(condition(ConditionType::ComparisonError, message));
     });
     let unseen = unseen.is_some();
-    let ignored = Ignored::of(ignored, world.settings).unwrap_or_else(|error| {
+    let ignored = Ignored::of(&subject.app.spec.ignore_differences, world.settings).unwrap_or_else(|error| {
         let message = format!("Failed to compare desired state to live state: {error}");
         targets.conditions.push(condition(ConditionType::ComparisonError, message));
         Ignored::default()
@@ -202,10 +205,17 @@ pub(super) fn compared(
         settings: world.settings,
         now: world.now,
         sync_options: subject.app.spec.sync_policy.as_ref().map(|it| it.sync_options.as_slice()).unwrap_or_default(),
+        compare_options: subject.app.metadata.annotation(names::COMPARE_OPTIONS).unwrap_or_default(),
+        asked: &ask.seen.asked,
+        memo,
     };
     let nothing = MemoryLive::default();
     let live = if unseen { &nothing } else { world.live };
     let mut comparison = compare::compare(input, live);
+    if !comparison.needs.is_empty() {
+        comparison.needs.drain(..).for_each(|it| ask.want(it));
+        return None;
+    }
     if sourced.error.is_some() || unseen {
         // Nobody knows what is wanted: nothing is to go.
         comparison.managed.iter_mut().for_each(|it| it.status.requires_pruning = false);

@@ -24,6 +24,7 @@ use super::{
     edits::Edits,
     key::ResourceKey,
     live::LiveView,
+    memo::Memo,
     observe::{Effect, Seen},
     refresh,
     refresh::Level,
@@ -59,6 +60,8 @@ pub struct World<'a> {
     pub now: Timestamp,
     /// The next wave does not begin before this.
     pub settled_at: Option<Timestamp>,
+    /// Pairs that the pass before found equal ([`Pass::memo`]); a pass without them gives the same, and takes longer.
+    pub memo: Option<&'a Memo>,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -79,6 +82,8 @@ pub struct Pass {
     pub act_as: Option<String>,
     /// How many objects of the destination namespace nobody manages, if the project watches them.
     pub orphans: usize,
+    /// The pairs that are equal, for the next pass; absent when nothing was compared.
+    pub memo: Option<Memo>,
     /// Which changes are independent: a failure in one run ends the pass before the next.
     runs: Vec<usize>,
     /// Of which write of the step each change is; absent for others.

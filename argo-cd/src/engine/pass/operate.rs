@@ -101,7 +101,7 @@ pub(super) fn operate(
         // What is wanted does not matter any more, only what runs.
         sourced.error = None;
     }
-    let comparison = compared(subject, &sourced, &subject.app.spec.ignore_differences, world, ask, status)?;
+    let comparison = compared(subject, &sourced, None, world, ask, status)?;
     let errors: Vec<&Condition> = faults.iter().chain(&comparison.conditions).filter(|it| it.kind.is_error()).collect();
     if !errors.is_empty() && !terminating {
         let message = conditions::describe(errors);
@@ -128,7 +128,9 @@ pub(super) fn operate(
     // What is no jq has ended the operation above.
     let rules = &subject.app.spec.ignore_differences;
     let ignored = Ignored::of(rules, world.settings).unwrap_or_default();
+    let manager = world.app.annotation(names::MIGRATION_MANAGER).unwrap_or(names::KUBECTL_MANAGER);
     let input = sync::Input {
+        migrates: Some(manager).filter(|it| !it.is_empty() && !sync.has_option("ClientSideApplyMigration=false")),
         comparison: &comparison,
         state: &state,
         operation: &sync,

@@ -8,6 +8,7 @@
 
 mod apply;
 mod hooks;
+mod migrate;
 mod order;
 mod plan;
 mod step;
@@ -15,6 +16,7 @@ mod tasks;
 
 pub use apply::{Applied, apply, label};
 pub(crate) use hooks::release;
+pub use migrate::migration;
 pub use plan::{BlastRadius, PlannedKind, PlannedStep, PlannedWave, Policy, PolicyRef, Refusal, SyncPlan};
 pub use step::{Finish, Outcome, Record, Step, Write, finish, step, terminate};
 pub use tasks::{Invalid, Task, tasks};
@@ -49,6 +51,8 @@ pub struct Input<'a> {
     pub ignored: &'a Ignored,
     /// Labels and annotations of the namespace.
     pub namespace_metadata: Option<&'a ManagedNamespaceMetadata>,
+    /// Whose fields a server-side apply takes over first (`ClientSideApplyMigration`); nobody's when absent.
+    pub migrates: Option<&'a str>,
     /// When a person approved deletions.
     pub approved_at: Option<Timestamp>,
     /// The time of the pass.

@@ -9,7 +9,7 @@ use crate::{
         options::{self, DeletePolicy},
         sync::{
             apply::{self, Applied},
-            hooks,
+            hooks, migrate,
             tasks::Task,
         },
     },
@@ -99,6 +99,12 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
         }
         return true;
     }
+    let migrations: Vec<Change> = group.iter().filter_map(|it| handover(input, it)).collect();
+    if !migrations.is_empty() {
+        run += 1;
+        let write = |it| Write { change: Some(it), run, record: None, forced: None };
+        step.writes.extend(migrations.into_iter().map(write));
+    }
     let mut kind = None;
     for task in group.iter().filter(|it| !it.is_prune()) {
         let Some(target) = &task.target else { continue };
@@ -109,6 +115,16 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
         step.writes.push(write(input, task, target, run));
     }
     false
+}
+
+/// What has to be handed over before a server-side apply.
+fn handover(input: &Input<'_>, task: &Task) -> Option<Change> {
+    let (target, live) = (task.target.as_ref()?, task.live.as_deref()?);
+    let on = |name| options::option_is_on(Some(target), &input.operation.sync_options, name);
+    if task.is_prune() || !on("ServerSideApply") {
+        return None;
+    }
+    migrate::migration(live, input.migrates?)
 }
 
 pub(in crate::engine::sync) fn write(input: &Input<'_>, task: &Task, target: &Object, run: usize) -> Write {
