@@ -24,6 +24,9 @@ mod properties;
 mod providers;
 mod replicas;
 mod routers;
+mod safety;
+mod support;
+mod tables;
 #[cfg(feature = "controller")]
 mod traffic;
 mod validation;

@@ -4,7 +4,7 @@ use argo_core::{Change, Note, time};
 use serde_json::Value;
 
 use super::{
-    dynamic, hash,
+    dynamic,
     pass::{Flow, Pass, selected},
     pause::pause_end,
     phase::step_text,
@@ -70,7 +70,7 @@ impl Pass<'_> {
         let steps = self.ro.spec.steps();
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         let all_done = (count > 0).then_some(count);
-        self.next.current_step_hash = hash::steps(steps);
+        self.next.current_step_hash = self.step_hash();
         let changed = self.is_changed();
         let (index, step) = self.current_step();
         let mut index = all_done.map(|_| i64::try_from(index).unwrap_or(i64::MAX));

@@ -138,7 +138,10 @@ impl Pass<'_> {
                 self.plan.note(Note::warning(reason::ABORTED, message));
             }
         } else {
-            self.calculate_progress(healthy, became_unhealthy);
+            // While it is paused in the middle of an update its reason stays the pause; else the two would
+            // be written in turns.
+            let through = healthy && (!is_paused || completed(&self.next));
+            self.calculate_progress(through, became_unhealthy);
         }
         let (value, message) = if self.has_minimum_availability() {
             (TRUE, "Rollout has minimum availability")
@@ -238,7 +241,8 @@ impl Pass<'_> {
         let (_, step) = self.current_step();
         step.is_some_and(|it| it.experiment.is_some() || it.analysis.is_some() || it.pause.is_some())
             || self.ro.status.condition(kind::PAUSED).is_some_and(|it| it.status == TRUE)
-            || self.others().any(|it| it.has_deadline)
+            // One without pods has a deadline left from an abort: nothing waits for that.
+            || self.others().any(|it| it.has_deadline && it.spec > 0)
     }
 
     fn timed_out(&self, status: &RolloutStatus) -> bool {

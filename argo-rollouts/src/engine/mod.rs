@@ -26,6 +26,7 @@ mod phase;
 mod replica_sets;
 pub mod replicas;
 mod routing;
+mod scaling;
 mod services;
 mod step_plugins;
 pub mod template;

@@ -293,7 +293,9 @@ impl<'w> Pass<'w> {
     /// The steps done so far, and the step under way unless all are done.
     pub(crate) fn current_step(&self) -> (usize, Option<&CanaryStep>) {
         let index = usize::try_from(self.ro.status.current_step_index.unwrap_or_default()).unwrap_or_default();
-        (index, self.ro.spec.steps().get(index))
+        let steps = self.ro.spec.steps();
+        // A client that counts on may count past the end.
+        (index.min(steps.len()), steps.get(index))
     }
 
     /// Nothing may move: paused by hand, or an analysis could not decide.
@@ -335,10 +337,16 @@ impl<'w> Pass<'w> {
                 }))
     }
 
+    /// The hash of the steps as they are now.
+    pub(crate) fn step_hash(&self) -> String {
+        let steps = self.world.rollout.pointer("/spec/strategy/canary/steps");
+        hash::steps(steps.unwrap_or(&serde_json::Value::Null))
+    }
+
     /// The template or the steps are not those that the status speaks of.
     pub(crate) fn is_changed(&self) -> bool {
         let status = &self.ro.status;
-        if self.strategy().is_some() && status.current_step_hash != hash::steps(self.ro.spec.steps()) {
+        if self.strategy().is_some() && status.current_step_hash != self.step_hash() {
             return true;
         }
         !status.current_pod_hash.is_empty() && status.current_pod_hash != self.current_hash()

@@ -57,6 +57,8 @@ pub use job::Job;
 #[cfg(feature = "http")]
 pub use prometheus::Prometheus;
 pub use scripted::Scripted;
+#[cfg(feature = "testing")]
+pub(crate) use scripted::scripted;
 #[cfg(feature = "controller")]
 pub(crate) use secrets::OfCluster;
 pub use secrets::Secrets;

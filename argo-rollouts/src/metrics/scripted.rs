@@ -40,16 +40,21 @@ impl Scripted {
         let Some(value) = self.value(request.run, &request.metric.name) else {
             return request.error(format!("no values are scripted for metric \"{}\"", request.metric.name));
         };
-        if let Some(error) = value.get("error").and_then(Value::as_str) {
-            return request.error(error);
-        }
-        request.judged(value.to_string(), &Reading::Json(value.clone()))
+        scripted(request, value)
     }
 
     fn value(&self, run: &AnalysisRun, metric: &str) -> Option<&Value> {
         let values = self.values.get(metric)?;
         let taken = run.status.result(metric).map_or(0, |it| it.count + it.error);
         values.get(usize::try_from(taken).unwrap_or_default()).or_else(|| values.last())
+    }
+}
+
+/// The measurement of a value; of `{"error": "…"}` one that could not be taken.
+pub(crate) fn scripted(request: &MetricRequest<'_>, value: &Value) -> Measurement {
+    match value.get("error").and_then(Value::as_str) {
+        Some(error) => request.error(error),
+        None => request.judged(value.to_string(), &Reading::Json(value.clone())),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use argo_core::{Change, Object, ObjectRef, Time, Timestamp, time};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::journal::{Author, What, Written};
+use crate::engine::RouteTraffic;
 
 /// How soon pods of an image become ready; `None` never.
 pub(super) type Readiness = BTreeMap<String, Option<Duration>>;
@@ -18,6 +21,10 @@ pub(super) struct Cluster {
     made: u64,
     pub(super) ready_in: Duration,
     pub(super) readiness: Readiness,
+    pub(super) now: Timestamp,
+    /// The time that the journal counts from.
+    pub(super) begin: Timestamp,
+    pub(super) journal: Vec<Written>,
 }
 
 impl Cluster {
@@ -33,41 +40,63 @@ impl Cluster {
         self.objects.get(key)
     }
 
-    /// Adds or replaces what a user writes.
-    pub(super) fn put(&mut self, mut object: Object, now: Timestamp) {
+    /// Adds or replaces an object.
+    pub(super) fn put(&mut self, by: Author, mut object: Object) {
         let key = object.reference();
         if let Some(old) = self.objects.get(&key) {
             let old = old.clone();
-            self.store(&old, object);
+            self.store(by, &old, object);
             return;
         }
         self.made += 1;
         object.set(&["metadata", "uid"], format!("uid-{}", self.made));
-        object.set(&["metadata", "creationTimestamp"], Time::new(now).to_string());
+        object.set(&["metadata", "creationTimestamp"], Time::new(self.now).to_string());
         object.set(&["metadata", "generation"], 1);
         self.version += 1;
         object.set(&["metadata", "resourceVersion"], self.version.to_string());
-        self.objects.insert(key, Arc::new(object));
+        let object = Arc::new(object);
+        self.note(by, What::Object { before: None, after: Some(object.clone()) });
+        self.objects.insert(key, object);
     }
 
-    fn store(&mut self, old: &Object, mut object: Object) {
+    fn store(&mut self, by: Author, old: &Arc<Object>, mut object: Object) {
         if object.get("spec") != old.get("spec") {
             object.set(&["metadata", "generation"], old.generation() + 1);
         }
         self.version += 1;
         object.set(&["metadata", "resourceVersion"], self.version.to_string());
-        self.objects.insert(old.reference(), Arc::new(object));
+        let object = Arc::new(object);
+        self.note(by, What::Object { before: Some(old.clone()), after: Some(object.clone()) });
+        self.objects.insert(old.reference(), object);
     }
 
-    /// Carries out a change; false on a conflict, as an API server would refuse.
-    pub(super) fn apply(&mut self, change: &Change, now: Timestamp) -> bool {
+    fn remove(&mut self, by: Author, key: &ObjectRef) -> bool {
+        let Some(object) = self.objects.remove(key) else { return false };
+        if object.gvk().kind == "ReplicaSet" {
+            self.pods.remove(&key.name);
+        }
+        self.note(by, What::Object { before: Some(object), after: None });
+        true
+    }
+
+    /// Remembers where requests go from now on.
+    pub(super) fn note_traffic(&mut self, traffic: &RouteTraffic) {
+        self.note(Author::Controller, What::Traffic(Arc::new(traffic.clone())));
+    }
+
+    fn note(&mut self, by: Author, what: What) {
+        self.journal.push(Written { at: time::between(self.begin, self.now), by, what });
+    }
+
+    /// Carries out a change; false where an API server would refuse.
+    pub(super) fn apply(&mut self, by: Author, change: &Change) -> bool {
         let key = change.target();
         match change {
             Change::Create { object } => {
                 if self.objects.contains_key(&key) {
                     return false;
                 }
-                self.put(object.clone(), now);
+                self.put(by, object.clone());
             }
             Change::Patch { patch, resource_version, .. } => {
                 let Some(old) = self.objects.get(&key).cloned() else { return false };
@@ -76,26 +105,24 @@ impl Cluster {
                 }
                 let mut value = old.value().clone();
                 argo_merge::merge_patch::apply(&mut value, &patch.body);
-                self.store(&old, Object::from_value(value));
+                self.store(by, &old, Object::from_value(value));
             }
-            Change::Delete { .. } => {
-                self.objects.remove(&key);
-                self.pods.remove(&key.name);
+            // What is gone already is as it should be.
+            Change::Delete { .. } | Change::Evict { .. } => {
+                self.remove(by, &key);
             }
-            Change::Evict { target } => {
-                self.objects.remove(target);
-            }
-            Change::Apply { object, .. } | Change::Update { object } => self.put(object.clone(), now),
+            Change::Apply { object, .. } | Change::Update { object } => self.put(by, object.clone()),
         }
         true
     }
 
     /// Makes and removes pods and writes the statuses of ReplicaSets; whether anything changed.
-    pub(super) fn settle(&mut self, now: Timestamp) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
+        let now = self.now;
         let mut changed = false;
         for set in self.of_kind("ReplicaSet") {
             let wanted = usize::try_from(set.integer("/spec/replicas").unwrap_or(1)).unwrap_or_default();
-            let ready = self.ready_at(&set, now);
+            let ready = self.ready_at(&set);
             let pods = self.pods.entry(set.name().to_owned()).or_default();
             while pods.len() > wanted {
                 // Those that are not ready go first, then the youngest.
@@ -111,28 +138,42 @@ impl Cluster {
             if set.get("status") != Some(&status) {
                 let mut next = (*set).clone();
                 next.set(&["status"], status);
-                self.store(&set, next);
+                self.store(Author::Cluster, &set, next);
                 changed = true;
             }
         }
         changed
     }
 
-    fn ready_at(&self, set: &Object, now: Timestamp) -> Option<Timestamp> {
-        let image = set.text("/spec/template/spec/containers/0/image");
-        let delay = self.readiness.get(image).copied().unwrap_or(Some(self.ready_in))?;
+    /// Pods of an image that were ready are not any more, the oldest first.
+    pub(super) fn fail_pods(&mut self, image: &str, count: usize, lasts: Option<Duration>) {
+        let again = lasts.map(|it| time::after(self.now, it));
+        let sets = self.of_kind("ReplicaSet").into_iter().filter(|it| image_of(it) == image);
+        let names: Vec<String> = sets.map(|it| it.name().to_owned()).collect();
+        let mut left = count;
+        for name in names {
+            for pod in self.pods.get_mut(&name).into_iter().flatten() {
+                if left > 0 && pod.is_some_and(|it| it <= self.now) {
+                    *pod = again;
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    fn ready_at(&self, set: &Object) -> Option<Timestamp> {
+        let delay = self.readiness.get(image_of(set)).copied().unwrap_or(Some(self.ready_in))?;
         let seconds = set.integer("/spec/minReadySeconds").unwrap_or_default();
         let least = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-        Some(time::after(now, delay + least))
+        Some(time::after(self.now, delay + least))
     }
 
     /// When the next pod becomes ready.
-    pub(super) fn next_ready(&self, now: Timestamp) -> Option<Timestamp> {
-        self.pods.values().flatten().filter_map(|it| *it).filter(|it| *it > now).min()
+    pub(super) fn next_ready(&self) -> Option<Timestamp> {
+        self.pods.values().flatten().filter_map(|it| *it).filter(|it| *it > self.now).min()
     }
+}
 
-    /// Merges into an object, as a client's patch does.
-    pub(super) fn merge(&mut self, key: &ObjectRef, body: Value, now: Timestamp) {
-        self.apply(&Change::merge(key.clone(), body), now);
-    }
+fn image_of(set: &Object) -> &str {
+    set.text("/spec/template/spec/containers/0/image")
 }

@@ -4,11 +4,15 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use argo_core::Object;
 
+use super::journal::Written;
 use crate::api::RolloutStatus;
 
 /// What a simulated rollout did, from the change on. Prints as an incident report.
 #[derive(Debug, Clone)]
 pub struct Report {
+    pub(super) name: String,
+    /// Hash of what was stable before the change.
+    pub(super) baseline: String,
     pub(super) entries: Vec<Entry>,
     pub(super) status: RolloutStatus,
     pub(super) took: Duration,
@@ -18,6 +22,7 @@ pub struct Report {
     pub(super) least_available: i64,
     pub(super) least_served: BTreeMap<String, i64>,
     pub(super) overload: i64,
+    pub(super) journal: Vec<Written>,
 }
 
 /// A line of the report.
@@ -99,6 +104,24 @@ impl Report {
         self.writes
     }
 
+    /// Every write since the change, by whomever, in order.
+    #[must_use]
+    pub fn journal(&self) -> &[Written] {
+        &self.journal
+    }
+
+    /// The hash of the template that was stable before the change.
+    #[must_use]
+    pub fn baseline(&self) -> &str {
+        &self.baseline
+    }
+
+    /// The timeline as a picture: pods and traffic over time, phases, and what happened when.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        super::svg::draw(self)
+    }
+
     /// The lines, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -141,7 +164,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn clock(duration: Duration) -> String {
+pub(super) fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),

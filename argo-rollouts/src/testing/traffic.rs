@@ -1,5 +1,6 @@
 //! Where requests flow in a simulation.
 
+use super::samples::share_of_others;
 use crate::engine::RouteTraffic;
 
 /// Traffic as it was last routed, and whether pods could serve it.
@@ -48,9 +49,7 @@ impl Traffic {
     /// The share, in percent, of everything but this template; `None` where nothing is routed.
     pub(super) fn share_of_others(&self, hash: &str) -> Option<i64> {
         let traffic = self.routed.as_ref()?;
-        let share = traffic.weight * 100 / traffic.max_weight.max(1);
-        let of = |it: &String, share: i64| if it == hash { 0 } else { share };
-        Some(of(&traffic.canary_hash, share) + of(&traffic.stable_hash, 100 - share))
+        Some(share_of_others(traffic, hash))
     }
 
     /// The most pods that a version lacked for its share.

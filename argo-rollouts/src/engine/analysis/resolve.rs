@@ -19,7 +19,7 @@ pub enum ArgumentError {
     /// An argument has no value.
     #[error("argument \"{0}\" was not supplied")]
     Missing(String),
-    /// A tag names nothing.
+    /// A tag names nothing, or has no end.
     #[error("failed to resolve {{{{{0}}}}}")]
     Unknown(String),
     /// A Secret does not exist.
@@ -126,11 +126,10 @@ fn fill(value: &mut Value, values: &BTreeMap<String, String>) -> Result<(), Argu
 pub(crate) fn substitute(text: &str, values: &BTreeMap<String, String>) -> Result<String, ArgumentError> {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once("{{") {
-        // Without an end it is no tag.
-        let Some((tag, after)) = after.split_once("}}") else { break };
-        let name = tag.trim();
+        // One without an end is refused rather than measured as it stands.
+        let (tag, after) = after.split_once("}}").ok_or_else(|| ArgumentError::Unknown(after.to_owned()))?;
         out.push_str(before);
-        out.push_str(values.get(name).ok_or_else(|| ArgumentError::Unknown(name.to_owned()))?);
+        out.push_str(values.get(tag.trim()).ok_or_else(|| ArgumentError::Unknown(tag.to_owned()))?);
         rest = after;
     }
     out.push_str(rest);
@@ -175,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         let error = resolve(&metric(), &[arg("n", "3")], &BTreeMap::new()).unwrap_err();
-        assert_eq!(error.to_string(), "failed to resolve {{args.i}}");
+        assert_eq!(error.to_string(), "failed to resolve {{ args.i }}");
         let none = Argument { name: "n".into(), ..Default::default() };
         assert_eq!(
             resolve(&metric(), &[none], &BTreeMap::new()).unwrap_err().to_string(),

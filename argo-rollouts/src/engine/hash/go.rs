@@ -1,4 +1,4 @@
-//! JSON of a pod template as Go writes it: fields in the order of its structs, empty ones left out where
+//! JSON of a pod template and of steps as Go writes it: fields in the order of its structs, empty ones left out where
 //! their tags say so, what is unknown dropped, amounts in their canonical form.
 //!
 //! `fields.txt` has a line for each struct: its name, then its fields as `name:kind`. A kind is `s`, `b`, `i`
@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use argo_lang::{gojson, quantity::Quantity};
 use serde_json::Value;
 
-/// The structs that a pod template is made of, as of Kubernetes 1.34.
+/// The structs that a pod template (as of Kubernetes 1.34) and steps are made of.
 const FIELDS: &str = include_str!("fields.txt");
 
 struct Field {
@@ -41,6 +41,13 @@ fn structs() -> &'static BTreeMap<&'static str, Vec<Field>> {
 pub(super) fn pod_template(template: &Value) -> String {
     let mut out = String::new();
     write(".PodTemplateSpec", template, &mut out);
+    out
+}
+
+/// The JSON of a list of steps.
+pub(super) fn steps(steps: &Value) -> String {
+    let mut out = String::new();
+    write("[].CanaryStep", steps, &mut out);
     out
 }
 
@@ -122,8 +129,9 @@ fn is_empty(kind: &str, value: &Value) -> bool {
             Value::Bool(it) => !it,
             Value::Number(it) => it.as_f64() == Some(0.0),
             Value::String(it) => it.is_empty() && kind != "IntOrString",
-            Value::Array(it) => it.is_empty(),
-            Value::Object(it) => it.is_empty(),
+            // What Go keeps as it was written has bytes also when it holds nothing.
+            Value::Array(it) => it.is_empty() && kind != "bytes",
+            Value::Object(it) => it.is_empty() && kind != "bytes",
         },
     }
 }

@@ -4,8 +4,6 @@ mod go;
 
 use serde_json::Value;
 
-use crate::api::CanaryStep;
-
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The hash that names a pod template, as upstream computes it: FNV-1a over the template's JSON as Go
@@ -23,11 +21,12 @@ pub fn pod_template(template: &Value, collisions: Option<i64>) -> String {
     hash.text()
 }
 
-/// The hash of the steps; empty without a canary strategy.
+/// The hash of the steps of a canary (`spec.strategy.canary.steps`, null where there are none), as upstream
+/// computes it: a controller that takes over from upstream's goes on in the middle of an update.
 #[must_use]
-pub fn steps(steps: &[CanaryStep]) -> String {
+pub fn steps(steps: &Value) -> String {
     let mut hash = Fnv::default();
-    hash.write(serde_json::to_string(steps).unwrap_or_default().as_bytes());
+    hash.write(go::steps(steps).as_bytes());
     hash.text()
 }
 

@@ -1,17 +1,15 @@
 // Makes tests/data/gateway.json: what the Gateway API plugin makes of routes.
 //
-// Copy this folder to cmd/vectors in a checkout of argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi, then
-// go run ./cmd/vectors cmd/vectors/cases.yaml > gateway.json
+// Copy the folder `gen` to cmd/gen in a checkout of argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi, without the other generators, then
+// go run ./cmd/gen/gateway cmd/gen/gateway/cases.yaml > gateway.json
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"sort"
 
+	"github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/cmd/gen/vectors"
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	pluginTypes "github.com/argoproj/argo-rollouts/utils/plugin/types"
 	log "github.com/sirupsen/logrus"
@@ -20,7 +18,6 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/apis/v1alpha2"
 	gwFake "sigs.k8s.io/gateway-api/pkg/client/clientset/versioned/fake"
-	"sigs.k8s.io/yaml"
 
 	"github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/pkg/plugin"
 )
@@ -39,50 +36,16 @@ type testCase struct {
 	Traffic  []traffic        `json:"traffic"`
 }
 
-type vector struct {
-	Name    string           `json:"name"`
-	Router  string           `json:"router"`
-	Rollout map[string]any   `json:"rollout"`
-	Objects []map[string]any `json:"objects"`
-	Traffic traffic          `json:"traffic"`
-	After   []map[string]any `json:"after,omitempty"`
-	Error   string           `json:"error,omitempty"`
-}
-
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func copyOf(from any, to any) {
-	data, err := json.Marshal(from)
-	check(err)
-	check(json.Unmarshal(data, to))
-}
+type vector = vectors.Vector[traffic]
 
 func main() {
-	data, err := os.ReadFile(os.Args[1])
-	check(err)
-	var cases []testCase
-	check(yaml.Unmarshal(data, &cases))
-	vectors := []vector{}
-	for _, c := range cases {
+	made := []vector{}
+	for _, c := range vectors.Cases[[]testCase]() {
 		for i, t := range c.Traffic {
-			vectors = append(vectors, run(c, i, t))
+			made = append(made, run(c, i, t))
 		}
 	}
-	fmt.Println("[")
-	for i, v := range vectors {
-		line, err := json.Marshal(v)
-		check(err)
-		comma := ","
-		if i == len(vectors)-1 {
-			comma = ""
-		}
-		fmt.Println(string(line) + comma)
-	}
-	fmt.Println("]")
+	vectors.Print(made)
 }
 
 func run(c testCase, index int, t traffic) vector {
@@ -96,7 +59,7 @@ func run(c testCase, index int, t traffic) vector {
 		"spec":     map[string]any{"replicas": 4, "strategy": map[string]any{"canary": canary}}}
 	v := vector{Name: fmt.Sprintf("%s, %d", c.Name, index), Router: "gatewayAPI", Rollout: body, Objects: c.Objects, Traffic: t}
 	var ro v1alpha1.Rollout
-	copyOf(body, &ro)
+	vectors.CopyOf(body, &ro)
 	objects := []runtime.Object{}
 	for _, o := range c.Objects {
 		var object runtime.Object
@@ -110,7 +73,7 @@ func run(c testCase, index int, t traffic) vector {
 		case "TLSRoute":
 			object = &v1alpha2.TLSRoute{}
 		}
-		copyOf(o, object)
+		vectors.CopyOf(o, object)
 		objects = append(objects, object)
 	}
 	quiet := log.New()
@@ -137,35 +100,31 @@ func run(c testCase, index int, t traffic) vector {
 	ctx, all := context.TODO(), metav1.ListOptions{}
 	add := func(version, kind string, item any) {
 		var plain map[string]any
-		copyOf(item, &plain)
+		vectors.CopyOf(item, &plain)
 		plain["apiVersion"], plain["kind"] = "gateway.networking.k8s.io/"+version, kind
 		delete(plain, "status")
-		delete(plain["metadata"].(map[string]any), "creationTimestamp")
 		v.After = append(v.After, plain)
 	}
 	https, err := client.GatewayV1().HTTPRoutes("").List(ctx, all)
-	check(err)
+	vectors.Check(err)
 	for _, it := range https.Items {
 		add("v1", "HTTPRoute", it)
 	}
 	grpcs, err := client.GatewayV1().GRPCRoutes("").List(ctx, all)
-	check(err)
+	vectors.Check(err)
 	for _, it := range grpcs.Items {
 		add("v1", "GRPCRoute", it)
 	}
 	tcps, err := client.GatewayV1alpha2().TCPRoutes("").List(ctx, all)
-	check(err)
+	vectors.Check(err)
 	for _, it := range tcps.Items {
 		add("v1alpha2", "TCPRoute", it)
 	}
 	tlss, err := client.GatewayV1alpha2().TLSRoutes("").List(ctx, all)
-	check(err)
+	vectors.Check(err)
 	for _, it := range tlss.Items {
 		add("v1alpha2", "TLSRoute", it)
 	}
-	key := func(o map[string]any) string {
-		return o["kind"].(string) + o["metadata"].(map[string]any)["name"].(string)
-	}
-	sort.Slice(v.After, func(i, j int) bool { return key(v.After[i]) < key(v.After[j]) })
+	vectors.Plain(v.After)
 	return v
 }

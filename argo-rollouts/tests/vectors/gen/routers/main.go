@@ -1,15 +1,13 @@
 // Makes tests/data/routers.json: what upstream's traffic routers make of objects.
 //
-// Copy this folder to cmd/vectors in a checkout of argoproj/argo-rollouts, then
-// go run ./cmd/vectors cmd/vectors/cases.yaml > routers.json
+// Copy the folder `gen` to cmd/gen in a checkout of argoproj/argo-rollouts, without the other generators, then
+// go run ./cmd/gen/routers cmd/gen/routers/cases.yaml > routers.json
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"sort"
 
 	smifake "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/split/clientset/versioned/fake"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -20,8 +18,8 @@ import (
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	kubeinformers "k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"sigs.k8s.io/yaml"
 
+	"github.com/argoproj/argo-rollouts/cmd/gen/vectors"
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	"github.com/argoproj/argo-rollouts/rollout/trafficrouting"
 	"github.com/argoproj/argo-rollouts/rollout/trafficrouting/alb"
@@ -56,15 +54,7 @@ type testCase struct {
 	Traffic []traffic        `json:"traffic"`
 }
 
-type vector struct {
-	Name    string           `json:"name"`
-	Router  string           `json:"router"`
-	Rollout map[string]any   `json:"rollout"`
-	Objects []map[string]any `json:"objects"`
-	Traffic traffic          `json:"traffic"`
-	After   []map[string]any `json:"after,omitempty"`
-	Error   string           `json:"error,omitempty"`
-}
+type vector = vectors.Vector[traffic]
 
 var kinds = map[schema.GroupVersionResource]string{
 	{Group: "networking.istio.io", Version: "v1alpha3", Resource: "virtualservices"}:  "VirtualServiceList",
@@ -77,40 +67,14 @@ var kinds = map[schema.GroupVersionResource]string{
 	{Group: "appmesh.k8s.aws", Version: "v1beta2", Resource: "virtualnodes"}:          "VirtualNodeList",
 }
 
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func copyOf(from any, to any) {
-	data, err := json.Marshal(from)
-	check(err)
-	check(json.Unmarshal(data, to))
-}
-
 func main() {
-	data, err := os.ReadFile(os.Args[1])
-	check(err)
-	var cases []testCase
-	check(yaml.Unmarshal(data, &cases))
-	vectors := []vector{}
-	for _, c := range cases {
+	made := []vector{}
+	for _, c := range vectors.Cases[[]testCase]() {
 		for i, t := range c.Traffic {
-			vectors = append(vectors, run(c, i, t))
+			made = append(made, run(c, i, t))
 		}
 	}
-	fmt.Println("[")
-	for i, v := range vectors {
-		line, err := json.Marshal(v)
-		check(err)
-		comma := ","
-		if i == len(vectors)-1 {
-			comma = ""
-		}
-		fmt.Println(string(line) + comma)
-	}
-	fmt.Println("]")
+	vectors.Print(made)
 }
 
 func run(c testCase, index int, t traffic) (v vector) {
@@ -122,7 +86,7 @@ func run(c testCase, index int, t traffic) (v vector) {
 	}
 	v = vector{Name: fmt.Sprintf("%s, %d", c.Name, index), Router: c.Router, Rollout: body, Objects: c.Objects, Traffic: t}
 	var ro v1alpha1.Rollout
-	copyOf(body, &ro)
+	vectors.CopyOf(body, &ro)
 
 	defer func() {
 		if r := recover(); r != nil {
@@ -136,28 +100,28 @@ func run(c testCase, index int, t traffic) (v vector) {
 	factory := kubeinformers.NewSharedInformerFactory(kube, 0)
 	for _, o := range c.Objects {
 		var fresh map[string]any
-		copyOf(o, &fresh)
+		vectors.CopyOf(o, &fresh)
 		un := &unstructured.Unstructured{Object: fresh}
 		if un.GetKind() == "Ingress" {
 			var ingress networkingv1.Ingress
-			copyOf(fresh, &ingress)
+			vectors.CopyOf(fresh, &ingress)
 			ingresses = append(ingresses, &ingress)
 			_, err := kube.NetworkingV1().Ingresses("default").Create(context.TODO(), &ingress, metav1.CreateOptions{})
-			check(err)
-			check(factory.Networking().V1().Ingresses().Informer().GetIndexer().Add(&ingress))
+			vectors.Check(err)
+			vectors.Check(factory.Networking().V1().Ingresses().Informer().GetIndexer().Add(&ingress))
 			continue
 		}
 		// Numbers as the dynamic client decodes them.
 		data, err := json.Marshal(fresh)
-		check(err)
-		check(un.UnmarshalJSON(data))
+		vectors.Check(err)
+		vectors.Check(un.UnmarshalJSON(data))
 		objects = append(objects, un)
 	}
 	dynamic := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, kinds, objects...)
 	recorder := record.NewFakeEventRecorder()
 	gvk := v1alpha1.SchemeGroupVersion.WithKind("Rollout")
 	wrapper, err := ingressutil.NewIngressWrapper(ingressutil.IngressModeNetworking, kube, factory)
-	check(err)
+	vectors.Check(err)
 
 	var router trafficrouting.TrafficRoutingReconciler
 	switch c.Router {
@@ -168,10 +132,10 @@ func run(c testCase, index int, t traffic) (v vector) {
 	case "alb":
 		status := &v1alpha1.RolloutStatus{}
 		router, err = alb.NewReconciler(alb.ReconcilerConfig{Rollout: &ro, Client: kube, Recorder: recorder, ControllerKind: gvk, IngressWrapper: wrapper, Status: status})
-		check(err)
+		vectors.Check(err)
 	case "smi":
 		router, err = smi.NewReconciler(smi.ReconcilerConfig{Rollout: &ro, Client: smiClient, Recorder: recorder, ControllerKind: gvk})
-		check(err)
+		vectors.Check(err)
 	case "traefik":
 		router = traefik.NewReconciler(&traefik.ReconcilerConfig{Rollout: &ro, Client: traefik.NewDynamicClient(dynamic, "default"), Recorder: recorder})
 	case "ambassador":
@@ -184,9 +148,9 @@ func run(c testCase, index int, t traffic) (v vector) {
 	sync := func() {
 		// The informers see what was written.
 		list, err := kube.NetworkingV1().Ingresses("default").List(context.TODO(), metav1.ListOptions{})
-		check(err)
+		vectors.Check(err)
 		for i := range list.Items {
-			check(factory.Networking().V1().Ingresses().Informer().GetIndexer().Update(&list.Items[i]))
+			vectors.Check(factory.Networking().V1().Ingresses().Informer().GetIndexer().Update(&list.Items[i]))
 		}
 	}
 	err = func() error {
@@ -218,36 +182,28 @@ func run(c testCase, index int, t traffic) (v vector) {
 	}
 	for gvr := range kinds {
 		list, err := dynamic.Resource(gvr).List(context.TODO(), metav1.ListOptions{})
-		check(err)
+		vectors.Check(err)
 		for _, item := range list.Items {
 			v.After = append(v.After, item.Object)
 		}
 	}
 	list, err := kube.NetworkingV1().Ingresses("default").List(context.TODO(), metav1.ListOptions{})
-	check(err)
+	vectors.Check(err)
 	for _, item := range list.Items {
 		item.APIVersion, item.Kind = "networking.k8s.io/v1", "Ingress"
 		var plain map[string]any
-		copyOf(item, &plain)
+		vectors.CopyOf(item, &plain)
 		delete(plain, "status")
 		v.After = append(v.After, plain)
 	}
 	splits, err := smiClient.SplitV1alpha1().TrafficSplits("default").List(context.TODO(), metav1.ListOptions{})
-	check(err)
+	vectors.Check(err)
 	for _, item := range splits.Items {
 		item.APIVersion, item.Kind = "split.smi-spec.io/v1alpha1", "TrafficSplit"
 		var plain map[string]any
-		copyOf(item, &plain)
+		vectors.CopyOf(item, &plain)
 		v.After = append(v.After, plain)
 	}
-	for _, o := range v.After {
-		delete(o["metadata"].(map[string]any), "creationTimestamp")
-		delete(o["metadata"].(map[string]any), "resourceVersion")
-	}
-	key := func(o map[string]any) string {
-		un := unstructured.Unstructured{Object: o}
-		return un.GetAPIVersion() + un.GetKind() + un.GetNamespace() + un.GetName()
-	}
-	sort.Slice(v.After, func(i, j int) bool { return key(v.After[i]) < key(v.After[j]) })
+	vectors.Plain(v.After)
 	return v
 }
