@@ -8,6 +8,7 @@
 //! | `--kubeconfig FILE` | where to write the kubeconfig; default `kubeconfig` |
 //! | `--store FILE` | keep everything there; default: in memory |
 //! | `--kubelet IP:PORT` | where to answer as a kubelet too (10250 is its usual port) |
+//! | `--mutating-policies` | serve MutatingAdmissionPolicy too |
 //! | `--simulate` | run workloads: controllers, scheduler and nodes, with Kubernetes Events |
 //! | `--processes IMAGE=DIRECTORY` | as `--simulate`, and run containers of matching images (`*` stands for any text) as processes of this machine, with the programs of a directory first (`entrypoint` is what runs by itself); may be given several times, the last that matches counts |
 
@@ -43,6 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--kubeconfig" => kubeconfig = value()?,
             "--store" => builder = builder.persist(value()?),
             "--kubelet" => kubelet = Some(value()?.parse()?),
+            "--mutating-policies" => builder = builder.mutating_policies(),
             "--simulate" => simulate = true,
             "--processes" => {
                 let value = value()?;

@@ -6,6 +6,7 @@
 //! | run controllers on it | [`Cluster::client`]: a stock `kube::Client`, also under paused time |
 //! | reach it with kubectl | [`Cluster::serve`] and [`Serving::kubeconfig`] |
 //! | seed and inspect it | [`Cluster::apply_yaml`], [`Cluster::install_crds`], [`Cluster::direct`], [`Cluster::dump`] |
+//! | fill it from files, go back | [`Cluster::apply_directory`]; [`Cluster::snapshot`], [`Cluster::restore`] |
 //! | run workloads on it | [`ClusterBuilder::simulator`]: Deployments, Jobs, pods by script, garbage collection |
 //! | break it | [`Cluster::faults`], [`ClientOptions::cut_after_writes`], [`Cluster::compact`] |
 //! | see who did what | [`Cluster::journal`] |
@@ -33,6 +34,7 @@ mod schema;
 mod server;
 mod session;
 pub mod simulator;
+mod snapshot;
 pub mod store;
 pub mod streams;
 mod yaml;
@@ -48,3 +50,4 @@ pub use server::{
     WebhookService,
 };
 pub use session::{ClientOptions, Session};
+pub use snapshot::Snapshot;

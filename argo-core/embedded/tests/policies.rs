@@ -98,10 +98,21 @@ fn audits_go_to_the_journal() {
 fn an_expression_that_cannot_be_run_is_an_error_not_an_end() {
     let cluster = Cluster::new();
     let direct = cluster.direct("test");
-    validating(&direct, "odd", "configmaps", json!({ "validations": [{ "expression": "Foo{}.bar == 1" }] }), &["Deny"]);
-    let error = direct.create(map("a")).expect_err("refused");
-    assert!(error.message.contains("undeclared reference to 'Foo'"), "{}", error.message);
+    let policy = |expression: &str| {
+        json!({ "apiVersion": format!("{GROUP}/v1"), "kind": "ValidatingAdmissionPolicy", "metadata": { "name": "odd" },
+            "spec": { "matchConstraints": about("configmaps"), "validations": [{ "expression": expression }] } })
+    };
+    let error = direct.create(policy("Foo{}.bar == 1")).expect_err("refused");
     assert_eq!(error.code, 422);
+    assert!(
+        error.message.starts_with(
+            "ValidatingAdmissionPolicy.admissionregistration.k8s.io \"odd\" is invalid: spec.validations[0].expression: Invalid value: \"Foo{}.bar == 1\": compilation failed: "
+        ) && error.message.contains("undeclared reference to 'Foo'"),
+        "{}",
+        error.message
+    );
+    let error = direct.create(policy("1")).expect_err("refused");
+    assert!(error.message.ends_with("Invalid value: \"1\": must evaluate to bool but got int"), "{}", error.message);
 
     let mut definition = widgets(true);
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] =
@@ -189,6 +200,91 @@ fn a_mutation_that_fails_refuses_unless_failures_are_ignored() {
         error.message.starts_with("policy 'strict' with binding 'strict-here' denied request: JSON Patch: "),
         "{}",
         error.message
+    );
+}
+
+/// Held against kube-apiserver 1.34.3: the same causes in the same words.
+#[test]
+fn what_extends_admission_is_checked() {
+    let cluster = Cluster::builder().mutating_policies().build().expect("in memory");
+    let direct = cluster.direct("test");
+    let causes = |kind: &str, version: &str, rest: Value| -> Vec<String> {
+        let mut object =
+            json!({ "apiVersion": format!("{GROUP}/{version}"), "kind": kind, "metadata": { "name": "x" } });
+        object.as_object_mut().expect("an object").extend(rest.as_object().expect("an object").clone());
+        let error = direct.create(object).expect_err("refused");
+        let details = error.details.expect("details");
+        let causes = details["causes"].as_array().expect("causes").iter();
+        causes
+            .map(|it| {
+                format!("{}: {}", it["field"].as_str().unwrap_or_default(), it["message"].as_str().unwrap_or_default())
+            })
+            .collect()
+    };
+    assert_eq!(
+        causes("ValidatingAdmissionPolicy", "v1", json!({ "spec": {} })),
+        [
+            "spec.matchConstraints: Required value",
+            "spec.validations: Required value: validations or auditAnnotations must contain at least one item",
+            "spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item",
+        ]
+    );
+    assert_eq!(
+        causes(
+            "ValidatingAdmissionPolicyBinding",
+            "v1",
+            json!({ "spec": { "policyName": "a", "validationActions": ["Deny", "Warn", "Odd", "Deny"], "paramRef": {} } })
+        ),
+        [
+            "spec.paramRef: Required value: one of name or selector must be specified",
+            "spec.paramRef.parameterNotFoundAction: Required value",
+            "spec.validationActions[2]: Unsupported value: \"Odd\": supported values: \"Audit\", \"Deny\", \"Warn\"",
+            "spec.validationActions[3]: Duplicate value: \"Deny\"",
+            "spec.validationActions: Invalid value: [\"Deny\",\"Warn\",\"Odd\",\"Deny\"]: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
+        ]
+    );
+    assert_eq!(
+        causes(
+            "MutatingAdmissionPolicy",
+            "v1beta1",
+            json!({ "spec": { "matchConstraints": about("pods"), "reinvocationPolicy": "Odd", "mutations": [
+            { "patchType": "JSONPatch" }, { "patchType": "Odd" },
+            { "patchType": "ApplyConfiguration", "applyConfiguration": { "expression": "true" }, "jsonPatch": { "expression": "[]" } }] } })
+        ),
+        [
+            "spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch",
+            "spec.mutations[1].patchType: Unsupported value: \"Odd\": supported values: \"ApplyConfiguration\", \"JSONPatch\"",
+            "spec.mutations[2].applyConfiguration.expression: Invalid value: \"true\": must evaluate to Object but got bool",
+            "spec.mutations[2].jsonPatch: Invalid value: \"{jsonPatch}\": must not be specified when patchType is ApplyConfiguration",
+            "spec.reinvocationPolicy: Unsupported value: \"Odd\": supported values: \"IfNeeded\", \"Never\"",
+        ]
+    );
+    let second = json!({ "name": "a.b.c", "clientConfig": { "url": "https://x", "service": { "name": "a", "namespace": "b" } }, "sideEffects": "Some",
+        "admissionReviewVersions": ["v2", "v2"], "timeoutSeconds": 40, "failurePolicy": "X", "matchPolicy": "Y", "reinvocationPolicy": "Z",
+        "rules": [{ "operations": ["*", "CREATE"], "apiGroups": [], "apiVersions": ["*"], "resources": ["*", "a/b"], "scope": "Z" }] });
+    assert_eq!(
+        causes(
+            "MutatingWebhookConfiguration",
+            "v1",
+            json!({ "webhooks": [{ "name": "a", "clientConfig": {} }, second] })
+        ),
+        [
+            "webhooks[0].name: Invalid value: \"a\": should be a domain with at least three segments separated by dots",
+            "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun",
+            "webhooks[0].clientConfig: Required value: exactly one of url or service is required",
+            "webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1",
+            "webhooks[1].rules[0].operations: Invalid value: [\"*\",\"CREATE\"]: if '*' is present, must not specify other operations",
+            "webhooks[1].rules[0].apiGroups: Required value",
+            "webhooks[1].rules[0].scope: Unsupported value: \"Z\": supported values: \"*\", \"Cluster\", \"Namespaced\"",
+            "webhooks[1].failurePolicy: Unsupported value: \"X\": supported values: \"Fail\", \"Ignore\"",
+            "webhooks[1].matchPolicy: Unsupported value: \"Y\": supported values: \"Equivalent\", \"Exact\"",
+            "webhooks[1].sideEffects: Unsupported value: \"Some\": supported values: \"None\", \"NoneOnDryRun\"",
+            "webhooks[1].timeoutSeconds: Invalid value: 40: the timeout value must be between 1 and 30 seconds",
+            "webhooks[1].reinvocationPolicy: Unsupported value: \"Z\": supported values: \"IfNeeded\", \"Never\"",
+            "webhooks[1].clientConfig: Required value: exactly one of url or service is required",
+            "webhooks[1].admissionReviewVersions[1]: Invalid value: \"v2\": duplicate version",
+            "webhooks[1].admissionReviewVersions: Invalid value: [\"v2\",\"v2\"]: must include at least one of v1, v1beta1",
+        ]
     );
 }
 

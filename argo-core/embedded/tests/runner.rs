@@ -14,6 +14,7 @@ mod linear;
 mod policies;
 mod proxy;
 mod simulator;
+mod snapshot;
 mod store;
 mod streams;
 mod support;

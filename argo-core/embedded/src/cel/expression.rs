@@ -47,6 +47,22 @@ pub(crate) fn problem(text: &str) -> Option<String> {
     parse(text).err()
 }
 
+/// The type of a text that is a plain literal, in CEL's words.
+pub(crate) fn literal_type(text: &str) -> Option<&'static str> {
+    match &parse(text).ok()?.expr {
+        Expr::Literal(literal) => Some(match literal {
+            LiteralValue::Boolean(_) => "bool",
+            LiteralValue::Bytes(_) => "bytes",
+            LiteralValue::Double(_) => "double",
+            LiteralValue::Int(_) => "int",
+            LiteralValue::String(_) => "string",
+            LiteralValue::UInt(_) => "uint",
+            LiteralValue::Null => return None,
+        }),
+        _ => None,
+    }
+}
+
 /// Puts an expression into the words that can be run.
 fn adapt(expression: &mut IdedExpr) -> Result<(), String> {
     if let Expr::Struct(literal) = &mut expression.expr {

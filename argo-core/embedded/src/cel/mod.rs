@@ -14,6 +14,6 @@ mod scope;
 mod value;
 
 pub(crate) use authorizer::{Check, Principal};
-pub(crate) use expression::problem;
+pub(crate) use expression::{literal_type, problem};
 pub(crate) use rewrite::expanded_rules;
 pub(crate) use scope::Scope;

@@ -53,7 +53,8 @@ impl<'a> Scope<'a> {
             }
             // One that fails is missing where it is used, which is where the failure is told.
             Err(why) => {
-                self.broken.insert(name.to_owned(), why);
+                let start = format!("expression '{expression}' resulted in error: ");
+                self.broken.insert(name.to_owned(), why.strip_prefix(&start).unwrap_or(&why).to_owned());
             }
         }
         let map = Cel::Map(Map { map: Arc::new(self.variables.clone()) });
@@ -109,7 +110,10 @@ impl<'a> Scope<'a> {
         let name = error.strip_prefix("No such key: ").and_then(|name| self.broken.get_key_value(name));
         match name {
             Some((name, why)) => format!("composited variable {name:?} fails to evaluate: {why}"),
-            None => error.to_owned(),
+            None => match error.strip_prefix("No such key: ") {
+                Some(name) => format!("no such key: {name}"),
+                None => error.to_owned(),
+            },
         }
     }
 }

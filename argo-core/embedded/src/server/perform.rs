@@ -166,7 +166,7 @@ impl Server {
     }
 
     /// As [`Server::settle`], blocking the thread.
-    fn settle_here(&self, revision: u64) -> Result<(), ApiError> {
+    pub(crate) fn settle_here(&self, revision: u64) -> Result<(), ApiError> {
         let Some(durable) = &self.durable else { return Ok(()) };
         durable.wait(revision).map_err(|error| ApiError::internal(&error.to_string()))
     }
@@ -200,9 +200,20 @@ fn deprecation(path: &Path) -> Option<String> {
     let text = match (path.group.as_str(), path.version.as_str(), path.resource.as_str()) {
         ("", "v1", "componentstatuses") => "v1 ComponentStatus is deprecated in v1.19+",
         ("", "v1", "endpoints") => "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        ("admissionregistration.k8s.io", version, resource) => return deprecated_policies(version, resource),
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Mutating policies in the versions before they were stable.
+fn deprecated_policies(version: &str, resource: &str) -> Option<String> {
+    let (kind, since, until) = match (version, resource) {
+        ("v1beta1", "mutatingadmissionpolicies") => ("MutatingAdmissionPolicy", "v1.37+", "v1.40+"),
+        ("v1beta1", "mutatingadmissionpolicybindings") => ("MutatingAdmissionPolicyBinding", "v1.37+", "v1.40+"),
+        _ => return None,
+    };
+    Some(format!("admissionregistration.k8s.io/{version} {kind} is deprecated in {since}, unavailable in {until}"))
 }
 
 pub(super) fn code_of(result: &Result<(Target, Outcome), ApiError>) -> u16 {

@@ -98,6 +98,15 @@ fn whole(call: &Call<'_>, object: &Place<'_, '_>, live: Option<&Place<'_, '_>>) 
         ("", "events") => policies::event(object, live, true),
         ("events.k8s.io", "events") => policies::event(object, live, false),
         ("coordination.k8s.io", "leases") => policies::lease(object),
+        ("admissionregistration.k8s.io", kind) => match kind {
+            "mutatingwebhookconfigurations" => policies::webhooks(object, true),
+            "validatingwebhookconfigurations" => policies::webhooks(object, false),
+            "validatingadmissionpolicies" => policies::validating_policy(object),
+            "mutatingadmissionpolicies" => policies::mutating_policy(object),
+            "validatingadmissionpolicybindings" => policies::policy_binding(object, true),
+            "mutatingadmissionpolicybindings" => policies::policy_binding(object, false),
+            _ => {}
+        },
         ("rbac.authorization.k8s.io", "roles") => policies::role(object, true),
         ("rbac.authorization.k8s.io", "clusterroles") => policies::role(object, false),
         ("rbac.authorization.k8s.io", "rolebindings") => policies::binding(object, live, true),

@@ -1,5 +1,6 @@
 //! Roles and bindings, claims and volumes, quotas and limits, data, nodes, events, leases, namespaces, classes.
 
+mod admission;
 mod data;
 mod event;
 mod limits;
@@ -10,6 +11,7 @@ mod storage;
 
 use super::place::Place;
 
+pub(super) use admission::{mutating_policy, policy_binding, validating_policy, webhooks};
 pub(super) use data::{config_map, secret};
 pub(super) use event::event;
 pub(super) use limits::limit_range;
