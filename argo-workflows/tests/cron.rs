@@ -164,3 +164,17 @@ fn every_counts_from_the_last_run() {
 fn jiff_duration(duration: Duration) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(duration).unwrap()
 }
+
+#[test]
+fn workflows_belong_to_the_controller_and_the_maker_of_their_cron_workflow() {
+    let labels = json!({"workflows.argoproj.io/cron-workflow": "other", "own": "a"});
+    let mut cron = Cron::new(json!({"schedules": ["* * * * *"], "workflowMetadata": {"labels": labels}}));
+    let instance = "workflows.argoproj.io/controller-instanceid";
+    for (key, value) in [(instance, "blue"), ("workflows.argoproj.io/creator", "me"), ("team", "x")] {
+        cron.cron.metadata.labels.insert(key.to_owned(), value.to_owned());
+    }
+    cron.pass("2026-01-01T00:01:00Z");
+    let made = &cron.workflows[0];
+    assert_eq!((made.label(instance), made.label("workflows.argoproj.io/creator")), (Some("blue"), Some("me")));
+    assert_eq!((made.label("team"), made.label("own")), (None, Some("a")));
+}

@@ -297,3 +297,30 @@ async fn database_locks_without_a_database_and_without_a_limit_are_refused() {
     shutdown.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_second_run_of_a_cron_workflow_is_estimated_by_the_first_or_by_the_archive() {
+    let world = world(&clock());
+    let store = store().await;
+    let stores = Stores { archive: Some(Arc::new(store)), ..Stores::default() };
+    let (shutdown, running) = start(&world, stores, Config::default());
+    let run = async |name: &str| {
+        let spec = json!({"entrypoint": "main", "templates": [{"name": "main", "suspend": {"duration": "30s"}}]});
+        let mut object = Object::new(&Workflow::gvk(), Some("default"), name).with(&["spec"], spec);
+        object.set_label("workflows.argoproj.io/cron-workflow", "nightly");
+        world.context.applier().apply(&Change::create(object)).await.unwrap();
+        until(&world, name, labelled(ARCHIVING, "Archived")).await
+    };
+    let first = run("first").await;
+    assert!(first.pointer("/status/estimatedDuration").is_none());
+    let second = run("second").await;
+    assert_eq!(second.pointer("/status/estimatedDuration"), Some(&json!(30)));
+    assert_eq!(second.pointer("/status/nodes/second/estimatedDuration"), Some(&json!(30)));
+    for it in [&first, &second] {
+        world.context.applier().apply(&Change::delete(it)).await.unwrap();
+    }
+    let third = run("third").await;
+    assert_eq!(third.pointer("/status/estimatedDuration"), Some(&json!(30)), "the archive knows it");
+    shutdown.cancel();
+    running.await.unwrap();
+}

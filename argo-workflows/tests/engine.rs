@@ -239,7 +239,7 @@ fn an_empty_loop_in_steps_leaves_a_node_that_says_so() {
     assert_eq!(run.status(), WorkflowPhase::Succeeded);
     let none = run.node("wf[0].none").unwrap();
     assert_eq!((run.phase("wf[0].none"), none.message()), ("Skipped", "Skipped, empty params"));
-    assert_eq!(run.node("wf[0]").unwrap().children, [none.id.clone()]);
+    assert_eq!(run.node("wf[0]").unwrap().children, std::slice::from_ref(&none.id));
     assert_eq!(none.children, [run.node("wf[1]").unwrap().id.clone()]);
 }
 

@@ -18,6 +18,7 @@ mod pods;
 mod process;
 #[cfg(feature = "exec")]
 mod server;
+mod status;
 #[cfg(feature = "exec")]
 mod stores;
 mod synchronization;

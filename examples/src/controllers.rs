@@ -4,13 +4,21 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use anyhow::{Context as _, Result};
 use argo_core::{
-    Category, Change, Gvk, Object,
+    Category, Change, Gvk, Object, ObjectRef,
     git::{GitRepos, GitReposConfig},
     runtime::{Context, Shutdown},
 };
 use argo_events::sources::server::Listen;
-use argo_workflows::executor::{Executor, PodsExecutor, pods::PodConfig};
-use futures::future::{BoxFuture, join_all};
+use argo_workflows::{
+    config::SecretKey,
+    executor::{Executor, PodsExecutor, pods::PodConfig},
+    persist::{PersistError, Stores},
+};
+use base64::Engine as _;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -161,6 +169,7 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
     if let Some((namespace, name)) = &map {
         builder = builder.config_map(namespace, name);
     }
+    let managed = settings.namespace.clone();
     match kind.as_str() {
         "process" => {
             let mut config = argo_workflows::executor::process::Config::new(settings.folder.join("steps"));
@@ -168,14 +177,25 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
             let lookup = argo_workflows::executor::process::ClusterLookup::new(context.clone());
             let config = config.lookup(Arc::new(lookup));
             let executor: Arc<dyn Executor> = Arc::new(config.open()?);
-            Ok(Box::pin(builder.executor(executor).build()?.run(Shutdown::new())))
+            let context = context.clone();
+            Ok(Box::pin(async move {
+                let started = async {
+                    let stores = workflow_stores(&context, map, managed.as_deref()).await?;
+                    anyhow::Ok(builder.executor(executor).stores(stores).build()?)
+                };
+                match started.await {
+                    Ok(controller) => controller.run(Shutdown::new()).await,
+                    Err(error) => tracing::error!(error = format!("{error:#}"), "not started"),
+                }
+            }))
         }
         "kube" => {
             let (context, id, policy) = (context.clone(), flag("--instanceid"), flag("--executor-image-pull-policy"));
             let namespace = map.as_ref().map(|it| it.0.clone());
             Ok(Box::pin(async move {
                 let started = async {
-                    let mut config = pod_config(&context, map).await?;
+                    let stores = workflow_stores(&context, map.clone(), managed.as_deref()).await?;
+                    let mut config = PodConfig::from(&workflow_config(&context, map).await?);
                     config.instance_id = id.or(config.instance_id);
                     config.executor_image_pull_policy = policy.or(config.executor_image_pull_policy);
                     config.executor_image = image.unwrap_or(config.executor_image);
@@ -184,8 +204,11 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
                     config.executor_plugins = is("ARGO_EXECUTOR_PLUGINS");
                     config.workflow_plugins = is("ARGO_WORKFLOW_LEVEL_EXECUTOR_PLUGINS");
                     config.namespace = namespace;
+                    if let Ok(label) = std::env::var("RETRY_HOST_NAME_LABEL_KEY") {
+                        config.retry_host_label = label;
+                    }
                     let executor = PodsExecutor::new(context.clone(), config);
-                    anyhow::Ok(builder.executor(Arc::new(executor)).build()?)
+                    anyhow::Ok(builder.executor(Arc::new(executor)).stores(stores).build()?)
                 };
                 match started.await {
                     Ok(controller) => controller.run(Shutdown::new()).await,
@@ -197,19 +220,40 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
     }
 }
 
-/// What the ConfigMap says of pods; without one the defaults.
-async fn pod_config(context: &Context, map: Option<(String, String)>) -> Result<PodConfig> {
-    let Some((namespace, name)) = map else { return Ok(PodConfig::default()) };
+/// What the ConfigMap says; without one the defaults.
+async fn workflow_config(context: &Context, map: Option<(String, String)>) -> Result<argo_workflows::config::Config> {
+    let Some((namespace, name)) = map else { return Ok(Default::default()) };
     let target = argo_core::ObjectRef::new(Gvk::new("", "v1", "ConfigMap"), Some(&namespace), &name);
     let Some(object) = context.get(&target).await? else {
         tracing::warn!(namespace, name, "there is no such ConfigMap: the defaults stand");
-        return Ok(PodConfig::default());
+        return Ok(Default::default());
     };
     let data = object.pointer("/data").cloned().unwrap_or_default();
     let data: BTreeMap<String, String> = serde_json::from_value(data).unwrap_or_default();
-    let config = argo_workflows::config::Config::from_config_map(&data)
-        .with_context(|| format!("reading ConfigMap {namespace}/{name}"))?;
-    Ok(PodConfig::from(&config))
+    argo_workflows::config::Config::from_config_map(&data)
+        .with_context(|| format!("reading ConfigMap {namespace}/{name}"))
+}
+
+/// The databases that the ConfigMap names, with the Secrets beside it.
+async fn workflow_stores(context: &Context, map: Option<(String, String)>, managed: Option<&str>) -> Result<Stores> {
+    let own = map.as_ref().map(|it| it.0.clone()).unwrap_or_default();
+    let config = workflow_config(context, map).await?;
+    let secret = |key: &SecretKey| {
+        let (target, key) = (ObjectRef::new(Gvk::new("", "v1", "Secret"), Some(&own), &key.name), key.key.clone());
+        let found = async move {
+            let missing = || PersistError::Missing(format!("key {key} of Secret {}", target.name));
+            let object = context.get(&target).await.map_err(|it| PersistError::Unavailable(it.to_string()))?;
+            let object = object.ok_or_else(missing)?;
+            let encoded = object.pointer("/data").and_then(|it| it.get(&key)?.as_str()).ok_or_else(missing)?;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| missing())?;
+            String::from_utf8(bytes).map_err(|_| missing())
+        };
+        found.boxed()
+    };
+    let mut stores = argo_workflows::persist::open(&config, managed, &secret).await?;
+    // As upstream's controller is told.
+    stores.always_offload = std::env::var("ALWAYS_OFFLOAD_NODE_STATUS").is_ok_and(|it| it == "true");
+    Ok(stores)
 }
 
 /// Kargo: projects, warehouses, stages and promotions.

@@ -188,6 +188,15 @@ pub struct NodeStatus {
     /// Ids of the last nodes inside it.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "super::null_default")]
     pub outbound_nodes: Vec<String>,
+    /// Seconds that it will take, as far as an earlier run tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_duration: Option<i64>,
+    /// What it has used up: seconds times the unit of each resource.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "super::null_default")]
+    pub resources_duration: BTreeMap<String, i64>,
+    /// Whether its executor has reported everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_result_synced: Option<bool>,
     /// Machine it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_node_name: Option<String>,

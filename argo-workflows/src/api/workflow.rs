@@ -270,6 +270,12 @@ pub struct WorkflowStatus {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
+    /// Seconds that it will take, as far as an earlier run tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_duration: Option<i64>,
+    /// What its pods have used up: seconds times the unit of each resource.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "super::null_default")]
+    pub resources_duration: BTreeMap<String, i64>,
     /// `done/all` over the leaf nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,

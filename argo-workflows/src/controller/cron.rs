@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Unwritable, counting::Counting};
 use crate::{
-    api::CronWorkflow,
+    api::{CronWorkflow, LABEL_CONTROLLER_INSTANCE_ID},
     engine::{CronWorld, reconcile_cron},
 };
 
@@ -22,12 +22,17 @@ pub(super) struct CronReconciler {
     pub(super) crons: Arc<Cache>,
     pub(super) workflows: Arc<Cache>,
     pub(super) counting: Arc<Counting>,
+    /// Only CronWorkflows with this label are run; `None`: only those without.
+    pub(super) instance_id: Option<String>,
 }
 
 #[async_trait::async_trait]
 impl Reconcile for CronReconciler {
     async fn reconcile(&self, key: &ObjectKey) -> ReconcileResult {
         let Some(object) = self.crons.get(key).filter(|it| !it.is_deleting()) else { return Ok(Outcome::DONE) };
+        if object.label(LABEL_CONTROLLER_INSTANCE_ID) != self.instance_id.as_deref() {
+            return Ok(Outcome::DONE);
+        }
         let cron: CronWorkflow = match object.decode() {
             Ok(cron) => cron,
             Err(error) => {

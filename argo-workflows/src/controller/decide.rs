@@ -49,10 +49,12 @@ impl Reconciler {
         let references = self.references.within(key.namespace(), self.settings.defaults());
         let now = self.context.now();
         let compiled = self.memo.compiled(key, object, live, &references);
+        let baseline = live.baseline.clone().flatten();
         let (workflow, ledger) = (&live.workflow, &mut live.ledger);
         let mut world = World::new(workflow, &seen.steps, &references);
         world.garbage = seen.garbage.as_ref();
         world.metrics = Some(&self.counting.custom);
+        world.baseline = baseline.as_deref();
         let config = self.settings.config();
         let everything = LabelSelector::default();
         if self.persisting.stores.archive.is_some() {

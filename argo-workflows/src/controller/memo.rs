@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::compressed::{self, NodesError, Packed};
 use crate::{
     api::Workflow,
-    engine::{CompileError, Compiled, Ledger, References},
+    engine::{Baseline, CompileError, Compiled, Ledger, References},
 };
 
 /// A workflow as it is at one version of its object.
@@ -20,6 +20,8 @@ pub(super) struct Live {
     pub(super) workflow: Workflow,
     pub(super) packed: Packed,
     pub(super) ledger: Ledger,
+    /// The run that it is compared with, once it was looked for.
+    pub(super) baseline: Option<Option<Arc<Baseline>>>,
 }
 
 /// What was compiled, and from what.
@@ -43,7 +45,7 @@ impl Live {
         let mut workflow: Workflow = object.decode().map_err(|it| Undecodable::Object(it.to_string()))?;
         let was_packed = compressed::unpack(&mut workflow).map_err(Undecodable::Nodes)?;
         let version = object.resource_version().to_owned();
-        Ok(Self { version, workflow, packed: Packed::new(was_packed), ledger: Ledger::default() })
+        Ok(Self { version, workflow, packed: Packed::new(was_packed), ledger: Ledger::default(), baseline: None })
     }
 
     /// Takes in nodes (JSON) that were not in the object.

@@ -13,6 +13,7 @@ mod counting;
 mod cron;
 mod database_locks;
 mod decide;
+mod estimating;
 mod memo;
 mod persisting;
 mod reconciler;
@@ -33,8 +34,9 @@ use argo_core::{
 
 pub use self::builder::{BuildError, Builder};
 use self::{
-    counting::Counting, database_locks::Keeper, memo::Memo, persisting::Persisting, reconciler::Reconciler,
-    references::ClusterReferences, repository::Repositories, settings::Settings, shared::Shared,
+    counting::Counting, database_locks::Keeper, estimating::Estimates, memo::Memo, persisting::Persisting,
+    reconciler::Reconciler, references::ClusterReferences, repository::Repositories, settings::Settings,
+    shared::Shared,
 };
 use crate::{
     api::{ClusterWorkflowTemplate, CronWorkflow, LABEL_CONFIGMAP_TYPE, Workflow, WorkflowTemplate},
@@ -108,6 +110,7 @@ impl Controller {
         });
         let shared = Shared::new(settings.config().limits(Default::default()));
         let workflows = context.cache_of::<Workflow>();
+        Estimates::index(&workflows);
         let parameters = Query::of(Gvk::new("", "v1", "ConfigMap"), context.namespace())
             .labelled(format!("{LABEL_CONFIGMAP_TYPE}=Parameter"));
         let references = Arc::new(ClusterReferences {
@@ -133,6 +136,7 @@ impl Controller {
             namespace,
             queue: queue_cell.clone(),
             persisting: Persisting { stores: self.stores.clone(), settings: settings.clone() },
+            estimates: Estimates::default(),
             locks_changed: locks_changed.clone(),
         });
         let housekeeper = reconciler.clone();
@@ -151,6 +155,7 @@ impl Controller {
             crons: crons.clone(),
             workflows: workflows.clone(),
             counting: counting.clone(),
+            instance_id: settings.config().instance_id.clone(),
         };
         let cron = argo_core::runtime::Controller::new(cron::NAME, context.clone(), Arc::new(cron))
             .primary(crons)

@@ -12,6 +12,7 @@ use argo_core::{
 
 use super::{
     counting::Counting,
+    estimating::Estimates,
     memo::{Memo, Undecodable},
     persisting::Persisting,
     references::ClusterReferences,
@@ -40,6 +41,7 @@ pub(super) struct Reconciler {
     pub(super) namespace: Option<String>,
     pub(super) queue: Arc<OnceLock<Arc<Queue>>>,
     pub(super) persisting: Persisting,
+    pub(super) estimates: Estimates,
     /// Something was claimed of the database, or given up.
     pub(super) locks_changed: Arc<tokio::sync::Notify>,
 }
@@ -100,6 +102,9 @@ impl Reconcile for Reconciler {
             }
             Err(Undecodable::Nodes(error)) => return Err(error.into()),
         };
+        if live.baseline.is_none() && !live.workflow.status.phase.is_completed() {
+            live.baseline = Some(self.estimates.of(&self.workflows, &self.persisting, &live.workflow).await);
+        }
         let repository = self.repository(key, &object, &live).await?;
         let seen =
             Seen { steps, garbage: self.executor.collects_garbage().then(|| self.executor.garbage(&id)), repository };

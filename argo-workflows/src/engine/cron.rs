@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::vars::{How, Scope};
 use crate::api::{
     ANNOTATION_LAST_USED_SCHEDULE, ANNOTATION_SCHEDULED_TIME, Condition, CronWorkflow, CronWorkflowStatus,
-    LABEL_CRON_COMPLETED, LABEL_CRON_WORKFLOW, Workflow,
+    LABEL_CONTROLLER_INSTANCE_ID, LABEL_CRON_COMPLETED, LABEL_CRON_WORKFLOW, Workflow,
 };
 
 /// A plan for a CronWorkflow: changes of workflows first, then its own status.
@@ -20,6 +20,14 @@ pub type CronPlan = Plan<CronWorkflowStatus>;
 const PUNCTUAL: Duration = Duration::from_secs(10);
 /// Condition of a spec that can not be read.
 const SPEC_ERROR: &str = "SpecError";
+
+/// Labels of a CronWorkflow that its workflows get: whose controller runs them, and who made it.
+const PROPAGATED: [&str; 4] = [
+    LABEL_CONTROLLER_INSTANCE_ID,
+    "workflows.argoproj.io/creator",
+    "workflows.argoproj.io/creator-email",
+    "workflows.argoproj.io/creator-preferred-username",
+];
 
 /// What a pass sees.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +182,7 @@ fn run(
         }
         _ => {}
     }
-    let object = workflow(cron, due);
+    let object = child(cron, due);
     status.active.push(json!({
         "apiVersion": object.text("/apiVersion"), "kind": "Workflow", "name": object.name(), "namespace": object.namespace(),
     }));
@@ -198,6 +206,28 @@ fn next(schedule: &Schedule, zone: &TimeZone, since: Timestamp, now: Timestamp) 
         Some(_) => schedule.next(now, zone),
         None => schedule.next(since, zone).map(|it| if it > now { Some(it) } else { schedule.next(now, zone) })?,
     }
+}
+
+/// Every time of the schedules after `start`, up to `end`, in order.
+pub(super) fn times(
+    cron: &CronWorkflow,
+    start: Timestamp,
+    end: Timestamp,
+    most: usize,
+) -> Result<Vec<Timestamp>, String> {
+    let (schedules, zone) = schedules(cron)?;
+    let mut all = std::collections::BTreeSet::new();
+    for schedule in &schedules {
+        let mut at = start;
+        while let Some(next) = schedule.next(at, &zone).filter(|it| *it <= end) {
+            all.insert(next);
+            at = next;
+            if all.len() > most {
+                return Err(format!("there are more than {most} times between {start} and {end}"));
+            }
+        }
+    }
+    Ok(all.into_iter().collect())
 }
 
 fn admitted(cron: &CronWorkflow, scope: &Scope) -> Result<bool, String> {
@@ -234,17 +264,22 @@ fn metadata(cron: &CronWorkflow, patch: Value) -> Change {
 }
 
 /// The workflow that is due at `at`.
-fn workflow(cron: &CronWorkflow, at: Timestamp) -> Object {
+pub(super) fn child(cron: &CronWorkflow, at: Timestamp) -> Object {
     let meta = &cron.metadata;
     let own = meta.name.as_deref().unwrap_or_default();
     let mut object = Object::new(&Workflow::gvk(), meta.namespace.as_deref(), &format!("{own}-{}", at.as_second()));
-    for (key, value) in cron.spec.workflow_metadata.iter().flat_map(|it| &it.labels) {
-        object.set_label(key, value);
-    }
     for (key, value) in cron.spec.workflow_metadata.iter().flat_map(|it| &it.annotations) {
         object.set_annotation(key, value);
     }
+    for label in PROPAGATED {
+        if let Some(value) = meta.label(label) {
+            object.set_label(label, value);
+        }
+    }
     object.set_label(LABEL_CRON_WORKFLOW, own);
+    for (key, value) in cron.spec.workflow_metadata.iter().flat_map(|it| &it.labels) {
+        object.set_label(key, value);
+    }
     object.set_annotation(ANNOTATION_SCHEDULED_TIME, time::rfc3339(at));
     object.set(&["spec"], serde_json::to_value(&cron.spec.workflow_spec).unwrap_or_default());
     object.set_controller(&argo_core::OwnerReference {

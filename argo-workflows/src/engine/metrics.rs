@@ -208,8 +208,7 @@ fn subject<'n>(pass: &Pass<'_>, node: Option<&'n NodeStatus>, ended: Option<Work
         if let Some(code) = node.outputs.as_ref().and_then(|it| it.exit_code.as_deref()) {
             scope.set("exitCode", code);
         }
-        let durations = node.extra.get("resourcesDuration").and_then(Value::as_object);
-        for (name, it) in durations.into_iter().flatten() {
+        for (name, it) in &node.resources_duration {
             scope.set(format!("resourcesDuration.{name}"), it.to_string());
         }
     }

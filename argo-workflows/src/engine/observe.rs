@@ -160,6 +160,8 @@ impl Pass<'_> {
             node.outputs = Some(outputs).filter(|it: &Outputs| !it.is_empty());
             node.host_node_name = result.host.clone().or_else(|| node.host_node_name.take());
             node.progress = result.progress.clone().or_else(|| node.progress.take());
+            node.resources_duration.clone_from(&result.resources);
+            node.task_result_synced = result.is_reported.then_some(true);
             // What it waited for is past.
             node.message = None;
         }

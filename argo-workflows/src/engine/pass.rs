@@ -268,6 +268,7 @@ impl<'a> Pass<'a> {
             message: new.message,
             started_at: Some(self.now.into()),
             finished_at: ended.then(|| self.now.into()),
+            estimated_duration: self.world.baseline.and_then(|it| it.node(&self.name, name)),
             progress: leaf.then(|| "0/1".to_owned()),
             node_flag: new.flag,
             ..NodeStatus::default()
@@ -310,6 +311,7 @@ impl<'a> Pass<'a> {
             {
                 node.synchronization_status = None;
             }
+            self.sum_resources(&was);
             self.count(&was, -1);
             self.active.count_failed(&was, phase, 1);
             if matches!(was.kind, NodeType::Steps | NodeType::DAG) {

@@ -142,6 +142,12 @@ pub struct StepResult {
     /// `done/all`, as the step itself reported it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
+    /// What it has used up: seconds times the unit of each resource.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, i64>,
+    /// Whether an executor of its own has reported everything.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_reported: bool,
     /// Machine it ran on.
     pub host: Option<String>,
     /// When it ended; the time it is seen by default.

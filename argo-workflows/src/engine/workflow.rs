@@ -7,6 +7,7 @@ use argo_core::{Change, Note, Object, Plan, Resource, Time, Timestamp, time};
 use super::{
     artifact_gc, claims,
     compile::{CompileError, Compiled, References},
+    estimate::Baseline,
     hooks::EXIT,
     ledger::Ledger,
     metrics,
@@ -186,6 +187,7 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
     if workflow.status.progress.as_deref() != Some(progress.as_str()) {
         change.progress = Some(progress);
     }
+    change.resources_duration = pass.resources();
     if pass.outputs.is_some() && pass.outputs != workflow.status.outputs {
         change.outputs = pass.outputs.take();
     }
@@ -411,6 +413,7 @@ fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
     if workflow.metadata.annotation(ANNOTATION_POD_NAME_FORMAT).is_none() {
         change.annotations.insert(ANNOTATION_POD_NAME_FORMAT.to_owned(), "v2".to_owned());
     }
+    change.estimated_duration = pass.world.baseline.and_then(Baseline::workflow);
     if workflow.status.artifact_repository_ref.is_none() {
         change.artifact_repository_ref = pass.world.repository.cloned();
     }

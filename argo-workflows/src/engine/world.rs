@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     artifact_gc::GarbageState,
     compile::References,
+    estimate::Baseline,
     metrics::MetricSink,
     step::StepState,
     synchronization::{Claims, Locks},
@@ -34,6 +35,8 @@ pub struct World<'a> {
     pub locks: &'a Locks,
     /// Locks of the database, as far as they were asked for; `None` where there is no database.
     pub claims: Option<&'a Claims>,
+    /// A run that estimates are made from.
+    pub baseline: Option<&'a Baseline>,
     /// Which workflows are archived when they are over; `None` where nobody does that.
     pub archives: Option<&'a LabelSelector>,
     /// How far the deletion of its artifacts is, by request; `None` where nobody deletes artifacts.
@@ -58,6 +61,7 @@ impl<'a> World<'a> {
             locks: Locks::none(),
             claims: None,
             archives: None,
+            baseline: None,
             garbage: None,
             metrics: None,
             repository: None,
@@ -120,6 +124,12 @@ pub struct StatusChange {
     /// New message; empty text clears it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Seconds that it will take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_duration: Option<i64>,
+    /// What its pods have used up, all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources_duration: Option<BTreeMap<String, i64>>,
     /// `done/all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
@@ -176,6 +186,10 @@ impl StatusChange {
         }
         status.started_at = self.started_at.or(status.started_at);
         status.finished_at = self.finished_at.or(status.finished_at);
+        status.estimated_duration = self.estimated_duration.or(status.estimated_duration);
+        if let Some(used) = &self.resources_duration {
+            status.resources_duration.clone_from(used);
+        }
         if let Some(message) = &self.message {
             status.message = (!message.is_empty()).then(|| message.clone());
         }
@@ -247,6 +261,8 @@ impl StatusChange {
         set("phase", serde_json::to_value(self.phase)?);
         set("startedAt", serde_json::to_value(self.started_at)?);
         set("finishedAt", serde_json::to_value(self.finished_at)?);
+        set("estimatedDuration", serde_json::to_value(self.estimated_duration)?);
+        set("resourcesDuration", serde_json::to_value(&self.resources_duration)?);
         set("progress", serde_json::to_value(&self.progress)?);
         set("outputs", serde_json::to_value(&self.outputs)?);
         set("conditions", serde_json::to_value(&self.conditions)?);

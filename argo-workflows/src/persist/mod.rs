@@ -7,6 +7,7 @@
 mod archive;
 mod locks;
 mod nodes;
+mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod schema;
@@ -27,6 +28,7 @@ pub use self::sqlite::Sqlite;
 pub use self::{
     locks::{LockClaim, LockTables, LockVerdict, SqlLocks},
     nodes::nodes_version,
+    open::{Secrets, open},
     schema::Migration,
     sql::{Database, Dialect, Param, Row, SqlStore, Transaction},
 };

@@ -42,8 +42,8 @@ use crate::{
     api::{NodeStatus, Workflow, WorkflowPhase, WorkflowSpec},
     config::LabelSelector,
     engine::{
-        Catalog, Claims, CompileError, Compiled, Effect, GarbageState, Locks, StatusChange, StepState, WorkflowPlan,
-        World, reconcile, refuse,
+        Baseline, Catalog, Claims, CompileError, Compiled, Effect, GarbageState, Locks, StatusChange, StepState,
+        WorkflowPlan, World, reconcile, refuse,
     },
     executor::{Executor, ScriptedExecutor, WorkflowId, scripted::Script},
     metrics::Custom,
@@ -65,6 +65,8 @@ pub struct Run {
     pub claims: Option<Claims>,
     /// Which workflows are archived when they are over, where somebody does that.
     pub archives: Option<LabelSelector>,
+    /// A run that estimates are made from.
+    pub baseline: Option<Baseline>,
     /// Whether the workflow has a place to run.
     pub admitted: bool,
     /// What it counts.
@@ -119,6 +121,7 @@ impl Run {
             locks: Locks::default(),
             claims: None,
             archives: None,
+            baseline: None,
             admitted: true,
             metrics: Custom::default(),
             repository: None,
@@ -200,6 +203,7 @@ impl Run {
         world.metrics = Some(&self.metrics);
         world.claims = self.claims.as_ref();
         world.archives = self.archives.as_ref();
+        world.baseline = self.baseline.as_ref();
         world
     }
 

@@ -2,6 +2,8 @@
 //! terminate, set, retry, resubmit. The controller has no part in them; whoever calls them writes the
 //! difference.
 
+mod backfill;
+mod credit;
 mod resubmit;
 mod retry;
 mod selector;
@@ -11,6 +13,8 @@ use std::collections::BTreeMap;
 use argo_core::Timestamp;
 
 pub use self::{
+    backfill::{Backfill, backfill},
+    credit::{ActionKind, Identity, label_actor, label_creator},
     resubmit::{Resubmit, resubmit},
     retry::{Retried, Retry, retry},
     selector::NodeSelector,
@@ -24,6 +28,9 @@ use crate::api::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperationError {
+    /// A schedule can not be followed.
+    #[error("the schedule can not be filled up: {0}")]
+    Schedule(String),
     /// The workflow has ended.
     #[error("cannot suspend completed workflows")]
     Completed,

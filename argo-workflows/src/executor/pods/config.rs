@@ -37,6 +37,9 @@ pub struct PodConfig {
     pub workflow_plugins: bool,
     /// Namespace of the controller, whose plugins every workflow may use. Default none.
     pub namespace: Option<String>,
+    /// Label of machines by which further attempts keep away from those of earlier ones; upstream's
+    /// `RETRY_HOST_NAME_LABEL_KEY`. Default `kubernetes.io/hostname`.
+    pub retry_host_label: String,
     /// How often the executor reports progress. Default 1 min.
     pub progress_patch: Duration,
     /// How often the executor reads progress. Default 3 s.
@@ -60,6 +63,7 @@ impl Default for PodConfig {
             executor_plugins: false,
             workflow_plugins: false,
             namespace: None,
+            retry_host_label: "kubernetes.io/hostname".to_owned(),
             progress_patch: Duration::from_secs(60),
             progress_read: Duration::from_secs(3),
         }

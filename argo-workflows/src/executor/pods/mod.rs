@@ -15,6 +15,7 @@ pub mod garbage;
 mod gc;
 pub mod observe;
 mod repository;
+mod resources;
 pub mod spec;
 mod steps;
 

@@ -37,7 +37,7 @@ pub fn observe(pod: &Object, report: Option<&WorkflowTaskResult>, template: &Tem
         "" | "Pending" => state(StepState::Pending(pending_reason(pod, &statuses))),
         "Running" | "Unknown" => {
             if template.daemon != Some(true)
-                && let Some(result) = early(pod, report, template, &statuses, &mains)
+                && let Some(result) = early(pod, report, template, &statuses, &mains, now)
             {
                 return state(StepState::Finished(result));
             }
@@ -72,6 +72,7 @@ fn early(
     template: &Template,
     statuses: &Statuses,
     mains: &[String],
+    now: Timestamp,
 ) -> Option<StepResult> {
     let report = report.filter(|it| is_complete(it))?;
     let outputs = report.result.outputs.as_ref()?;
@@ -81,7 +82,7 @@ fn early(
         return None;
     }
     let mut result = StepResult { phase: NodePhase::Succeeded, exit_code: Some(0), ..StepResult::default() };
-    fill(&mut result, pod, Some(report), statuses, mains);
+    fill(&mut result, pod, Some(report), statuses, mains, now);
     Some(result)
 }
 
@@ -105,7 +106,7 @@ fn over(
         }
     }
     let mut result = StepResult { phase, message, finished_at: ended, ..StepResult::default() };
-    fill(&mut result, pod, report, statuses, mains);
+    fill(&mut result, pod, report, statuses, mains, now);
     Observed { state: StepState::Finished(result), wake: None }
 }
 
@@ -119,8 +120,11 @@ fn fill(
     report: Option<&WorkflowTaskResult>,
     statuses: &Statuses,
     mains: &[String],
+    now: Timestamp,
 ) {
     result.host = some(pod.text("/spec/nodeName"));
+    result.resources = super::resources::used(pod, now);
+    result.is_reported = report.is_some_and(is_complete);
     if let Some(main) = statuses.containers.iter().find(|it| it.name == MAIN)
         && main.code.is_some()
     {

@@ -95,7 +95,7 @@ pub fn build(
     }
     if !step.avoid_hosts.is_empty() {
         let mut affinity = spec.remove("affinity").unwrap_or_else(|| json!({}));
-        avoid(&mut affinity, &step.avoid_hosts);
+        avoid(&mut affinity, &config.retry_host_label, &step.avoid_hosts);
         spec.insert("affinity".into(), affinity);
     }
     let aliases: Vec<Value> = [&workflow, &raw].iter().flat_map(|it| list(it.get("hostAliases"))).collect();
@@ -155,10 +155,9 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// Keeps a pod away from machines: where a term says so already it names them, too.
-fn avoid(affinity: &mut Value, hosts: &[String]) {
+fn avoid(affinity: &mut Value, label: &str, hosts: &[String]) {
     const REQUIRED: &str = "/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
-    const HOST: &str = "kubernetes.io/hostname";
-    let own = json!({"key": HOST, "operator": "NotIn", "values": hosts});
+    let own = json!({"key": label, "operator": "NotIn", "values": hosts});
     let terms = affinity.pointer_mut(REQUIRED).and_then(Value::as_array_mut).filter(|it| !it.is_empty());
     let Some(terms) = terms else {
         if !affinity.get("nodeAffinity").is_some_and(Value::is_object) {
@@ -174,7 +173,7 @@ fn avoid(affinity: &mut Value, hosts: &[String]) {
             term["matchExpressions"] = json!([own]);
             return;
         };
-        let known = expressions.iter_mut().find(|it| it["key"] == HOST && it["operator"] == "NotIn");
+        let known = expressions.iter_mut().find(|it| it["key"] == label && it["operator"] == "NotIn");
         if let Some(values) = known.and_then(|it| it.get_mut("values")).and_then(Value::as_array_mut) {
             let new: Vec<Value> = hosts.iter().map(|it| it.as_str().into()).filter(|it| !values.contains(it)).collect();
             values.extend(new);

@@ -270,4 +270,9 @@ fn machines_to_avoid_are_added_to_the_affinity_that_is_there() {
     let known = json!({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n0", "n1"]});
     let all = json!({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n0", "n1", "n2"]});
     assert_eq!(of(required(json!([{"matchExpressions": [known]}]))), json!([{"matchExpressions": [all]}]));
+    let mut it = step(json!({"name": "run", "container": {"image": "x", "command": ["x"]}}), json!({}));
+    it.avoid_hosts = vec!["n1".into()];
+    let config = PodConfig { retry_host_label: "example.com/host".to_owned(), ..PodConfig::default() };
+    let pod = build(&it, &config, None, Timestamp::UNIX_EPOCH).unwrap().pod;
+    assert!(pod["spec"]["affinity"].to_string().contains(r#"{"key":"example.com/host","operator":"NotIn""#));
 }
