@@ -143,3 +143,23 @@ fn worlds_answer_dry_runs() {
     world.pass();
     assert_eq!(world.sync(), "OutOfSync");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_binding_of_another_role_is_made_anew() {
+    let lab = Lab::new();
+    let binding = |role: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: b}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {role}}}\n"
+        )
+    };
+    lab.commit(&[("app/b.yaml", &binding("one"))]);
+    lab.apply(&app("shop", "app", automated()));
+    let running = lab.run();
+    lab.until("deployed", 60, |lab| lab.is_synced("shop")).await;
+    lab.commit(&[("app/b.yaml", &binding("two"))]);
+    lab.refresh("shop", "normal");
+    let role = |lab: &Lab| lab.all("RoleBinding").first().map(|it| it.text("/roleRef/name").to_owned());
+    lab.until("changed", 60, |lab| role(lab).as_deref() == Some("two") && lab.is_synced("shop")).await;
+    running.stop().await;
+}

@@ -113,3 +113,37 @@ fn what_another_installation_marked_is_neither_pruned_nor_shown() {
     let shown = app.pointer("/status/resources").and_then(Value::as_array).unwrap();
     assert_eq!(shown.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_are_ignored_bring_nobody_up_and_others_do() {
+    let lab = Lab::new();
+    let rule = "jsonPointers: [/metadata/labels/noise]";
+    lab.apply(
+        &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+        "data": {"resource.customizations.ignoreResourceUpdates.ConfigMap": rule}}),
+    );
+    lab.commit(&[("app/a.yaml", &config_map("a", "1"))]);
+    lab.apply(&app("shop", "app", automated()));
+    let metrics = argo_core::runtime::Metrics::default();
+    let running = lab.run_measured(metrics.clone(), |it| it);
+    lab.until("deployed", 60, |lab| lab.is_synced("shop")).await;
+    // The first label makes a field of labels, which counts.
+    lab.patch(&map_ref("a"), &json!({"metadata": {"labels": {"noise": "first"}}}));
+    lab.sleep(15).await;
+    let passes = || {
+        let text = metrics.text();
+        let line = text.lines().find(|it| it.starts_with("argocd_app_reconcile_count")).unwrap_or_default().to_owned();
+        line.rsplit(' ').next().and_then(|it| it.parse::<f64>().ok()).unwrap_or_default()
+    };
+    let before = passes();
+    assert!(before > 0.0);
+    for i in 0..5 {
+        lab.patch(&map_ref("a"), &json!({"metadata": {"labels": {"noise": i.to_string()}}}));
+        lab.sleep(1).await;
+    }
+    assert!((passes() - before).abs() < 0.5, "{} after {before}", passes());
+    lab.patch(&map_ref("a"), &json!({"data": {"value": "hand"}}));
+    lab.until("healed", 30, |lab| lab.map("a").unwrap().text("/data/value") == "1" && lab.is_synced("shop")).await;
+    assert!(passes() > before);
+    running.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use argo_core::{
     time,
 };
 
-use crate::engine::{Cluster, KindScope, LiveView, tracking, tracking::Tracking, trim};
+use crate::engine::{Cluster, KindScope, LiveView, tracking, tracking::Tracking, trim, updates::Updates};
 
 /// Name of the index by Application.
 const BY_APP: &str = "argocd-tracked-by";
@@ -25,12 +25,16 @@ const CATALOG: Duration = Duration::from_secs(600);
 /// How long nobody waits for a list again that did not arrive in time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Which changes of live objects count, as the settings are now.
+pub(super) type SharedUpdates = Arc<RwLock<Arc<Updates>>>;
+
 /// The kinds in view.
 pub(super) struct Views {
     context: Context,
     namespace: String,
     cluster: Cluster,
     tracking: Tracking,
+    updates: SharedUpdates,
     stop: Shutdown,
     queue: Arc<OnceLock<Arc<Queue>>>,
     open: Mutex<BTreeMap<Gvk, Vec<Arc<Cache>>>>,
@@ -70,6 +74,7 @@ impl Views {
         namespace: String,
         cluster: Cluster,
         tracking: Tracking,
+        updates: SharedUpdates,
         queue: Arc<OnceLock<Arc<Queue>>>,
         stop: Shutdown,
     ) -> Self {
@@ -78,6 +83,7 @@ impl Views {
             namespace,
             cluster,
             tracking,
+            updates,
             stop,
             queue,
             open: Mutex::default(),
@@ -175,6 +181,16 @@ impl Views {
     /// The Applications that an event matters to.
     fn bring_up(&self, event: &CacheEvent) {
         let Some(queue) = self.queue.get() else { return };
+        if let (Some(old), Some(new)) = (&event.old, &event.new) {
+            let updates = self.updates.read().unwrap_or_else(PoisonError::into_inner).clone();
+            if updates.ignore(old, new, self.context.now()) {
+                tracing::debug!(
+                    object = %new.reference(),
+                    "Ignoring change of object because none of the watched resource fields have changed"
+                );
+                return;
+            }
+        }
         for object in [&event.old, &event.new].into_iter().flatten() {
             if object.owner_references().is_empty()
                 && self.tracking.tracked_by(object).is_none()

@@ -99,21 +99,46 @@ impl Ignored {
         let mut ignored = Self::compile(rules, settings.jq_timeout)?;
         ignored.compare = settings.compare;
         for (key, it) in &settings.overrides {
-            let (group, kind) = key.split_once('/').unwrap_or(("", key));
-            let rule = IgnoreDifferences {
-                group: group.to_owned(),
-                kind: kind.to_owned(),
-                json_pointers: it.ignore_differences.json_pointers.clone(),
-                jq_path_expressions: it.ignore_differences.jq_path_expressions.clone(),
-                managed_fields_managers: it.ignore_differences.managed_fields_managers.clone(),
-                ..IgnoreDifferences::default()
-            };
             if it.ignore_differences != IgnoreRule::default() {
-                ignored.add(rule, Origin::Installation(key.clone()))?;
+                ignored.add_for(key, &it.ignore_differences)?;
             }
             ignored.known.extend(it.known_type_fields.iter().map(|field| (key.clone(), field.clone())));
         }
         Ok(ignored)
+    }
+
+    /// What does not count when a live object changes, by the installation's rules.
+    ///
+    /// # Errors
+    /// An expression is no jq.
+    pub fn updates(settings: &Settings) -> Result<Self, IgnoreError> {
+        let mut ignored = Self::compile(&[], settings.jq_timeout)?;
+        let differences = settings.compare.on_resource_updates;
+        ignored.compare = CompareOptions { ignore_status: IgnoreStatus::None, ..settings.compare };
+        if differences {
+            ignored.compare.ignore_status = settings.compare.ignore_status;
+        }
+        for (key, it) in &settings.overrides {
+            let rules = [Some(&it.ignore_resource_updates), Some(&it.ignore_differences).filter(|_| differences)];
+            for rule in rules.into_iter().flatten().filter(|it| **it != IgnoreRule::default()) {
+                ignored.add_for(key, rule)?;
+            }
+        }
+        Ok(ignored)
+    }
+
+    /// Adds the installation's rule for kinds.
+    fn add_for(&mut self, key: &str, rule: &IgnoreRule) -> Result<(), IgnoreError> {
+        let (group, kind) = key.split_once('/').unwrap_or(("", key));
+        let rule = IgnoreDifferences {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            json_pointers: rule.json_pointers.clone(),
+            jq_path_expressions: rule.jq_path_expressions.clone(),
+            managed_fields_managers: rule.managed_fields_managers.clone(),
+            ..IgnoreDifferences::default()
+        };
+        self.add(rule, Origin::Installation(key.to_owned()))
     }
 
     fn add(&mut self, rule: IgnoreDifferences, origin: Origin) -> Result<(), IgnoreError> {

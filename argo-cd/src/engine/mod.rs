@@ -38,6 +38,7 @@ pub mod target;
 pub mod tracking;
 pub mod tree;
 pub mod trim;
+pub mod updates;
 pub mod windows;
 
 pub use clusters::{Cluster, Clusters};

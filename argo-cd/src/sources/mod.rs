@@ -22,7 +22,7 @@ pub use git::{GitManifests, RevisionMetadata};
 /// may not.
 #[async_trait::async_trait]
 pub trait ManifestSource: Send + Sync + fmt::Debug {
-    /// The commit (or chart version) that a revision of a source stands for now; an empty one is the default branch.
+    /// The commit (or chart version) that a revision of a source stands for at the time; an empty one is the default branch.
     ///
     /// # Errors
     /// When the repository is away or has no such revision.

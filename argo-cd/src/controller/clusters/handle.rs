@@ -19,7 +19,7 @@ use crate::{
     api::names,
     controller::{
         metrics::AppMetrics,
-        views::{ViewError, Views},
+        views::{SharedUpdates, ViewError, Views},
     },
     engine::{Cluster, DryRun, KindScope, tracking::Tracking},
 };
@@ -32,6 +32,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(15);
 pub(in crate::controller) struct Handle {
     pub(in crate::controller) cluster: Cluster,
     pub(super) tracking: Tracking,
+    updates: SharedUpdates,
     home: Context,
     connector: Arc<dyn ClusterConnector>,
     link: OnceCell<Link>,
@@ -61,12 +62,23 @@ impl Handle {
     pub(super) fn new(
         cluster: Cluster,
         tracking: Tracking,
+        updates: SharedUpdates,
         home: Context,
         connector: Arc<dyn ClusterConnector>,
         queue: Arc<OnceLock<Arc<Queue>>>,
         stop: Shutdown,
     ) -> Self {
-        Self { cluster, tracking, home, connector, link: OnceCell::new(), stop, connection: RwLock::default(), queue }
+        Self {
+            cluster,
+            tracking,
+            updates,
+            home,
+            connector,
+            link: OnceCell::new(),
+            stop,
+            connection: RwLock::default(),
+            queue,
+        }
     }
 
     /// The way in, made when it is first needed. The own cluster is the controller's own client.
@@ -83,6 +95,7 @@ impl Handle {
                 namespace.to_owned(),
                 self.cluster.clone(),
                 self.tracking.clone(),
+                self.updates.clone(),
                 self.queue.clone(),
                 self.stop.clone(),
             ));

@@ -15,13 +15,14 @@ pub use connect::{ClusterConnector, ConnectError, KubeConnector};
 pub(super) use handle::{Handle, HandleError};
 pub use info::{ClusterInfo, ClusterInfos, Connection};
 
-use super::metrics::AppMetrics;
+use super::{metrics::AppMetrics, views::SharedUpdates};
 use crate::{
     api::Destination,
     engine::{
         Cluster, Clusters, Settings,
         sharding::{Place, distribute},
         tracking::Tracking,
+        updates::Updates,
     },
 };
 
@@ -37,6 +38,7 @@ pub(super) struct Registry {
     queue: Arc<OnceLock<Arc<Queue>>>,
     current: RwLock<Arc<Clusters>>,
     tracking: RwLock<Tracking>,
+    updates: SharedUpdates,
     shards: Mutex<Shards>,
     handles: Mutex<BTreeMap<String, Arc<Handle>>>,
 }
@@ -72,6 +74,7 @@ impl Registry {
             queue: Arc::default(),
             current: RwLock::default(),
             tracking: RwLock::default(),
+            updates: SharedUpdates::default(),
             shards: Mutex::default(),
             handles: Mutex::default(),
         }
@@ -98,6 +101,11 @@ impl Registry {
             tracing::warn!(%error, "a cluster is left out");
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clusters.clone());
+        let updates = Updates::of(settings).unwrap_or_else(|error| {
+            tracing::warn!(%error, "every change of a live object counts");
+            Updates::all(settings)
+        });
+        *self.updates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(updates);
         settings.tracking.clone_into(&mut self.tracking.write().unwrap_or_else(PoisonError::into_inner));
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).applications = None;
         let all = clusters.all();
@@ -150,6 +158,7 @@ impl Registry {
         let handle = Arc::new(Handle::new(
             cluster.clone(),
             self.tracking.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            self.updates.clone(),
             self.home.clone(),
             self.connector.clone(),
             self.queue.clone(),

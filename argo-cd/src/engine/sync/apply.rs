@@ -64,8 +64,34 @@ pub fn apply(target: &Object, live: Option<&Object>, app_options: &[String]) -> 
         let change = Change::apply(target.clone(), names::FIELD_MANAGER);
         return Ok(Applied { change: Some(change), message: say("serverside-applied") });
     }
+    let applied = client_side(target, live, displaced(target, live, app_options).is_some())?;
+    if !is_rbac(target) {
+        return Ok(applied);
+    }
+    // Permissions are reconciled first, which makes what is not there; applying finds it then.
+    let verb = if applied.change.is_some() { "configured" } else { "unchanged" };
+    Ok(Applied { message: format!("{}. {}", say("reconciled"), say(verb)), ..applied })
+}
+
+/// The deletion that has to come before an object can be applied: a binding's role can not be changed, so it is made anew.
+#[must_use]
+pub(super) fn displaced(target: &Object, live: Option<&Object>, app_options: &[String]) -> Option<Change> {
+    let live = live?;
+    let on = |name| options::option_is_on(Some(target), app_options, name);
+    let role = |it: &Object| ["apiGroup", "kind", "name"].map(|field| it.text(&format!("/roleRef/{field}")).to_owned());
+    let differs = is_rbac(target) && live.get("roleRef").is_some() && role(target) != role(live);
+    (differs && !on("Replace") && !on("ServerSideApply") && !live.is_deleting()).then(|| Change::delete(live))
+}
+
+fn is_rbac(object: &Object) -> bool {
+    object.text("/apiVersion") == "rbac.authorization.k8s.io/v1"
+}
+
+/// As `kubectl apply`; `anew` when the live object goes first.
+fn client_side(target: &Object, live: Option<&Object>, anew: bool) -> Result<Applied, String> {
+    let say = |verb: &str| format!("{} {verb}", label(target));
     let wanted = with_last_applied(target);
-    let Some(live) = live else {
+    let Some(live) = live.filter(|_| !anew) else {
         return Ok(Applied { change: Some(Change::create(wanted)), message: say("created") });
     };
     let original = diff::last_applied(live);
@@ -146,6 +172,26 @@ mod tests {
         assert_eq!(merged["data"], json!({"a": "1", "other": "x"}));
         let again = apply(&map(json!({"a": "1"})), Some(&Object::from_value(merged)), &[]).unwrap();
         assert_eq!((again.change, again.message.as_str()), (None, "configmap/c unchanged"));
+    }
+
+    #[test]
+    fn permissions_are_reconciled_and_bindings_of_another_role_are_made_anew() {
+        let binding = |role: &str| {
+            Object::from_value(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": {"name": "b", "namespace": "n"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}}))
+        };
+        let name = "rolebinding.rbac.authorization.k8s.io/b";
+        let first = apply(&binding("a"), None, &[]).unwrap();
+        assert_eq!(first.message, format!("{name} reconciled. {name} configured"));
+        let live = created(first);
+        assert_eq!(displaced(&binding("a"), Some(&live), &[]), None);
+        let same = apply(&binding("a"), Some(&live), &[]).unwrap();
+        assert_eq!((same.change, same.message), (None, format!("{name} reconciled. {name} unchanged")));
+        assert!(matches!(displaced(&binding("b"), Some(&live), &[]), Some(Change::Delete { .. })));
+        assert_eq!(created(apply(&binding("b"), Some(&live), &[]).unwrap()).text("/roleRef/name"), "b");
+        let server_side = ["ServerSideApply=true".to_owned()];
+        assert_eq!(displaced(&binding("b"), Some(&live), &server_side), None, "the API server says what it thinks");
     }
 
     #[test]

@@ -99,11 +99,11 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
         }
         return true;
     }
-    let migrations: Vec<Change> = group.iter().filter_map(|it| handover(input, it)).collect();
-    if !migrations.is_empty() {
+    let before: Vec<Change> = group.iter().filter_map(|it| first(input, it)).collect();
+    if !before.is_empty() {
         run += 1;
         let write = |it| Write { change: Some(it), run, record: None, forced: None };
-        step.writes.extend(migrations.into_iter().map(write));
+        step.writes.extend(before.into_iter().map(write));
     }
     let mut kind = None;
     for task in group.iter().filter(|it| !it.is_prune()) {
@@ -117,9 +117,13 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
     false
 }
 
-/// What has to be handed over before a server-side apply.
-fn handover(input: &Input<'_>, task: &Task) -> Option<Change> {
+/// What has to be done before an object can be applied: fields are handed over to a server-side apply, what can not be changed
+/// goes.
+fn first(input: &Input<'_>, task: &Task) -> Option<Change> {
     let (target, live) = (task.target.as_ref()?, task.live.as_deref()?);
+    if let Some(change) = apply::displaced(target, Some(live), &input.operation.sync_options) {
+        return Some(change);
+    }
     let on = |name| options::option_is_on(Some(target), &input.operation.sync_options, name);
     if task.is_prune() || !on("ServerSideApply") {
         return None;
