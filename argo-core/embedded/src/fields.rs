@@ -31,6 +31,15 @@ pub(crate) fn track(call: &Call<'_>, live: Option<&Value>, change: Change, part:
             }
             live => structured::update(live, object, &writer, &schema),
         };
+        if part == Part::Scale && !call.def.builtin {
+            // The real one forgets the time of those.
+            let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+            for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+                if entry.get("subresource").and_then(Value::as_str) == Some("scale") {
+                    entry.remove("time");
+                }
+            }
+        }
     }
 }
 

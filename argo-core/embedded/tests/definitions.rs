@@ -214,7 +214,8 @@ async fn rules_in_cel_are_checked_on_create_and_on_transitions() {
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"]
         [0]["rule"] = json!("self.name ==");
     let refused = cluster.install_crds(&[definition]).expect_err("does not compile");
-    assert!(refused.message.contains("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: compilation failed"), "{refused}");
+    assert!(refused.message.contains("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: {\"Rule\":\"self.name ==\""), "{refused}");
+    assert!(refused.message.contains("compilation failed: ERROR: <input>:1:13: Syntax error"), "{refused}");
 }
 
 #[tokio::test]

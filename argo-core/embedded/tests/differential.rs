@@ -43,8 +43,11 @@ const DIFFERENCES: &[(&str, &str)] = &[
     (".body.status.hard: real null", "quotas are counted at once: no controller runs beside the server"),
     (".body.status.used: real null", "the same"),
     ("count/cronjobs.batch: 0/7", "the same"),
-    ("status.size", "the real one checks the status alone, and names its fields from there"),
     ("/customresourcedefinitions/widgets.$NS.example.com", "the controllers of the real one own the conditions"),
+    ("things.$NS.example.com?dryRun=All\"] .body.metadata.managedFields", "the same"),
+    ("things.$NS.example.com\"] .body.metadata.managedFields", "the same"),
+    ("{\"storedVersions\":[\"v9\"]}}] .body.metadata.managedFields", "the same"),
+    ("{\"storedVersions\":[]}}] .body.metadata.managedFields", "the same"),
 ];
 
 /// Makes the operations for a namespace.
@@ -74,7 +77,7 @@ macro_rules! topics {
     };
 }
 
-topics!(basics, discovery, lists, network, patches, pods, policies, rbac, requests, security, workloads);
+topics!(basics, crds, discovery, lists, network, patches, pods, policies, rbac, requests, security, workloads);
 
 #[tokio::test]
 async fn every_kind_and_verb() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::CustomVersion;
 use crate::resources::{NameRule, ResourceDef, ScalePaths, VersionDef, version_priority};
-use crate::server::{ApiError, Cause, DeleteOptions, Deleted, State, timestamp_text};
+use crate::server::{ApiError, DeleteOptions, Deleted, State, timestamp_text};
 use crate::store::{Event, EventKind, GroupResource, ObjectKey, Op};
 
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -16,11 +16,11 @@ pub(crate) fn is_definition(resource: &GroupResource) -> bool {
     resource.group.as_ref() == "apiextensions.k8s.io" && resource.resource.as_ref() == "customresourcedefinitions"
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn texts(value: &Value, pointer: &str) -> Vec<String> {
+pub(super) fn texts(value: &Value, pointer: &str) -> Vec<String> {
     value
         .pointer(pointer)
         .and_then(Value::as_array)
@@ -31,11 +31,11 @@ fn texts(value: &Value, pointer: &str) -> Vec<String> {
         .collect()
 }
 
-fn versions(definition: &Value) -> &[Value] {
+pub(super) fn versions(definition: &Value) -> &[Value] {
     definition.pointer("/spec/versions").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn flag(value: &Value, field: &str) -> bool {
+pub(super) fn flag(value: &Value, field: &str) -> bool {
     value.get(field) == Some(&Value::Bool(true))
 }
 
@@ -47,15 +47,26 @@ fn storage_version(definition: &Value) -> &str {
 pub(crate) fn prepare(definition: &mut Value, live: Option<&Value>) {
     let kind = text(definition, "/spec/names/kind").to_owned();
     if let Some(names) = definition.pointer_mut("/spec/names").and_then(Value::as_object_mut) {
-        names.entry("singular").or_insert_with(|| Value::from(kind.to_lowercase()));
-        names.entry("listKind").or_insert_with(|| Value::from(format!("{kind}List")));
+        let mut fill = |field: &str, value: String| {
+            let empty = names.get(field).and_then(Value::as_str).is_none_or(str::is_empty);
+            if empty && !kind.is_empty() {
+                names.insert(field.to_owned(), Value::from(value));
+            }
+        };
+        fill("singular", kind.to_lowercase());
+        fill("listKind", format!("{kind}List"));
+    }
+    if let Some(service) =
+        definition.pointer_mut("/spec/conversion/webhook/clientConfig/service").and_then(Value::as_object_mut)
+    {
+        service.entry("port").or_insert_with(|| Value::from(443));
     }
     if let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("conversion").or_insert_with(|| json!({ "strategy": "None" }));
     }
     let storage = storage_version(definition).to_owned();
     let mut stored = live.map(|live| texts(live, "/status/storedVersions")).unwrap_or_default();
-    if !stored.contains(&storage) {
+    if versions(definition).iter().any(|version| flag(version, "storage")) && !stored.contains(&storage) {
         stored.push(storage);
     }
     definition["status"]["storedVersions"] = Value::from(stored);
@@ -65,70 +76,24 @@ pub(crate) fn prepare(definition: &mut Value, live: Option<&Value>) {
     }
 }
 
-/// What is wrong with a definition.
-pub(crate) fn validate_definition(definition: &Value, live: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    for (pointer, field) in [
-        ("/spec/group", "spec.group"),
-        ("/spec/names/plural", "spec.names.plural"),
-        ("/spec/names/kind", "spec.names.kind"),
-        ("/spec/scope", "spec.scope"),
-    ] {
-        if text(definition, pointer).is_empty() {
-            causes.push(Cause::required(field, ""));
-        }
+/// What clients of a version that is on its way out are told.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    if !flag(version, "deprecated") {
+        return None;
     }
-    let name = text(definition, "/metadata/name");
-    if name != format!("{}.{}", text(definition, "/spec/names/plural"), text(definition, "/spec/group")) {
-        causes.push(Cause::invalid("metadata.name", &Value::from(name), "must be spec.names.plural+\".\"+spec.group"));
+    if let Some(warning) = version.get("deprecationWarning").and_then(Value::as_str) {
+        return Some(warning.to_owned());
     }
-    let scope = text(definition, "/spec/scope");
-    if !matches!(scope, "" | "Namespaced" | "Cluster") {
-        causes.push(Cause::not_supported(
-            "spec.scope",
-            &Value::from(scope),
-            &["Cluster".to_owned(), "Namespaced".to_owned()],
-        ));
-    }
-    if versions(definition).iter().filter(|version| flag(version, "storage")).count() != 1 {
-        causes.push(Cause::invalid(
-            "spec.versions",
-            &Value::from(""),
-            "must have exactly one version marked as storage version",
-        ));
-    }
-    for (index, version) in versions(definition).iter().enumerate() {
-        if version.pointer("/schema/openAPIV3Schema").is_none() && !flag(&definition["spec"], "preserveUnknownFields") {
-            causes.push(Cause::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "schemas are required",
-            ));
-        }
-        let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
-        if live.and_then(|live| live.pointer(&format!("/spec/versions/{index}/schema/openAPIV3Schema"))) != Some(schema)
-        {
-            causes.extend(super::rules::broken(schema).into_iter().map(|(path, why)| {
-                let field = format!("spec.versions[{index}].schema.openAPIV3Schema{path}");
-                Cause {
-                    reason: "FieldValueInvalid",
-                    field,
-                    message: format!("Invalid value: compilation failed: {why}"),
-                }
-            }));
-        }
-    }
-    if let Some(live) = live {
-        for pointer in ["/spec/scope", "/spec/group", "/spec/names/plural", "/spec/names/kind"] {
-            if text(live, pointer) != text(definition, pointer) {
-                causes.push(Cause::invalid(
-                    pointer.trim_start_matches('/').replace('/', "."),
-                    &Value::from(text(definition, pointer)),
-                    "field is immutable",
-                ));
-            }
-        }
-    }
-    causes
+    let (group, kind, name) =
+        (text(definition, "/spec/group"), text(definition, "/spec/names/kind"), text(version, "/name"));
+    let newer = versions(definition)
+        .iter()
+        .filter(|it| flag(it, "served") && !flag(it, "deprecated"))
+        .map(|it| text(it, "/name"))
+        .filter(|other| version_priority(other) > version_priority(name))
+        .max_by_key(|other| version_priority(other));
+    let head = format!("{group}/{name} {kind} is deprecated");
+    Some(newer.map_or_else(|| head.clone(), |newer| format!("{head}; use {group}/{newer} {kind}")))
 }
 
 /// The resource a definition describes.
@@ -149,7 +114,7 @@ fn resource(definition: &Value) -> ResourceDef {
                 status: path(version, "statusReplicasPath").unwrap_or_default(),
                 selector: path(version, "labelSelectorPath"),
             }),
-            custom: Some(Arc::new(CustomVersion::of(version, preserve_all))),
+            custom: Some(Arc::new(CustomVersion::of(version, preserve_all, deprecation(definition, version)))),
         })
         .collect();
     served.sort_by_key(|version| std::cmp::Reverse(version_priority(&version.name)));
@@ -239,9 +204,6 @@ impl State {
         options: &DeleteOptions,
         now: jiff::Timestamp,
     ) -> Result<Deleted, ApiError> {
-        if options.dry_run {
-            return Ok(Deleted::Pending(existing.clone()));
-        }
         let instances = Arc::new(resource(existing));
         let mut pending = existing.clone();
         if existing.pointer("/metadata/deletionTimestamp").is_none() {
@@ -258,10 +220,16 @@ impl State {
                     "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
                 }));
             }
+            if options.dry_run {
+                return Ok(Deleted::Pending(Arc::new(object)));
+            }
             pending = self
                 .commit(&def.stored, Op::Update { key: key.clone(), object, expected: None }, false)?
                 .object
                 .clone();
+        }
+        if options.dry_run {
+            return Ok(Deleted::Pending(pending));
         }
         let keys: Vec<ObjectKey> = self.store.objects(&instances.stored, None).map(|(key, _)| key.clone()).collect();
         for key in keys {

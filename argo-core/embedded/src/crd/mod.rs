@@ -3,16 +3,19 @@
 mod definition;
 mod rules;
 mod schema;
+mod shape;
+mod validation;
 
 use std::sync::Arc;
 
 use argo_merge::Schema;
 use serde_json::{Value, json};
 
-use crate::server::Cause;
+use crate::server::{Cause, Part};
 
-pub(crate) use definition::{is_definition, prepare, validate_definition};
+pub(crate) use definition::{is_definition, prepare};
 pub(crate) use schema::child;
+pub(crate) use validation::{format_warnings, validate_definition};
 
 /// What a definition says of one version.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct CustomVersion {
     rules: Arc<rules::Rules>,
     /// Where the scale subresource finds its numbers.
     scale: Vec<Vec<String>>,
+    /// What clients of the version are told, if it is on its way out.
+    pub(crate) deprecation: Option<String>,
 }
 
 /// A printer column.
@@ -44,7 +49,7 @@ pub(crate) struct Column {
 // === impl CustomVersion ===
 
 impl CustomVersion {
-    fn of(version: &Value, preserve_all: bool) -> Self {
+    fn of(version: &Value, preserve_all: bool, deprecation: Option<String>) -> Self {
         let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({ "type": "object" }));
         let columns = version.get("additionalPrinterColumns").and_then(Value::as_array).map_or_else(
@@ -83,6 +88,7 @@ impl CustomVersion {
                 .map(|field| text(field, "jsonPath"))
                 .collect(),
             preserve_all,
+            deprecation,
             rules: Arc::default(),
             scale: ["specReplicasPath", "statusReplicasPath"]
                 .iter()
@@ -103,20 +109,31 @@ impl CustomVersion {
             crate::schema::prune_metadata(metadata, &mut gone)?;
         }
         if !self.preserve_all {
-            schema::prune(object, &self.schema, "", true, &mut gone);
+            shape::prune(object, &self.schema, "", true, &mut gone)?;
         }
         Ok(gone)
     }
 
     /// Fills in defaults.
     pub(crate) fn default(&self, object: &mut Value) {
-        schema::default(object, &self.schema);
+        shape::default(object, &self.schema);
     }
 
     /// Problems of an object that is created, or updated from `live`. What was wrong before and did not change is let pass.
-    pub(crate) fn validate(&self, object: &Value, live: Option<&Value>) -> Vec<Cause> {
+    pub(crate) fn validate(&self, object: &Value, live: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut causes = Vec::new();
-        schema::validate(object, &self.schema, "", &mut causes);
+        match part {
+            // The status is checked alone, and names its fields from there.
+            Part::Status => {
+                let none = Value::Null;
+                let (status, schema) = (object.get("status"), self.schema.pointer("/properties/status"));
+                if let (Some(status), Some(schema)) = (status.filter(|it| **it != none), schema) {
+                    schema::validate(status, schema, "", &mut causes);
+                    causes = causes.into_iter().map(|cause| schema::below("status", cause)).collect();
+                }
+            }
+            _ => schema::validate(object, &self.schema, "", &mut causes),
+        }
         causes.extend(self.scale.iter().filter_map(|path| unscalable(object, path)));
         if let Some(live) = live {
             causes.retain(|cause| !unchanged(cause, object, live));

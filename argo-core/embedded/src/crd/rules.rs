@@ -53,39 +53,9 @@ impl Rules {
     }
 }
 
-/// Rules of a schema that do not compile: the path below the schema and what is wrong.
-pub(super) fn broken(schema: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    if has_rules(schema, 0) {
-        collect(&compile_schema(&crate::cel::expanded_rules(schema)), "", &mut found);
-    }
-    found
-}
-
-fn collect(compiled: &CompiledSchema, path: &str, found: &mut Vec<(String, String)>) {
-    for (index, rule) in compiled.validations.iter().enumerate() {
-        let place = || format!("{path}.x-kubernetes-validations[{index}].rule");
-        match rule {
-            Err(error) => found.push((place(), error.to_string())),
-            // The evaluator knows no structs, and must not meet one.
-            Ok(compiled) => {
-                let texts = [Some(&compiled.rule.rule), compiled.rule.message_expression.as_ref()];
-                let why = texts.into_iter().flatten().find_map(|text| crate::cel::problem(text));
-                found.extend(why.map(|why| (place(), why)));
-            }
-        }
-    }
-    let mut properties: Vec<_> = compiled.properties.iter().collect();
-    properties.sort_by_key(|(name, _)| *name);
-    for (name, inner) in properties {
-        collect(inner, &format!("{path}.properties[{name}]"), found);
-    }
-    if let Some(inner) = &compiled.items {
-        collect(inner, &format!("{path}.items"), found);
-    }
-    if let Some(inner) = &compiled.additional_properties {
-        collect(inner, &format!("{path}.additionalProperties"), found);
-    }
+/// Why an expression does not compile.
+pub(super) fn compiled_error(expression: &str) -> Option<String> {
+    crate::cel::problem(expression).map(|why| why.replace("\n|", "\n |"))
 }
 
 fn has_rules(schema: &Value, depth: usize) -> bool {

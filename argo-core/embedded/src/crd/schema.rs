@@ -14,94 +14,12 @@ const DEPTH: usize = 128;
 
 static PATTERNS: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
 
-fn flag(schema: &Value, name: &str) -> bool {
+pub(super) fn flag(schema: &Value, name: &str) -> bool {
     schema.get(name) == Some(&Value::Bool(true))
 }
 
 pub(crate) fn child(path: &str, field: &str) -> String {
     if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
-}
-
-/// Removes what the schema does not name; returns the paths that went.
-pub(super) fn prune(value: &mut Value, schema: &Value, path: &str, keep_type: bool, gone: &mut Vec<String>) {
-    if path.len() > 4096 {
-        return;
-    }
-    match value {
-        Value::Object(fields) => {
-            let properties = schema.get("properties").and_then(Value::as_object);
-            let additional = schema.get("additionalProperties");
-            let preserve = flag(schema, "x-kubernetes-preserve-unknown-fields");
-            let typed = keep_type || flag(schema, "x-kubernetes-embedded-resource");
-            fields.retain(|field, value| {
-                if typed && matches!(field.as_str(), "apiVersion" | "kind" | "metadata") {
-                    return true;
-                }
-                if let Some(schema) = properties.and_then(|properties| properties.get(field)) {
-                    prune(value, schema, &child(path, field), false, gone);
-                    return true;
-                }
-                match additional {
-                    Some(Value::Object(_)) => {
-                        if let Some(schema) = additional {
-                            prune(value, schema, &child(path, field), false, gone);
-                        }
-                        true
-                    }
-                    Some(Value::Bool(true)) => true,
-                    _ if preserve => true,
-                    _ => {
-                        gone.push(child(path, field));
-                        false
-                    }
-                }
-            });
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for (index, item) in items.iter_mut().enumerate() {
-                    prune(item, schema, &format!("{path}[{index}]"), false, gone);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Fills in the schema's defaults, also in the place of nulls that may not be.
-pub(super) fn default(value: &mut Value, schema: &Value) {
-    match value {
-        Value::Object(fields) => {
-            for (field, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                // A null that may not be one counts as absent.
-                if fields.get(field) == Some(&Value::Null) && !flag(schema, "nullable") {
-                    fields.remove(field);
-                }
-                if let Some(default) = schema.get("default") {
-                    fields.entry(field.clone()).or_insert_with(|| default.clone());
-                }
-                if let Some(value) = fields.get_mut(field) {
-                    self::default(value, schema);
-                }
-            }
-            if let Some(schema @ Value::Object(_)) = schema.get("additionalProperties") {
-                let named = |field: &str| schema.pointer(&format!("/properties/{field}")).is_some();
-                for (field, value) in fields.iter_mut() {
-                    if !named(field) {
-                        self::default(value, schema);
-                    }
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for item in items {
-                    default(item, schema);
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Checks a value against a schema.
@@ -135,6 +53,13 @@ fn validate_at(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause
         }
         Value::Object(fields) => {
             check_count(fields.len(), schema, "Properties", path, causes);
+            if flag(schema, "x-kubernetes-embedded-resource") {
+                for field in ["apiVersion", "kind"] {
+                    if fields.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
+                        causes.push(Cause::required(child(path, field), ""));
+                    }
+                }
+            }
             for field in
                 schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
             {
@@ -157,6 +82,16 @@ fn check_fields(fields: &Map<String, Value>, schema: &Value, path: &str, causes:
             validate_at(value, schema, &child(path, field), causes, depth + 1);
         }
     }
+}
+
+/// A cause of a value that stands somewhere.
+pub(super) fn below(path: &str, mut cause: Cause) -> Cause {
+    cause.field = match cause.field.as_str() {
+        "" | "<nil>" => path.to_owned(),
+        field if field.starts_with('[') => format!("{path}{field}"),
+        field => format!("{path}.{field}"),
+    };
+    cause
 }
 
 pub(super) fn type_name(value: &Value) -> &'static str {

@@ -25,6 +25,7 @@ pub(crate) fn to_storage(def: &ResourceDef, version: usize, mut object: Value) -
     if let Some(custom) = stored.and_then(|version| version.custom.as_ref()) {
         // The fields are those of a valid object; what cannot be read is refused where it comes from.
         let _ = custom.prune(&mut object);
+        custom.default(&mut object);
     }
     object
 }

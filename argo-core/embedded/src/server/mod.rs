@@ -20,7 +20,7 @@ mod delete;
 mod discovery;
 mod duplicates;
 mod encode;
-mod forms;
+pub(crate) mod forms;
 mod gates;
 mod ids;
 mod kubelet;

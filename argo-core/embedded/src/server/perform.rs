@@ -90,6 +90,11 @@ impl Server {
         let drawn = state.ids.drawn();
         let before = state.store.revision();
         let result = self.resolve(&state, request, path, verb, attempt).and_then(|call| {
+            if let Some(custom) = &call.version_def().custom
+                && let Some(warning) = &custom.deprecation
+            {
+                state.warnings.push(warning.clone());
+            }
             let target = (call.def.clone(), call.version);
             let outcome = if verdict.stale { state.dispatch_stale(&call) } else { state.dispatch(&call) }?;
             Ok((target, outcome))

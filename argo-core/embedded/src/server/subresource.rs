@@ -30,7 +30,7 @@ impl State {
             },
             ("scale", verb) => match call.version_def().scale.clone() {
                 Some(paths) => self.scale(call, verb, &paths),
-                None => Err(ApiError::no_such_path()),
+                None => Err(nothing(call)),
             },
             ("finalize", Verb::Update) if resource == ("", "namespaces") => self.update(call, Part::Finalize),
             ("approval", verb) if resource.1 == "certificatesigningrequests" => match verb {
@@ -52,7 +52,7 @@ impl State {
                 self.open_stream(call, subresource).map(|opened| Outcome::Stream(Box::new(opened)))
             }
             ("proxy", _) if matches!(resource, ("", "pods" | "services" | "nodes")) => self.proxy(call),
-            _ => Err(ApiError::no_such_path()),
+            _ => Err(nothing(call)),
         }
     }
 
@@ -60,6 +60,10 @@ impl State {
         let existing = self.current(call)?;
         let live = convert::from_storage(&call.def, call.version, &existing);
         let shown = scale_of(&live, paths);
+        if verb == Verb::Get && !call.def.builtin && at_path(&live, &paths.spec).is_none() {
+            let why = format!("the spec replicas field {:?} does not exist", format!(".{}", paths.spec.join(".")));
+            return Err(ApiError::internal(&why));
+        }
         let wanted = match verb {
             Verb::Get => return Ok(Outcome::Object(200, Arc::new(shown))),
             Verb::Update => {
@@ -107,6 +111,11 @@ impl State {
             return Err(ApiError::stale(&call.def.served, call.name_or_empty()));
         }
         let replicas = wanted.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+        if replicas < 0 && !call.def.builtin {
+            let field = format!(".{}", paths.spec.join("."));
+            let cause = Cause::invalid(field, &Value::from(replicas), "should be a non-negative integer");
+            return Err(ApiError::invalid(call.def.group(), &call.def.kind, call.name_or_empty(), &[cause]));
+        }
         if replicas < 0 {
             let cause = Cause::invalid("spec.replicas", &Value::from(replicas), "must be greater than or equal to 0");
             return Err(ApiError::invalid("autoscaling", "Scale", call.name_or_empty(), &[cause]));
@@ -170,6 +179,14 @@ impl State {
         review["spec"]["expirationSeconds"] = Value::from(seconds);
         review["status"] = json!({ "token": token, "expirationTimestamp": meta::timestamp_text(expires) });
         Ok(Outcome::Json(201, review))
+    }
+}
+
+/// The answer to a subresource that is not there: of custom resources as if there were no object.
+fn nothing(call: &Call<'_>) -> ApiError {
+    match call.def.builtin {
+        true => ApiError::no_such_path(),
+        false => ApiError::not_found(&call.def.served, call.name_or_empty()),
     }
 }
 

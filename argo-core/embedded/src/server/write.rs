@@ -88,7 +88,7 @@ impl State {
         self.admit(call, &mut object, None)?;
         self.check_escalation(call, &object, None)?;
         allocate::admitted(call, &mut object);
-        self.validate(call, &object, None)?;
+        self.validate(call, &object, None, Part::Main)?;
         if call.def.builtin {
             self.warnings.extend(checks::warnings(call, &object, None));
         }
@@ -295,7 +295,7 @@ impl State {
         }
         self.admit(call, &mut object, Some(&live))?;
         self.check_escalation(call, &object, Some(&live))?;
-        self.validate(call, &object, Some(&live))?;
+        self.validate(call, &object, Some(&live), part)?;
         if call.def.builtin {
             self.warnings.extend(checks::warnings(call, &object, Some(&live)));
         }
@@ -372,10 +372,10 @@ impl State {
         Some(prefix)
     }
 
-    fn validate(&self, call: &Call<'_>, object: &Value, live: Option<&Value>) -> Result<(), ApiError> {
+    fn validate(&self, call: &Call<'_>, object: &Value, live: Option<&Value>, part: Part) -> Result<(), ApiError> {
         let mut causes = names::metadata_causes(&call.def, object, live);
         match &call.version_def().custom {
-            Some(custom) => causes.extend(custom.validate(object, live)),
+            Some(custom) => causes.extend(custom.validate(object, live, part)),
             None => causes.extend(checks::apply(call, object, live)),
         }
         if causes.is_empty() {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Topic, different, send};
 
 /// Topics that have single operations.
-const TOPICS: &[&str] = &["lists", "network", "patches", "pods", "policies", "requests", "workloads"];
+const TOPICS: &[&str] = &["crds", "lists", "network", "patches", "pods", "policies", "requests", "workloads"];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/differential")

@@ -146,14 +146,14 @@ impl FieldSet {
         })
     }
 
-    /// All member paths, parents before children, in order.
+    /// All member paths, parents before children, in order; what is at a place before what is below it.
     pub fn paths(&self) -> Vec<Vec<PathElement>> {
         fn level(set: &FieldSet, prefix: &mut Vec<PathElement>, out: &mut Vec<Vec<PathElement>>) {
+            for (element, _) in set.entries.iter().filter(|(_, entry)| entry.member) {
+                out.push(prefix.iter().chain([element]).cloned().collect());
+            }
             for (element, entry) in &set.entries {
                 prefix.push(element.clone());
-                if entry.member {
-                    out.push(prefix.clone());
-                }
                 level(&entry.below, prefix, out);
                 prefix.pop();
             }

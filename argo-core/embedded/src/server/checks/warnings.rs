@@ -23,6 +23,7 @@ pub(in super::super) fn of(call: &Call<'_>, object: &Value, live: Option<&Value>
     let found = Found::default();
     let place = Place::root(object, "", &found);
     match (call.def.group(), call.def.resource()) {
+        ("apiextensions.k8s.io", "customresourcedefinitions") => crate::crd::format_warnings(object, live),
         ("", "pods") if live.is_none() || changed("/spec") => pod::warnings(object, ""),
         ("", "podtemplates") => template("template"),
         ("", "replicationcontrollers") | ("apps", "deployments" | "replicasets" | "daemonsets") => {
