@@ -11,6 +11,7 @@ mod projects;
 mod real;
 mod serverside;
 mod support;
+mod syncs;
 mod tracking;
 mod trees;
 mod webhooks;

@@ -97,7 +97,7 @@ fn a_failed_hook_fails_the_operation_and_runs_the_hooks_for_that() {
     assert_eq!(world.text("/status/operationState/phase"), "Failed");
     assert_eq!(
         world.text("/status/operationState/message"),
-        "one or more synchronization tasks completed unsuccessfully, reason: Failed"
+        "one or more synchronization tasks completed unsuccessfully"
     );
     assert!(world.get("v1", "ConfigMap", "never").is_none());
     assert!(world.get("batch/v1", "Job", "before").is_none(), "HookFailed");

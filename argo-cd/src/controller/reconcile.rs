@@ -166,7 +166,7 @@ impl Reconciler {
                     outcomes.push(Written::Done);
                 }
                 Err(error) => {
-                    failed_run = Some(run);
+                    failed_run = failed_run.or_else(|| pass.ends_after(i, &error));
                     outcomes.push(Written::Failed(error));
                 }
             }

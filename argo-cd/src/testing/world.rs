@@ -1,15 +1,13 @@
 //! A cluster, a repository and an Application as one value.
 
+mod server;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use argo_core::{
-    Change, Gvk, Object, ObjectRef, Propagation, Timestamp,
-    plan::{Patch, PatchKind},
-    time,
-};
+use argo_core::{Change, Gvk, Object, ObjectRef, Timestamp, time};
 use argo_lang::yaml;
 use argo_merge::{
-    Schema, json_patch, merge_patch, strategic,
+    Schema,
     structured::{self, Writer},
 };
 use serde_json::{Value, json};
@@ -50,6 +48,7 @@ pub struct World {
     manifests: Vec<Object>,
     revision: String,
     broken: Option<String>,
+    refused: BTreeMap<(String, String), String>,
     scopes: BTreeMap<Gvk, KindScope>,
     version: u64,
     settled_at: Option<Timestamp>,
@@ -74,6 +73,7 @@ impl World {
             manifests: Vec::new(),
             revision: String::new(),
             broken: None,
+            refused: BTreeMap::new(),
             scopes: BTreeMap::new(),
             version: 0,
             settled_at: None,
@@ -128,6 +128,11 @@ impl World {
     /// The repository fails from now on with this message, or works again.
     pub fn set_broken(&mut self, message: Option<&str>) {
         self.broken = message.map(str::to_owned);
+    }
+
+    /// The API server refuses to create or change this object from now on, with this message.
+    pub fn refuse(&mut self, kind: &str, name: &str, message: &str) {
+        self.refused.insert((kind.to_owned(), name.to_owned()), message.to_owned());
     }
 
     /// The scope of a kind; namespaced unless its name is known to be otherwise.
@@ -311,15 +316,14 @@ impl World {
         let changes: Vec<Change> = pass.plan.changes().cloned().collect();
         let mut outcomes = Vec::new();
         for (i, change) in changes.iter().enumerate() {
-            let run = pass.run_of(i);
-            if failed.is_some_and(|it| run > it) {
+            if failed.is_some_and(|it| pass.run_of(i) > it) {
                 outcomes.push(Outcome::Skipped);
                 continue;
             }
             match self.write(change) {
                 Ok(()) => outcomes.push(Outcome::Done),
                 Err(error) => {
-                    failed = Some(run);
+                    failed = failed.or_else(|| pass.ends_after(i, &error));
                     outcomes.push(Outcome::Failed(error));
                 }
             }
@@ -393,84 +397,6 @@ impl World {
         );
         Preview::of(&comparison)
     }
-
-    /// Carries a change out as an API server would, without defaults, validation or controllers.
-    fn write(&mut self, change: &Change) -> Result<(), argo_core::ApplyError> {
-        use argo_core::{ApplyError, Category};
-        if let Some(left) = &mut self.writes_left {
-            if *left == 0 {
-                return Err(ApplyError::new(change, Category::Unavailable, "the controller was killed"));
-            }
-            *left -= 1;
-        }
-        let target = change.target();
-        let live = self.live.get(&target);
-        let missing = || ApplyError::new(change, Category::NotFound, format!("{target} not found"));
-        match change {
-            Change::Create { object } => {
-                if live.is_some() {
-                    return Err(ApplyError::new(change, Category::AlreadyExists, format!("{target} already exists")));
-                }
-                self.put(object.clone());
-            }
-            Change::Apply { object, .. } => {
-                let mut merged = live.as_deref().cloned().unwrap_or_else(|| object.clone());
-                merge_patch::apply(merged.value_mut(), object.value());
-                self.put(merged);
-            }
-            Change::Update { object } => {
-                live.ok_or_else(missing)?;
-                self.put(object.clone());
-            }
-            Change::Patch { patch, resource_version, .. } => {
-                let mut object = (*live.ok_or_else(missing)?).clone();
-                if resource_version.as_ref().is_some_and(|it| it != object.resource_version()) {
-                    return Err(ApplyError::new(change, Category::Conflict, "the object has been modified"));
-                }
-                apply_patch(&mut object, patch)
-                    .map_err(|message| ApplyError::new(change, Category::Invalid, message))?;
-                if object.is_deleting() && object.finalizers().next().is_none() {
-                    self.live.remove(&target);
-                } else {
-                    self.put(object);
-                }
-            }
-            Change::Delete { propagation, .. } => {
-                if let Some(object) = live {
-                    self.delete(&object, *propagation);
-                }
-            }
-            Change::Evict { .. } => {}
-        }
-        self.written.push(change.clone());
-        Ok(())
-    }
-
-    /// Deletes as an API server would: what has finalizers only begins to go.
-    pub fn delete(&mut self, object: &Object, _: Propagation) {
-        if object.finalizers().next().is_some() {
-            let mut going = object.clone();
-            going.set(&["metadata", "deletionTimestamp"], time::rfc3339(self.now));
-            self.put(going);
-        } else {
-            self.live.remove(&object.reference());
-        }
-    }
-}
-
-fn apply_patch(object: &mut Object, patch: &Patch) -> Result<(), String> {
-    match patch.kind {
-        PatchKind::Merge => merge_patch::apply(object.value_mut(), &patch.body),
-        PatchKind::Json => {
-            json_patch::apply(object.value_mut(), &patch.body).map_err(|it| it.to_string())?;
-        }
-        PatchKind::Strategic => {
-            let schema = Schema::of_object(object.value());
-            let merged = strategic::apply(object.value(), &patch.body, &schema).map_err(|it| it.to_string())?;
-            *object = Object::from_value(merged);
-        }
-    }
-    Ok(())
 }
 
 fn parse(text: &str) -> Vec<Object> {

@@ -31,10 +31,17 @@ impl Pass {
         self.plan.effects().next().is_some()
     }
 
-    /// The run of the change at `index`: a failure in a run ends the pass before the next run.
+    /// The run of the change at `index`.
     #[must_use]
     pub fn run_of(&self, index: usize) -> usize {
         self.runs.get(index).copied().unwrap_or_default()
+    }
+
+    /// The run after which the pass ends, when the change at `index` failed so.
+    #[must_use]
+    pub fn ends_after(&self, index: usize, error: &argo_core::ApplyError) -> Option<usize> {
+        let run = self.run_of(index);
+        sync::ends_run(run, error).then_some(run)
     }
 
     /// Reads what came of the plan's changes, one outcome each in their order, and gives what is left to write.
@@ -60,8 +67,10 @@ impl Pass {
                         Some(_) => outcomes.next().unwrap_or(sync::Outcome::Skipped),
                         None => sync::Outcome::Done,
                     };
-                    if !matches!(outcome, sync::Outcome::Done) {
-                        blocked = Some(write.run);
+                    match &outcome {
+                        sync::Outcome::Failed(error) if !sync::ends_run(write.run, error) => {}
+                        sync::Outcome::Done => {}
+                        _ => blocked = Some(write.run),
                     }
                     outcome
                 })

@@ -18,7 +18,7 @@ pub use apply::{Applied, apply, label};
 pub(crate) use hooks::release;
 pub use migrate::migration;
 pub use plan::{BlastRadius, PlannedKind, PlannedStep, PlannedWave, Policy, PolicyRef, Refusal, SyncPlan};
-pub use step::{Finish, Outcome, Record, Step, Write, finish, step, terminate};
+pub use step::{Finish, Outcome, Record, Step, Write, ends_run, finish, step, terminate};
 pub use tasks::{Invalid, Task, tasks};
 
 use std::sync::Arc;

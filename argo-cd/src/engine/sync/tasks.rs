@@ -66,6 +66,30 @@ impl Task {
         self.state().is_some_and(OperationPhase::is_failure)
     }
 
+    /// What was recorded of it, if anything was.
+    pub(super) fn status(&self) -> Option<ResultCode> {
+        self.result.as_ref()?.status
+    }
+
+    /// Whether the API server did not take it, rather than that it ended badly.
+    pub(super) fn is_refused(&self) -> bool {
+        self.status() == Some(ResultCode::SyncFailed) && self.state() == Some(OperationPhase::Failed)
+    }
+
+    /// Whether it runs when the operation fails.
+    pub(super) fn is_fail_hook(&self) -> bool {
+        self.phase == HookType::SyncFail
+    }
+
+    /// Whether a result is of this task.
+    pub(super) fn is_named_by(&self, result: &ResourceResult) -> bool {
+        result.group == self.key.group
+            && result.kind == self.key.kind
+            && result.namespace == self.key.namespace
+            && result.name == self.key.name
+            && (result.sync_phase == Some(self.phase) || (!self.is_hook && result.hook_type.is_none()))
+    }
+
     /// `group/Kind/name`, as messages name it.
     pub(super) fn label(&self) -> String {
         format!("{}/{}/{}", self.key.group, self.key.kind, self.key.name)
@@ -189,13 +213,7 @@ fn is_selected(input: &Input<'_>, key: &ResourceKey) -> bool {
 /// What was recorded of a task earlier in this attempt, in whatever phase a dependency put it.
 fn recorded<'a>(input: &'a Input<'_>, task: &Task) -> Option<&'a ResourceResult> {
     let results = &input.state.sync_result.as_ref()?.resources;
-    results.iter().find(|it| {
-        it.group == task.key.group
-            && it.kind == task.key.kind
-            && it.namespace == task.key.namespace
-            && it.name == task.key.name
-            && (it.sync_phase == Some(task.phase) || (!task.is_hook && it.hook_type.is_none()))
-    })
+    results.iter().find(|it| task.is_named_by(it))
 }
 
 /// The destination namespace as a task, for `CreateNamespace=true`.
@@ -251,7 +269,7 @@ fn check(input: &Input<'_>, tasks: &[Task]) -> Result<(), Invalid> {
         return Ok(());
     }
     let messages: Vec<String> = messages.into_iter().collect();
-    let message = format!("one or more synchronization tasks are not valid: {}", messages.join(", "));
+    let message = format!("one or more synchronization tasks are not valid: {}", messages.join("; "));
     Err(Invalid { message, results })
 }
 

@@ -2,15 +2,21 @@
 
 use argo_core::{ApplyError, Category};
 
-use super::{After, Finish, Outcome, Step, put};
-use crate::api::{OperationPhase, ResourceResult, ResultCode};
+use super::{
+    After, Finish, Outcome, Step, Wave, put,
+    run::in_the_way,
+    words::{because, waiting},
+};
+use crate::{
+    api::{OperationPhase, ResourceResult, ResultCode},
+    engine::sync::tasks::Task,
+};
 
 /// Reads what came of the writes.
 #[must_use]
 pub fn finish(step: Step, outcomes: Vec<Outcome>) -> Finish {
     let Step { phase, message, mut results, writes, cleanup, after } = step;
     let mut finish = Finish { phase, message, cleanup, ..Finish::default() };
-    let mut reasons = Vec::new();
     let mut skipped = false;
     for (write, outcome) in writes.into_iter().zip(outcomes) {
         match outcome {
@@ -28,7 +34,6 @@ pub fn finish(step: Step, outcomes: Vec<Outcome>) -> Finish {
                     finish.retry.get_or_insert(error);
                     continue;
                 }
-                reasons.push(error.message.clone());
                 if let Some(record) = write.record {
                     put(
                         &mut results,
@@ -43,26 +48,48 @@ pub fn finish(step: Step, outcomes: Vec<Outcome>) -> Finish {
             }
         }
     }
-    if let After::Wave { last, settle, succeeded, failed, has_fail_hooks, message } = after {
-        if !reasons.is_empty() {
-            if !has_fail_hooks {
-                finish.cleanup.extend(failed);
-                finish.phase = OperationPhase::Failed;
-            }
-            finish.message = format!("one or more objects failed to apply, reason: {}", reasons.join(","));
-        } else if finish.retry.is_none() && !skipped {
-            if last {
-                finish.cleanup.extend(succeeded);
-                finish.phase = OperationPhase::Succeeded;
-                finish.message = "successfully synced (all tasks run)".to_owned();
-            } else {
-                finish.message = message;
-                finish.settle = settle;
-            }
-        }
+    if let After::Wave(wave) = after
+        && finish.retry.is_none()
+        && !skipped
+    {
+        conclude(&mut finish, *wave, &results);
     }
     finish.results = results;
     finish
+}
+
+/// What a wave came to.
+fn conclude(finish: &mut Finish, wave: Wave, results: &[ResourceResult]) {
+    let Wave { mut group, fail_hooks, unconfirmed, last, settle, waits, succeeded, failed } = wave;
+    for task in &mut group {
+        task.result = results.iter().find(|it| task.is_named_by(it)).cloned();
+    }
+    if group.iter().any(Task::is_refused) {
+        let mut waited: Vec<&Task> = group.iter().filter(|it| it.is_running()).collect();
+        waited.extend(&fail_hooks);
+        finish.message = if waited.is_empty() {
+            finish.cleanup.extend(failed);
+            finish.phase = OperationPhase::Failed;
+            because("one or more objects failed to apply", &group)
+        } else {
+            waiting(&waited, false, &unconfirmed)
+        };
+    } else if waits {
+        finish.message = waiting(&in_the_way(&group, Task::is_pending), true, &unconfirmed);
+    } else if last {
+        finish.cleanup.extend(succeeded);
+        finish.phase = OperationPhase::Succeeded;
+        finish.message = "successfully synced (all tasks run)".to_owned();
+    } else {
+        finish.message = waiting(&group.iter().collect::<Vec<_>>(), false, &unconfirmed);
+        finish.settle = settle;
+    }
+}
+
+/// Whether a failure ends the pass before the next run.
+#[must_use]
+pub fn ends_run(run: usize, error: &ApplyError) -> bool {
+    run == 0 || is_passing(error)
 }
 
 /// Whether a failure comes from circumstances rather than from the object.

@@ -3,22 +3,26 @@
 mod finish;
 mod observe;
 mod run;
+mod terminate;
+mod words;
 
 use argo_core::{ApplyError, Change};
 
 use super::{
-    Input, apply, hooks,
+    Input, apply,
     tasks::{Invalid, Task, tasks},
 };
 use crate::{
-    api::{ConditionType, HookType, OperationPhase, ResourceResult, ResultCode},
-    engine::options::DeletePolicy,
+    api::{ConditionType, OperationPhase, ResourceResult, ResultCode},
+    engine::{key::ResourceKey, options::DeletePolicy},
 };
 
-pub use finish::finish;
+pub use finish::{ends_run, finish};
 use observe::{adopt, leaving, observe};
-use run::{delete, deletions, needs_confirmation, release, run};
+use run::{deletions, in_the_way, release, run, unconfirmed};
 pub(super) use run::{propagation, prune_verdict, write};
+pub use terminate::terminate;
+use words::{because, waiting};
 
 /// What a pass wants: writes, and where the operation stands if they go well.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,19 +47,28 @@ enum After {
     #[default]
     Nothing,
     /// A wave was carried out.
-    Wave {
-        /// Nothing else is to be done once these are applied.
-        last: bool,
-        /// Whether a wave follows, which is to wait a little.
-        settle: bool,
-        /// Hooks to delete when the operation succeeds.
-        succeeded: Vec<Change>,
-        /// Hooks to delete when it fails.
-        failed: Vec<Change>,
-        /// Whether hooks run when it fails.
-        has_fail_hooks: bool,
-        message: String,
-    },
+    Wave(Box<Wave>),
+}
+
+/// A wave whose writes are under way.
+#[derive(Debug, Clone, PartialEq)]
+struct Wave {
+    /// Its tasks, as they were before the writes.
+    group: Vec<Task>,
+    /// Hooks that run if it fails.
+    fail_hooks: Vec<Task>,
+    /// What a person has to confirm.
+    unconfirmed: Vec<ResourceKey>,
+    /// Nothing else is to be done once these are applied.
+    last: bool,
+    /// Whether a wave follows, which is to wait a little.
+    settle: bool,
+    /// Something has to go before the rest can be created.
+    waits: bool,
+    /// Hooks to delete when the operation succeeds.
+    succeeded: Vec<Change>,
+    /// Hooks to delete when it fails.
+    failed: Vec<Change>,
 }
 
 /// One write with what it means.
@@ -63,7 +76,8 @@ enum After {
 pub struct Write {
     /// The write; absent when the cluster is already as it should be.
     pub change: Option<Change>,
-    /// Writes of one run are independent; a failure in a run ends the pass before the next.
+    /// Writes of one run are independent. What fails for want of the API server ends the pass before the next run, and so
+    /// does any failure of the first one, which deletes; what the API server refuses leaves the other runs alone.
     pub run: usize,
     /// What is recorded when it went well, and of whom when it did not.
     pub record: Option<Record>,
@@ -131,22 +145,40 @@ pub fn step(input: &Input<'_>) -> Step {
         step.message = input.state.message.clone();
         return step;
     }
+    let unconfirmed = unconfirmed(input, &all);
+    let say = |tasks: &[&Task], deletion| waiting(tasks, deletion, &unconfirmed);
     let many = is_multi_step(&all);
     let running: Vec<&Task> = all.iter().filter(|it| it.is_running() && (many || it.is_hook)).collect();
     if !running.is_empty() {
-        step.message = waiting(&running, false);
+        step.message = say(&running, false);
+        // What could not be applied calls these at once; what ended badly waits for the others to end.
+        let alarms: Vec<Task> = all.iter().filter(|it| it.is_fail_hook() && it.is_pending()).cloned().collect();
+        if !alarms.is_empty() && all.iter().any(|it| !it.is_fail_hook() && it.is_refused()) {
+            run(input, &alarms, &mut step);
+            let both: Vec<&Task> = running.into_iter().chain(&alarms).collect();
+            step.message = say(&both, false);
+        }
         return step;
     }
     let leaving: Vec<Task> = leaving(input, &step.results);
     if !leaving.is_empty() {
-        step.message = waiting(&leaving.iter().collect::<Vec<_>>(), true);
+        step.message = say(&leaving.iter().collect::<Vec<_>>(), true);
         return step;
     }
     step.cleanup.extend(all.iter().filter(|it| it.is_hook && it.is_completed()).filter_map(release));
-    let (fail_hooks, all): (Vec<Task>, Vec<Task>) = all.into_iter().partition(|it| it.phase == HookType::SyncFail);
-    let succeeded = deletions(&all, DeletePolicy::HookSucceeded, |it| it.is_completed() && !it.is_failed());
-    let failed = deletions(&all, DeletePolicy::HookFailed, |it| it.is_completed());
+    let succeeded = deletions(&all, DeletePolicy::HookSucceeded);
+    let failed = deletions(&all, DeletePolicy::HookFailed);
+    let (fail_hooks, all): (Vec<Task>, Vec<Task>) = all.into_iter().partition(Task::is_fail_hook);
     if all.iter().any(Task::is_failed) {
+        let pending: Vec<&Task> = fail_hooks.iter().filter(|it| it.is_pending()).collect();
+        let goes =
+            |it: &Task| failed.iter().any(|gone| it.live.as_ref().is_some_and(|it| it.reference() == gone.target()));
+        if pending.iter().any(|it| goes(it)) {
+            // What goes is what runs next.
+            step.message = say(&pending, false);
+            step.cleanup.extend(failed);
+            return step;
+        }
         step.cleanup.extend(failed);
         fail(input, &mut step, &all, fail_hooks, "one or more synchronization tasks completed unsuccessfully");
         return step;
@@ -161,43 +193,16 @@ pub fn step(input: &Input<'_>) -> Step {
     let (phase, wave) = (first.phase, first.wave);
     let (group, rest): (Vec<Task>, Vec<Task>) =
         pending.into_iter().partition(|it| it.phase == phase && it.wave == wave);
-    if input.is_approved() || !needs_confirmation(input, &group, &mut step) {
-        let hooks_in_group = group.iter().any(|it| it.is_hook);
-        let remaining: Vec<&Task> = rest.iter().chain(group.iter().filter(|it| it.is_hook)).collect();
-        let message = if remaining.is_empty() { String::new() } else { waiting(&remaining, false) };
-        let waits = run(input, &group, &mut step);
-        step.after = After::Wave {
-            last: rest.is_empty() && !hooks_in_group && !waits,
-            settle: !rest.is_empty(),
-            succeeded,
-            failed,
-            has_fail_hooks: !fail_hooks.is_empty(),
-            message: message.clone(),
-        };
-        step.message = message;
+    if group.iter().any(|it| it.is_prune() && unconfirmed.contains(&it.key)) {
+        step.cleanup.extend(group.iter().filter(|it| it.is_hook).filter_map(release));
+        step.message = say(&in_the_way(&group, |_| true), true);
+        return step;
     }
-    step
-}
-
-/// Decides the pass of an operation that is to end: running hooks go.
-#[must_use]
-pub fn terminate(input: &Input<'_>) -> Step {
-    let mut step = Step {
-        results: recorded(input),
-        phase: OperationPhase::Failed,
-        message: "Operation terminated".to_owned(),
-        ..Step::default()
-    };
-    let Ok(tasks) = tasks(input) else { return step };
-    for task in tasks.iter().filter(|it| it.is_hook && !it.is_pending()) {
-        let Some(live) = task.live.as_deref() else { continue };
-        if task.is_running() {
-            step.cleanup.extend(delete(live));
-            put(&mut step.results, task.outcome(Some(ResultCode::SyncFailed), OperationPhase::Failed, "Terminated"));
-        } else {
-            step.cleanup.extend(hooks::release(live));
-        }
-    }
+    let waits = run(input, &group, &mut step);
+    step.message = say(&group.iter().collect::<Vec<_>>(), false);
+    let last = rest.is_empty() && !waits && !group.iter().any(|it| it.is_hook);
+    let settle = !rest.is_empty();
+    step.after = After::Wave(Box::new(Wave { group, fail_hooks, unconfirmed, last, settle, waits, succeeded, failed }));
     step
 }
 
@@ -268,43 +273,19 @@ fn is_multi_step(tasks: &[Task]) -> bool {
     tasks.iter().any(|it| step(it) != step(&tasks[0]))
 }
 
-/// `waiting for completion of hook batch/Job/migrate and 2 more hooks`.
-fn waiting(tasks: &[&Task], deletion: bool) -> String {
-    let hook = tasks.iter().find(|it| it.is_hook);
-    let Some(first) = hook.or_else(|| tasks.first()) else { return String::new() };
-    let (reason, more) = match (deletion, hook.is_some()) {
-        (true, hook) => ("deletion of", if hook { "hooks" } else { "resources" }),
-        (false, true) => ("completion of hook", "hooks"),
-        (false, false) => ("healthy state of", "resources"),
-    };
-    let rest = tasks.len() - 1;
-    let tail = if rest > 0 { format!(" and {rest} more {more}") } else { String::new() };
-    format!("waiting for {reason} {}{tail}", first.label())
-}
-
 /// The operation failed: SyncFail hooks run, and when they are done (or there are none) it ends.
 fn fail(input: &Input<'_>, step: &mut Step, all: &[Task], fail_hooks: Vec<Task>, what: &str) {
-    let reasons = |tasks: &[Task]| {
-        let list: Vec<&str> =
-            tasks.iter().filter(|it| it.is_failed()).map(Task::message).filter(|it| !it.is_empty()).collect();
-        list.join(",")
-    };
-    let with = |what: &str, reasons: String| {
-        if reasons.is_empty() { what.to_owned() } else { format!("{what}, reason: {reasons}") }
-    };
-    let mut message = with(what, reasons(all));
+    let mut message = because(what, all);
     if fail_hooks.iter().all(Task::is_completed) {
-        if fail_hooks.iter().any(Task::is_failed) {
+        if fail_hooks.iter().any(Task::is_refused) {
             message.push('\n');
-            message.push_str(&with("one or more SyncFail hooks failed", reasons(&fail_hooks)));
+            message.push_str(&because("one or more SyncFail hooks failed", &fail_hooks));
         }
-        step.cleanup.extend(deletions(&fail_hooks, DeletePolicy::HookSucceeded, |it| !it.is_failed()));
-        step.cleanup.extend(deletions(&fail_hooks, DeletePolicy::HookFailed, Task::is_failed));
         step.phase = OperationPhase::Failed;
         step.message = message;
         return;
     }
-    let pending: Vec<Task> = fail_hooks.into_iter().filter(Task::is_pending).collect();
-    step.message = waiting(&pending.iter().collect::<Vec<_>>(), false);
+    let pending: Vec<Task> = fail_hooks.into_iter().filter(|it| !it.is_completed() && !it.is_running()).collect();
+    step.message = waiting(&pending.iter().collect::<Vec<_>>(), false, &[]);
     run(input, &pending, step);
 }

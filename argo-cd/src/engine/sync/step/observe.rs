@@ -2,7 +2,7 @@
 
 use argo_core::Object;
 
-use super::{Input, Step, put};
+use super::{Input, Step, is_multi_step, put};
 use crate::{
     api::{HealthState, HookType, OperationPhase, ResourceResult, ResultCode},
     engine::{
@@ -28,9 +28,14 @@ pub(super) fn adopt(input: &Input<'_>, tasks: &mut [Task], step: &mut Step) {
 /// Looks at what was applied earlier. Whether a hook was found to have completed.
 pub(super) fn observe(tasks: &mut [Task], step: &mut Step, input: &Input<'_>) -> bool {
     let mut hook_completed = false;
+    let many = is_multi_step(tasks);
     for task in tasks.iter_mut().filter(|it| it.is_running()) {
         let Some(result) = task.result.clone() else { continue };
         let Some(live) = task.live.clone() else {
+            // Nobody waits for what is applied last, so nobody misses it either.
+            if !many && !task.is_hook {
+                continue;
+            }
             let message = format!("Resource {} is missing, it might have been deleted", task.label());
             let lost = ResourceResult {
                 status: Some(ResultCode::SyncFailed),

@@ -1,11 +1,14 @@
 //! The writes of one wave.
 
+use std::collections::BTreeSet;
+
 use argo_core::{Change, Object, Propagation};
 
 use super::{Input, Record, Step, Write, put};
 use crate::{
     api::{OperationPhase, ResultCode},
     engine::{
+        key::ResourceKey,
         options::{self, DeletePolicy},
         sync::{
             apply::{self, Applied},
@@ -28,13 +31,29 @@ pub(super) fn delete(live: &Object) -> Vec<Change> {
     changes
 }
 
-pub(super) fn deletions(tasks: &[Task], policy: DeletePolicy, which: impl Fn(&Task) -> bool) -> Vec<Change> {
-    let hooks = tasks.iter().filter(|it| it.is_hook && which(it));
-    let due = hooks.filter(|it| it.target.as_ref().is_some_and(|it| options::delete_policies(it).contains(&policy)));
-    due.filter_map(|it| it.live.as_deref())
+/// Hooks with a delete policy that are there and do not run.
+pub(super) fn deletions(tasks: &[Task], policy: DeletePolicy) -> Vec<Change> {
+    let hooks = tasks.iter().filter(|it| it.is_hook && !it.is_running());
+    let due = hooks.filter(|it| has_policy(it, policy));
+    let mut gone = BTreeSet::new();
+    // A hook of several phases is one object.
+    due.filter(|it| gone.insert(&it.key))
+        .filter_map(|it| it.live.as_deref())
         .filter(|it| !it.is_deleting())
         .map(|it| Change::delete_with(it, Propagation::Background))
         .collect()
+}
+
+fn has_policy(task: &Task, policy: DeletePolicy) -> bool {
+    task.target.as_ref().is_some_and(|it| options::delete_policies(it).contains(&policy))
+}
+
+/// Whether `Prune=value` holds for an object: its own word first, then the operation's.
+fn prune_is(input: &Input<'_>, task: &Task, value: &str) -> bool {
+    match task.live.as_deref().and_then(|it| options::sync_option_value(it, "Prune")) {
+        Some(own) => own == value,
+        None => input.operation.has_option(&format!("Prune={value}")),
+    }
 }
 
 /// Why a deletion is not made, if it is not.
@@ -42,25 +61,22 @@ pub(in crate::engine::sync) fn prune_verdict(input: &Input<'_>, task: &Task) -> 
     if !input.operation.prune {
         return Some((ResultCode::PruneSkipped, "ignored (requires pruning)"));
     }
-    let keep = task.live.as_deref().is_some_and(|it| options::sync_option(it, "Prune=false"))
-        || input.operation.has_option("Prune=false");
-    keep.then_some((ResultCode::PruneSkipped, "ignored (no prune)"))
+    prune_is(input, task, "false").then_some((ResultCode::PruneSkipped, "ignored (no prune)"))
 }
 
-pub(super) fn needs_confirmation(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
-    let confirm: Vec<&Task> = group
-        .iter()
-        .filter(|it| it.is_prune() && prune_verdict(input, it).is_none())
-        .filter(|it| {
-            it.live.as_deref().is_some_and(|it| options::sync_option(it, "Prune=confirm"))
-                || input.operation.has_option("Prune=confirm")
-        })
-        .collect();
-    let Some(first) = confirm.first() else { return false };
-    let rest = confirm.len() - 1;
-    let tail = if rest > 0 { format!(" and {rest} more resources") } else { String::new() };
-    step.message = format!("waiting for pruning confirmation of {}{tail}", first.label());
-    true
+/// What must not be deleted before somebody confirms it.
+pub(super) fn unconfirmed(input: &Input<'_>, tasks: &[Task]) -> Vec<ResourceKey> {
+    if input.is_approved() {
+        return Vec::new();
+    }
+    let asked = tasks.iter().filter(|it| it.is_prune() && prune_is(input, it, "confirm"));
+    asked.map(|it| it.key.clone()).collect()
+}
+
+/// What has to go before the others of a group can be made: earlier hooks, and deletions that were not made.
+pub(super) fn in_the_way(group: &[Task], is_unmade: impl Fn(&Task) -> bool) -> Vec<&Task> {
+    let earlier = |it: &Task| it.is_hook && it.live.is_some() && has_policy(it, DeletePolicy::BeforeHookCreation);
+    group.iter().filter(|it| earlier(it) || it.is_prune() && is_unmade(it)).collect()
 }
 
 /// Adds the writes of a group: deletions, then hooks that are in the way, then everything by kind. Whether something has
@@ -77,18 +93,12 @@ pub(super) fn run(input: &Input<'_>, group: &[Task], step: &mut Step) -> bool {
         let change = (!live.is_deleting()).then(|| Change::delete_with(live, propagation(input)));
         step.writes.push(Write { change, run, record: Some(record), forced: None });
     }
-    let in_the_way: Vec<&Task> = group
-        .iter()
-        .filter(|it| it.is_hook && it.live.is_some())
-        .filter(|it| {
-            it.target
-                .as_ref()
-                .is_some_and(|it| options::delete_policies(it).contains(&DeletePolicy::BeforeHookCreation))
-        })
-        .collect();
-    if !in_the_way.is_empty() {
+    let earlier = in_the_way(group, |_| false);
+    // Earlier hooks that stay are let go of, as what is made in their place has its own reason to stay.
+    step.cleanup.extend(group.iter().filter(|it| it.is_hook && !earlier.contains(it)).filter_map(release));
+    if !earlier.is_empty() {
         run += 1;
-        for live in in_the_way.iter().filter_map(|it| it.live.as_deref()) {
+        for live in earlier.iter().filter_map(|it| it.live.as_deref()) {
             let changes = delete(live);
             step.writes.extend(changes.into_iter().map(|it| Write {
                 change: Some(it),
