@@ -22,6 +22,8 @@ mod prometheus;
 mod properties;
 #[cfg(feature = "http")]
 mod providers;
+#[cfg(feature = "controller")]
+mod released;
 mod replicas;
 mod routers;
 mod safety;

@@ -10,7 +10,7 @@ use argo_embedded::{Cluster, ListFilter, simulator::SimulatorConfig};
 use argo_rollouts::{Builder, Controller, api};
 use serde_json::{Value, json};
 
-fn crd(group: &str, version: &str, kind: &str) -> Value {
+pub(crate) fn crd(group: &str, version: &str, kind: &str) -> Value {
     let plural = format!("{}s", kind.to_lowercase());
     json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": format!("{plural}.{group}")},

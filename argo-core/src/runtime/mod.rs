@@ -19,6 +19,7 @@ mod mapper;
 mod metrics;
 mod query;
 mod queue;
+mod requests;
 mod serve;
 
 pub use cache::{Cache, CacheEvent, Caches, Subscription};
@@ -29,5 +30,6 @@ pub use mapper::{Mapper, MapperError};
 pub use metrics::Metrics;
 pub use query::{Query, Trim};
 pub use queue::{Backoff, Queue};
+pub use requests::{Request, Requests};
 pub use serve::{HealthServer, ServeError};
 pub use tokio_util::sync::CancellationToken as Shutdown;

@@ -28,7 +28,7 @@ use argo_core::{
 use crate::{
     api::{Experiment, Rollout, names},
     metrics::{Job, MetricProvider, OfCluster, Providers},
-    routers::{Routers, TrafficRouter},
+    routers::{Routers, TrafficRouter, VerifiedAlb},
     steps::{StepPlugin, StepPlugins},
 };
 
@@ -73,6 +73,8 @@ pub struct Controller {
     context: Context,
     providers: Providers,
     routers: Routers,
+    istio: Option<Context>,
+    targets: Option<routes::TargetGroups>,
     steps: StepPlugins,
     instance: Option<String>,
     workers: Workers,
@@ -87,6 +89,8 @@ pub struct Builder {
     context: Context,
     providers: Providers,
     routers: Routers,
+    istio: Option<Context>,
+    targets: Option<routes::TargetGroups>,
     steps: StepPlugins,
     instance: Option<String>,
     workers: Workers,
@@ -129,6 +133,27 @@ impl Builder {
     /// A traffic router, under the name that Rollouts use. Replaces one of that name.
     pub fn traffic_router(mut self, name: impl Into<String>, router: Arc<dyn TrafficRouter>) -> Self {
         self.routers.register(name, router);
+        self
+    }
+
+    /// All traffic routers, instead of the built-in ones with upstream's default API versions.
+    pub fn traffic_routers(mut self, routers: Routers) -> Self {
+        self.routers = routers;
+        self
+    }
+
+    /// Where Istio's objects are read and written, when that is another cluster than the Rollouts'.
+    pub fn istio_cluster(mut self, context: Context) -> Self {
+        self.istio = Some(context);
+        self
+    }
+
+    /// Asks AWS before weights count as set and before pods that serve are taken for known: upstream's
+    /// `--aws-verify-target-group`. `bindings` is the API version of TargetGroupBindings, which lead from
+    /// Services to target groups; upstream's is `elbv2.k8s.aws/v1beta1`.
+    pub fn verify_target_groups(mut self, alb: VerifiedAlb, bindings: &str) -> Self {
+        self.targets = Some(routes::TargetGroups::new(alb.aws.clone(), bindings));
+        self.routers.register("alb", Arc::new(alb));
         self
     }
 
@@ -184,8 +209,8 @@ impl Builder {
                 return Err(BuildError::InstanceId(instance.clone()));
             }
         }
-        let Self { context, mut providers, routers, steps, instance, workers, only_analysis, resync, own_namespace } =
-            self;
+        let Self { context, mut providers, routers, istio, targets, steps, instance, workers, .. } = self;
+        let (only_analysis, resync, own_namespace) = (self.only_analysis, self.resync, self.own_namespace);
         #[cfg(not(feature = "http"))]
         drop(own_namespace);
         #[cfg(feature = "http")]
@@ -197,7 +222,7 @@ impl Builder {
         if !providers.knows(JOB) {
             providers.register(JOB, Arc::new(Job::new(context.clone())));
         }
-        Ok(Controller { context, providers, routers, steps, instance, workers, only_analysis, resync })
+        Ok(Controller { context, providers, routers, istio, targets, steps, instance, workers, only_analysis, resync })
     }
 }
 
@@ -208,6 +233,8 @@ impl Controller {
             context: context.into(),
             providers: Providers::builtin(),
             routers: Routers::builtin(),
+            istio: None,
+            targets: None,
             steps: StepPlugins::default(),
             instance: None,
             workers: Workers::default(),
@@ -242,7 +269,7 @@ impl Controller {
             return runs.run(shutdown).await;
         }
         let routes = routes::Routes::new(context.clone(), self.routers, caches.rollouts.clone(), shutdown.clone());
-        let routes = Arc::new(routes);
+        let routes = Arc::new(routes.with_istio(self.istio).with_targets(self.targets));
         let of_rollout = rollout::Rollouts {
             context: context.clone(),
             caches: caches.clone(),
@@ -267,6 +294,7 @@ impl Controller {
             .watches(caches.templates.clone(), named())
             .watches(caches.cluster_templates.clone(), named());
         routes.feed(rollouts.queue());
+        tokio::spawn(routes.clone().recall());
 
         let of_experiment = experiment::Experiments {
             context: context.clone(),

@@ -81,10 +81,14 @@ impl Reconcile for Rollouts {
         let started = self.context.now();
         let Some(rollout) = self.caches.rollouts.get(key) else {
             self.counted.gone(KIND, key, started);
+            self.routes.release(key, None).await?;
             return Ok(Outcome::DONE);
         };
         if !is_ours(&rollout, self.instance.as_deref()) {
             return Ok(Outcome::DONE);
+        }
+        if let Err(until) = self.routes.fresh(key) {
+            return Ok(Outcome::wake_at(until));
         }
         let result = self.pass(key, rollout).await;
         let now = self.context.now();
@@ -111,6 +115,7 @@ impl Reconcile for Rollouts {
 
 impl Rollouts {
     async fn pass(&self, key: &ObjectKey, rollout: Arc<Object>) -> ReconcileResult {
+        self.routes.release(key, Some(&rollout)).await?;
         let (mut world, found, mut again) = self.observe(key, &rollout).await?;
         let now = self.context.now();
         let plan = self.decide(&mut world, now).await;
@@ -193,6 +198,12 @@ impl Rollouts {
         world.workload = self.routes.workload(key, rollout).await;
         let mut notes = Vec::new();
         let again = self.routes.look(key, &mut world, &mut notes).await;
+        if let Err(error) = self.routes.verify_targets(&mut world, &mut notes).await {
+            for note in &notes {
+                self.note(key, rollout, note).await;
+            }
+            return Err(error);
+        }
         Ok((world, notes, again))
     }
 

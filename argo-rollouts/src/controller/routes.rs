@@ -1,5 +1,8 @@
 //! The routers of Rollouts, and the objects that they route by.
 
+mod release;
+mod targets;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -19,6 +22,7 @@ use crate::{
     engine::{self, RouteTraffic, World},
     routers::{Objects, RouteRequest, Routers},
 };
+pub(super) use targets::TargetGroups;
 
 /// Routers, with a watch on every kind of object that one of them has read: none that nobody uses.
 pub(super) struct Routes {
@@ -29,11 +33,40 @@ pub(super) struct Routes {
     queue: OnceLock<Arc<Queue>>,
     open: Mutex<BTreeMap<Gvk, Arc<Cache>>>,
     shutdown: Shutdown,
+    /// Where Istio's objects are, if not beside the Rollouts.
+    istio: Option<Context>,
+    /// AWS, where it is asked about target groups.
+    targets: Option<TargetGroups>,
 }
 
 impl Routes {
     pub(super) fn new(context: Context, routers: Routers, rollouts: Arc<Cache>, shutdown: Shutdown) -> Self {
-        Self { context, routers, rollouts, queue: OnceLock::new(), open: Mutex::default(), shutdown }
+        let (queue, open) = (OnceLock::new(), Mutex::default());
+        Self { context, routers, rollouts, queue, open, shutdown, istio: None, targets: None }
+    }
+
+    /// Istio's objects are on another cluster.
+    pub(super) fn with_istio(mut self, istio: Option<Context>) -> Self {
+        self.istio = istio;
+        self
+    }
+
+    /// Pods are looked for in AWS's target groups.
+    pub(super) fn with_targets(mut self, targets: Option<TargetGroups>) -> Self {
+        self.targets = targets;
+        self
+    }
+
+    fn context_of(&self, gvk: &Gvk) -> &Context {
+        self.istio.as_ref().filter(|_| gvk.group == "networking.istio.io").unwrap_or(&self.context)
+    }
+
+    /// Whether what was written on another cluster is seen.
+    ///
+    /// # Errors
+    /// When to look again.
+    pub(super) fn fresh(&self, key: &ObjectKey) -> Result<(), Timestamp> {
+        self.istio.as_ref().map_or(Ok(()), |it| it.fresh(NAME, key))
     }
 
     /// Changes of routed objects bring up the Rollouts in this queue.
@@ -50,7 +83,7 @@ impl Routes {
         let objects = self.objects(key);
         for target in engine::routed_objects(&typed) {
             // A kind that is not served is said by the router itself.
-            if let Ok(object) = objects.get(&target).await {
+            if let Ok(object) = objects.get(&self.routers.served(target.clone())).await {
                 world.routed.insert(target, object);
             }
         }
@@ -149,10 +182,11 @@ impl Routes {
         if let Some(cache) = open.get(gvk) {
             return cache.clone();
         }
-        let cache = self.context.cache(gvk.clone());
+        let cache = self.context_of(gvk).cache(gvk.clone());
         open.insert(gvk.clone(), cache.clone());
         if let Some(queue) = self.queue.get().cloned() {
             let (rollouts, shutdown, mut events) = (self.rollouts.clone(), self.shutdown.clone(), cache.subscribe());
+            let (routers, gvk) = (self.routers.clone(), gvk.clone());
             tokio::spawn(async move {
                 loop {
                     let event = tokio::select! {
@@ -160,7 +194,8 @@ impl Routes {
                         event = events.recv() => event,
                     };
                     let Some(event) = event else { return };
-                    routed_by(&rollouts, &event).into_iter().for_each(|it| queue.add(it));
+                    let marks = release::marked_by(&routers, &gvk, &event);
+                    routed_by(&rollouts, &event).into_iter().chain(marks).for_each(|it| queue.add(it));
                 }
             });
         }
@@ -205,22 +240,23 @@ impl Routed<'_> {
 impl Objects for Routed<'_> {
     async fn get(&self, target: &ObjectRef) -> Result<Option<Arc<Object>>, BoxFailure> {
         let cache = self.routes.cache(&target.gvk);
-        let covered = self.routes.context.namespace().is_none_or(|it| target.namespace.as_deref() == Some(it));
+        let context = self.routes.context_of(&target.gvk);
+        let covered = context.namespace().is_none_or(|it| target.namespace.as_deref() == Some(it));
         if cache.is_synced() && covered {
             return Ok(cache.get(&target.key()));
         }
         // Its kind may not be served, which the cache would wait for.
-        Ok(self.routes.context.get(target).await?.map(Arc::new))
+        Ok(context.get(target).await?.map(Arc::new))
     }
 
     async fn list(&self, gvk: &Gvk, namespace: &str, labels: &str) -> Result<Vec<Arc<Object>>, BoxFailure> {
         self.routes.cache(gvk);
-        let found = self.routes.context.list(gvk, Some(namespace), Some(labels)).await?;
+        let found = self.routes.context_of(gvk).list(gvk, Some(namespace), Some(labels)).await?;
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
     async fn apply(&self, change: &Change) -> Result<Option<Object>, BoxFailure> {
-        Ok(self.routes.context.apply(NAME, self.key, change).await?)
+        Ok(self.routes.context_of(&change.target().gvk).apply(NAME, self.key, change).await?)
     }
 
     fn look_again_after(&self, delay: Duration) {

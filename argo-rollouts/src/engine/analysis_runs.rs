@@ -97,7 +97,7 @@ impl Pass<'_> {
         let Some(analysis) = strategy.post_promotion_analysis.clone().filter(|it| !it.templates.is_empty()) else {
             return Ok(None);
         };
-        if self.ro.status.blue_green.active_selector != self.current_hash() {
+        if self.ro.status.blue_green.active_selector != self.current_hash() || !self.targets_are_verified() {
             return Ok(self.post_run.clone());
         }
         let ready = self.new_set().is_some_and(|set| self.is_saturated(set));

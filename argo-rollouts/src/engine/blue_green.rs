@@ -52,7 +52,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn service(&self, name: &str) -> Option<Arc<Object>> {
+    pub(crate) fn service(&self, name: &str) -> Option<Arc<Object>> {
         let namespace = self.ro.metadata.namespace.as_deref();
         self.world.services.iter().find(|it| it.name() == name && it.namespace() == namespace).cloned()
     }
@@ -223,7 +223,10 @@ impl Pass<'_> {
             self.pauses.clear();
             self.pauses.remove_abort();
         }
-        match self.blue_green_promotion() {
+        let why = self.blue_green_promotion();
+        // Unlike what follows, the first deployment does not wait: nobody serves before it.
+        let first = self.stable.is_none() || self.next.blue_green.active_selector.is_empty();
+        match why.filter(|_| first || self.targets_are_verified()) {
             Some(why) => self.promote(why, None),
             None => self.next.blue_green.scale_up_preview_check_point = !changed && self.preview_check_point(),
         }

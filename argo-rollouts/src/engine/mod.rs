@@ -29,6 +29,7 @@ mod routing;
 mod scaling;
 mod services;
 mod step_plugins;
+mod targets;
 pub mod template;
 mod tolerate;
 mod validate;
@@ -43,6 +44,7 @@ pub use duration::{Finished, finished};
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;
 pub use step_plugins::{StepAnswer, StepCall, StepOperation};
+pub use targets::targets_to_verify;
 pub use validate::{
     lint::{LintError, lint},
     routed_objects,

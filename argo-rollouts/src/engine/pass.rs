@@ -90,7 +90,7 @@ fn undecodable(object: &Object, reason: &str, now: Timestamp) -> Plan<RolloutSta
 }
 
 impl<'w> Pass<'w> {
-    fn observe(world: &'w World, ro: Rollout, now: Timestamp) -> Self {
+    pub(super) fn observe(world: &'w World, ro: Rollout, now: Timestamp) -> Self {
         let uid = ro.metadata.uid.clone().unwrap_or_default();
         let mut sets: Vec<ReplicaSet> = world
             .replica_sets
@@ -98,7 +98,7 @@ impl<'w> Pass<'w> {
             .filter(|it| !it.is_deleting() && it.is_controlled_by(&uid) && selected(&ro, it))
             .map(ReplicaSet::of)
             .collect();
-        sets.sort_by(|a, b| (a.created, a.name()).cmp(&(b.created, b.name())));
+        sets.sort_by(|a, b| (a.age(), a.name()).cmp(&(b.age(), b.name())));
         let mut runs: Vec<AnalysisRun> = world
             .analysis_runs
             .iter()
@@ -310,7 +310,7 @@ impl<'w> Pass<'w> {
     /// Going back to a template that is stable or older than stable.
     pub(crate) fn is_rollback(&self) -> bool {
         match (self.new_set(), self.stable_set()) {
-            (Some(new), Some(stable)) => self.ro.status.stable_rs == new.hash || new.created < stable.created,
+            (Some(new), Some(stable)) => self.ro.status.stable_rs == new.hash || new.age() < stable.age(),
             _ => false,
         }
     }
@@ -321,10 +321,10 @@ impl<'w> Pass<'w> {
         let (Some(new), Some(stable)) = (self.new_set(), self.stable_set()) else {
             return false;
         };
-        if revisions <= 0 || new.created >= stable.created {
+        if revisions <= 0 || new.age() >= stable.age() {
             return false;
         }
-        let between = self.sets.iter().filter(|it| new.created < it.created && it.created < stable.created).count();
+        let between = self.sets.iter().filter(|it| new.age() < it.age() && it.age() < stable.age()).count();
         i64::try_from(between).is_ok_and(|it| it < revisions)
     }
 

@@ -141,6 +141,9 @@ impl Pass<'_> {
         if scaled {
             return true;
         }
+        if self.is_routed() && !self.targets_are_verified() {
+            return false;
+        }
         let available: i64 = self.sets.iter().map(|it| it.available).sum();
         let mut budget = available - (self.replicas() - self.ro.spec.max_unavailable());
         old.sort_by_key(|it| std::cmp::Reverse(self.sets[*it].revision));

@@ -48,6 +48,11 @@ pub struct World {
     pub routed: BTreeMap<ObjectRef, Option<Arc<Object>>>,
     /// Hashes that the routers' objects lead to.
     pub routed_hashes: BTreeSet<String>,
+    /// Whether this controller asks AWS if pods are registered before it builds on them.
+    pub verifies_targets: bool,
+    /// Whether the pods of the Service that [`super::targets_to_verify`] names are registered; absent when
+    /// nobody looked.
+    pub targets_verified: Option<bool>,
     /// Load balancers and target groups as they were found; absent when nobody looked.
     pub albs: Option<Vec<AlbStatus>>,
 }
@@ -73,6 +78,8 @@ impl World {
             routes_in_place: None,
             routed: BTreeMap::new(),
             routed_hashes: BTreeSet::new(),
+            verifies_targets: false,
+            targets_verified: None,
             albs: None,
         }
     }
@@ -89,6 +96,8 @@ pub(crate) struct ReplicaSet {
     pub(crate) ready: i64,
     pub(crate) available: i64,
     pub(crate) created: Timestamp,
+    /// The first revision that it was, as far as is known.
+    first: i64,
     /// `desired-replicas`, if it is there.
     pub(crate) desired: Option<i64>,
     pub(crate) deadline: Option<Timestamp>,
@@ -100,9 +109,13 @@ impl ReplicaSet {
         let number = |pointer: &str| object.integer(pointer).unwrap_or_default();
         let annotation = |key: &str| object.annotation(key);
         let deadline = annotation(names::SCALE_DOWN_DEADLINE);
+        let revision = annotation(names::REVISION).and_then(|it| it.parse().ok());
+        let before = annotation(names::REVISION_HISTORY).unwrap_or_default().split(',');
+        let before = before.filter_map(|it| it.trim().parse::<i64>().ok());
         Self {
+            first: before.chain(revision).min().unwrap_or(i64::MAX),
             hash: object.label(names::POD_TEMPLATE_HASH).unwrap_or_default().to_owned(),
-            revision: annotation(names::REVISION).and_then(|it| it.parse().ok()).unwrap_or_default(),
+            revision: revision.unwrap_or_default(),
             spec: object.integer("/spec/replicas").unwrap_or(1),
             replicas: number("/status/replicas"),
             ready: number("/status/readyReplicas"),
@@ -119,6 +132,12 @@ impl ReplicaSet {
         self.object.name()
     }
 
+    /// Orders by age. Within the second to which creation is told, revisions tell what came first; upstream
+    /// takes such ReplicaSets for equally old.
+    pub(crate) fn age(&self) -> (Timestamp, i64) {
+        (self.created, self.first)
+    }
+
     /// Whether the ReplicaSet controller has yet to see the last change.
     pub(crate) fn is_unobserved(&self) -> bool {
         self.object.generation() > self.object.integer("/status/observedGeneration").unwrap_or_default()
@@ -127,5 +146,29 @@ impl ReplicaSet {
     /// All pods asked for are available, and there are some.
     pub(crate) fn is_fully_available(&self) -> bool {
         self.spec > 0 && self.available >= self.spec
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_two_versions_made_within_one_second_the_revisions_tell_the_older() {
+        let set = |created: &str, annotations: serde_json::Value| {
+            ReplicaSet::of(&Arc::new(Object::from_value(
+                json!({"metadata": {"creationTimestamp": created, "annotations": annotations}}),
+            )))
+            .age()
+        };
+        let at = "2026-01-01T00:00:00Z";
+        let second = set(at, json!({names::REVISION: "2"}));
+        // It was revision 1 and has come back.
+        assert!(set(at, json!({names::REVISION: "3", names::REVISION_HISTORY: "1"})) < second);
+        assert!(second < set(at, json!({names::REVISION: "4", names::REVISION_HISTORY: "3"})));
+        assert!(set("2025-12-31T23:59:59Z", json!({names::REVISION: "9"})) < second);
+        assert!(second < set(at, json!({})), "what has no revision yet is new");
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use argo_core::{BoxFailure, Change, Gvk, Note, Object, ObjectRef};
+use serde_json::Value;
 
 use super::{ObjectRouter, Read, RouteError, RouteRequest, Seen, TrafficRouter};
 
@@ -111,5 +112,16 @@ impl<R: ObjectRouter> TrafficRouter for Declared<R> {
             objects.look_again_after(delay);
         }
         Ok(seen.changes().is_empty())
+    }
+    fn marks(&self) -> Option<Gvk> {
+        self.0.marks()
+    }
+
+    fn marked_by(&self, object: &Object) -> Vec<String> {
+        self.0.marked_by(object)
+    }
+
+    fn released(&self, object: &Object, rollout: &str, settings: Option<&Value>) -> Result<Option<Object>, BoxFailure> {
+        Ok(self.0.released(object, rollout, settings)?)
     }
 }

@@ -27,6 +27,7 @@ mod gateway;
 mod istio;
 mod json;
 mod nginx;
+mod registry;
 mod scripted;
 mod seen;
 mod smi;
@@ -34,7 +35,7 @@ mod traefik;
 
 use std::{fmt, sync::Arc};
 
-use argo_core::{BoxFailure, Note, Object, Timestamp};
+use argo_core::{BoxFailure, Gvk, Note, Object, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -52,6 +53,7 @@ pub use gateway::{GatewayApi, PLUGIN as GATEWAY_API};
 pub use istio::Istio;
 pub(crate) use istio::{check as check_virtual_service, references as virtual_services, virtual_service_name};
 pub use nginx::Nginx;
+pub use registry::{ApiVersions, Routers};
 pub use scripted::Scripted;
 pub use seen::{ObjectRouter, Read, RouteError, Seen};
 pub use smi::Smi;
@@ -153,6 +155,25 @@ pub trait TrafficRouter: Send + Sync + fmt::Debug {
     async fn is_in_place(&self, _: &RouteRequest<'_>, _: &dyn Objects) -> Result<bool, BoxFailure> {
         Ok(true)
     }
+
+    /// The kind of the objects that this router marks as a Rollout's and that stay when the Rollout goes.
+    fn marks(&self) -> Option<Gvk> {
+        None
+    }
+
+    /// Names of the Rollouts whose marks an object of that kind has; they are in its namespace.
+    fn marked_by(&self, _: &Object) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The object as it is without a Rollout that routes by it no longer; `None` when it still does, or
+    /// never did. `settings` are the router's part of the Rollout, absent when the Rollout is gone or has none.
+    ///
+    /// # Errors
+    /// When the marks or settings can not be read.
+    fn released(&self, _: &Object, _: &str, _: Option<&Value>) -> Result<Option<Object>, BoxFailure> {
+        Ok(None)
+    }
 }
 
 /// Whether weights are in effect, and what else was found out.
@@ -213,53 +234,5 @@ impl<'a> RouteRequest<'a> {
     #[must_use]
     pub fn stable_weight(&self, whole: i64) -> i64 {
         whole - self.traffic.weight - self.traffic.additional.iter().map(|it| it.weight).sum::<i64>()
-    }
-}
-
-/// The order in which upstream asks several routers of one Rollout; others follow by name.
-const ORDER: [&str; 8] = ["istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix"];
-
-/// The routers of a controller, by name.
-#[derive(Debug, Clone, Default)]
-pub struct Routers(std::collections::BTreeMap<String, Arc<dyn TrafficRouter>>);
-
-impl Routers {
-    /// Every router of this crate, with the API versions that upstream uses by default.
-    #[must_use]
-    pub fn builtin() -> Self {
-        let mut routers = Self::default();
-        routers.register("istio", Arc::new(Declared(Istio::default())));
-        routers.register("nginx", Arc::new(Declared(Nginx)));
-        routers.register("alb", Arc::new(Declared(Alb)));
-        routers.register("smi", Arc::new(Declared(Smi::default())));
-        routers.register("ambassador", Arc::new(Declared(Ambassador::default())));
-        routers.register("appMesh", Arc::new(Declared(AppMesh::default())));
-        routers.register("traefik", Arc::new(Declared(Traefik::default())));
-        routers.register("apisix", Arc::new(Declared(Apisix::default())));
-        routers.register(GATEWAY_API, Arc::new(Declared(GatewayApi)));
-        routers
-    }
-
-    /// Adds or replaces the router of a name.
-    pub fn register(&mut self, name: impl Into<String>, router: Arc<dyn TrafficRouter>) {
-        self.0.insert(name.into(), router);
-    }
-
-    /// The names.
-    pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.0.keys()
-    }
-
-    /// The routers that a Rollout names, with their settings, in upstream's order.
-    #[must_use]
-    pub fn of<'a>(&'a self, routing: &'a RolloutTrafficRouting) -> Vec<(&'a dyn TrafficRouter, &'a Value)> {
-        let builtin = ORDER.iter().filter_map(|it| Some((*it, routing.extra.get(*it)?)));
-        let plugins = routing.plugins.iter().map(|(name, settings)| (name.as_str(), settings));
-        let own = routing.extra.iter().filter(|(name, _)| !ORDER.contains(&name.as_str()));
-        let named = builtin.chain(own.map(|(name, it)| (name.as_str(), it))).chain(plugins);
-        named
-            .filter(|(_, settings)| !settings.is_null())
-            .filter_map(|(name, settings)| Some((&**self.0.get(name)?, settings)))
-            .collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use argo_core::{Category, Change, Failure, Gvk, Note, Object, ObjectRef};
+use serde_json::Value;
 
 use super::RouteRequest;
 
@@ -26,12 +27,22 @@ pub trait ObjectRouter: Send + Sync + fmt::Debug + 'static {
         Ok(Vec::new())
     }
 
-    /// Takes away what was put into objects that stay when the Rollout goes.
+    /// As [`super::TrafficRouter::marks`].
+    fn marks(&self) -> Option<Gvk> {
+        None
+    }
+
+    /// As [`super::TrafficRouter::marked_by`].
+    fn marked_by(&self, _: &Object) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// As [`super::TrafficRouter::released`].
     ///
     /// # Errors
-    /// When an object has not been read yet.
-    fn release(&self, _: &RouteRequest<'_>, _: &mut Seen) -> Result<(), RouteError> {
-        Ok(())
+    /// When the marks can not be read.
+    fn released(&self, _: &Object, _: &str, _: Option<&Value>) -> Result<Option<Object>, RouteError> {
+        Ok(None)
     }
 }
 

@@ -5,7 +5,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 
-use argo_core::Object;
+use argo_core::{Gvk, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -155,16 +155,22 @@ impl ObjectRouter for Alb {
         Ok(())
     }
 
-    fn release(&self, request: &RouteRequest<'_>, seen: &mut Seen) -> Result<(), RouteError> {
-        let settings: Settings = at::settings("alb", request.settings)?;
-        for name in settings.names() {
-            let target = ingress(request.namespace(), &name);
-            let Some(object) = seen.get(&target)? else { continue };
-            let mut free = object.clone();
-            release(&mut free, request.rollout.name())?;
-            seen.set(free);
+    fn marks(&self) -> Option<Gvk> {
+        Some(ingress("", "").gvk)
+    }
+
+    fn marked_by(&self, object: &Object) -> Vec<String> {
+        managed(object).map(|it| it.into_keys().collect()).unwrap_or_default()
+    }
+
+    fn released(&self, object: &Object, rollout: &str, settings: Option<&Value>) -> Result<Option<Object>, RouteError> {
+        let settings: Option<Settings> = settings.map(|it| at::settings("alb", it)).transpose()?;
+        if settings.is_some_and(|it| it.names().iter().any(|it| it == object.name())) {
+            return Ok(None);
         }
-        Ok(())
+        let mut free = object.clone();
+        release(&mut free, rollout)?;
+        Ok((free != *object).then_some(free))
     }
 }
 
@@ -260,7 +266,7 @@ fn managed(object: &Object) -> Result<BTreeMap<String, Vec<String>>, RouteError>
 }
 
 /// Gives everything back to the Service that the rules name, as the Rollout is gone.
-pub(crate) fn release(object: &mut Object, rollout: &str) -> Result<(), RouteError> {
+fn release(object: &mut Object, rollout: &str) -> Result<(), RouteError> {
     let mut all = managed(object)?;
     let Some(keys) = all.remove(rollout) else { return Ok(()) };
     for key in keys {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use argo_core::{BoxFailure, Note, Object};
+use argo_core::{BoxFailure, Gvk, Note, Object};
 use serde_json::Value;
 
 use super::{Alb, Settings};
@@ -86,6 +86,18 @@ impl TrafficRouter for VerifiedAlb {
 
     async fn is_in_place(&self, request: &RouteRequest<'_>, objects: &dyn Objects) -> Result<bool, BoxFailure> {
         Declared(Alb).is_in_place(request, objects).await
+    }
+
+    fn marks(&self) -> Option<Gvk> {
+        Declared(Alb).marks()
+    }
+
+    fn marked_by(&self, object: &Object) -> Vec<String> {
+        Declared(Alb).marked_by(object)
+    }
+
+    fn released(&self, object: &Object, rollout: &str, settings: Option<&Value>) -> Result<Option<Object>, BoxFailure> {
+        Declared(Alb).released(object, rollout, settings)
     }
 
     async fn verify_weight(&self, request: &RouteRequest<'_>, objects: &dyn Objects) -> Result<Verdict, BoxFailure> {

@@ -81,28 +81,16 @@ impl Istio {
         let hashes = subsets.filter_map(|it| it.get("labels")?.get(names::POD_TEMPLATE_HASH)?.as_str());
         Ok(hashes.map(str::to_owned).collect())
     }
-
-    /// Takes the hashes and the mark off, as the Rollout is gone.
-    pub(super) fn release_rule(&self, request: &RouteRequest<'_>, seen: &mut Seen) -> Result<(), RouteError> {
-        let settings = Settings::of(request)?;
-        let Some(rule) = &settings.destination_rule else { return Ok(()) };
-        let target = self.rule_ref(request, rule);
-        let Some(object) = seen.get(&target)? else { return Ok(()) };
-        if object.annotation(names::MANAGED_BY) == Some(request.rollout.name()) {
-            let mut free = object.clone();
-            release(&mut free);
-            seen.set(free);
-        }
-        Ok(())
-    }
 }
 
-/// Takes the hashes and the mark off a DestinationRule.
-pub(crate) fn release(object: &mut Object) {
-    object.remove(&["metadata", "annotations", names::MANAGED_BY]);
-    for subset in at::list_mut(object, "/spec/subsets").into_iter().flatten() {
+/// A DestinationRule without hashes and mark: no Rollout steers it any more.
+pub(super) fn released(object: &Object) -> Object {
+    let mut free = object.clone();
+    free.remove(&["metadata", "annotations", names::MANAGED_BY]);
+    for subset in at::list_mut(&mut free, "/spec/subsets").into_iter().flatten() {
         select(subset, "");
     }
+    free
 }
 
 fn select(subset: &mut Value, hash: &str) {

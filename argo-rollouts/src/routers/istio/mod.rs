@@ -4,10 +4,12 @@ mod destination_rule;
 mod managed;
 mod weights;
 
-use argo_core::{Gvk, ObjectRef};
+use argo_core::{Gvk, Object, ObjectRef};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{ObjectRouter, RouteError, RouteRequest, Seen, json};
+use crate::api::names;
 
 /// Splits by VirtualServices and, where there is one, a DestinationRule.
 #[derive(Debug, Clone)]
@@ -133,8 +135,18 @@ impl ObjectRouter for Istio {
         self.subset_hashes(request, seen)
     }
 
-    fn release(&self, request: &RouteRequest<'_>, seen: &mut Seen) -> Result<(), RouteError> {
-        self.release_rule(request, seen)
+    fn marks(&self) -> Option<Gvk> {
+        Some(self.gvk("DestinationRule"))
+    }
+
+    fn marked_by(&self, object: &Object) -> Vec<String> {
+        object.annotation(names::MANAGED_BY).filter(|it| !it.is_empty()).map(str::to_owned).into_iter().collect()
+    }
+
+    fn released(&self, object: &Object, rollout: &str, settings: Option<&Value>) -> Result<Option<Object>, RouteError> {
+        let own = object.annotation(names::MANAGED_BY) == Some(rollout);
+        let named = settings.and_then(|it| it.pointer("/destinationRule/name")?.as_str());
+        Ok((own && named != Some(object.name())).then(|| destination_rule::released(object)))
     }
 }
 
@@ -170,7 +182,7 @@ pub(crate) fn virtual_service_name(text: &str) -> (Option<&str>, &str) {
 }
 
 /// The names of the VirtualServices that settings name.
-pub(crate) fn references(settings: &serde_json::Value) -> Vec<String> {
+pub(crate) fn references(settings: &Value) -> Vec<String> {
     let settings: Settings = serde_json::from_value(settings.clone()).unwrap_or_default();
     let all = settings.virtual_services.unwrap_or_else(|| settings.virtual_service.into_iter().collect());
     all.into_iter().map(|it| it.name).collect()
@@ -178,10 +190,10 @@ pub(crate) fn references(settings: &serde_json::Value) -> Vec<String> {
 
 /// Whether the routes of a VirtualService are as a Rollout needs them; by the very code that sets
 /// their weights.
-pub(crate) fn check(ro: &crate::api::Rollout, object: &argo_core::Object, name: &str) -> Result<(), RouteError> {
+pub(crate) fn check(ro: &crate::api::Rollout, object: &Object, name: &str) -> Result<(), RouteError> {
     let routing = ro.spec.strategy.canary.as_ref().and_then(|it| it.traffic_routing.as_ref());
     let Some(settings) = routing.and_then(|it| it.extra.get("istio")) else { return Ok(()) };
-    let nobody = argo_core::Object::from_value(serde_json::json!({}));
+    let nobody = Object::from_value(serde_json::json!({}));
     let traffic = crate::engine::RouteTraffic::default();
     let now = argo_core::Timestamp::UNIX_EPOCH;
     let request = RouteRequest { rollout: &nobody, typed: ro, settings, traffic: &traffic, replica_sets: &[], now };
