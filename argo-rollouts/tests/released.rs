@@ -7,7 +7,7 @@ use std::sync::{
 
 use argo_core::{
     BoxFailure,
-    runtime::{Context, Shutdown},
+    runtime::{Context, Requests, Shutdown},
 };
 use argo_embedded::DeleteParams;
 use argo_rollouts::{
@@ -76,6 +76,35 @@ async fn a_destination_rule_is_let_go_when_routing_is_taken_out_or_the_rollout_i
     stage.wait(30).await;
     assert!(!is_marked(&stage));
     assert_eq!(subsets(&stage), free());
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_counted_under_upstreams_name() {
+    let requests = Requests::default();
+    let stage = Stage::begin(&[]);
+    let client = requests.counting(stage.cluster.client());
+    let context = Context::builder(client).clock(stage.cluster.clock().clone()).build();
+    let controller = Controller::builder(context.clone()).instance_id("counted").count_requests(requests.clone());
+    let shutdown = Shutdown::new();
+    let task = tokio::spawn(controller.build().expect("valid").run(shutdown.clone()));
+    stage.apply(&rollout("{}").replace(
+        "{name: shop, namespace: default}",
+        "{name: counted, namespace: default, labels: {argo-rollouts.argoproj.io/controller-instance-id: counted}}",
+    ));
+    stage.wait(60).await;
+    let text = context.metrics().text();
+    let count = |labels: &str| {
+        let series = format!("controller_clientset_k8s_request_total{{{labels}}} ");
+        let line = text.lines().find_map(|it| it.strip_prefix(&series)).unwrap_or_else(|| panic!("{series}\n{text}"));
+        line.parse::<u64>().expect("a number")
+    };
+    let created = r#"kind="replicasets",name="N/A",namespace="default",status_code="201",verb="Create""#;
+    assert_eq!(count(created), 1);
+    let patched = r#"kind="rollouts",name="counted",namespace="default",status_code="200",verb="Patch""#;
+    assert!(count(patched) > 0 && requests.total() > count(patched));
+    shutdown.cancel();
+    task.await.expect("ends");
     stage.end().await;
 }
 

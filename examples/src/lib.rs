@@ -4,6 +4,7 @@ pub mod applications;
 pub mod controllers;
 pub mod fixtures;
 pub mod flags;
+pub mod log;
 pub mod rollouts;
 pub mod run;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use argo_core::{Note, ObjectKey, Timestamp, time};
+use argo_core::{Note, ObjectKey, Timestamp, runtime::Requests, time};
 
 use crate::engine::Finished;
 
@@ -164,6 +164,20 @@ impl Counted {
             let reason = escape(reason);
             line(out, &format!("rollout_events_total{{{},type=\"{kind}\",reason=\"{reason}\"}}", labels(key)), count);
         }
+    }
+}
+
+/// Requests to the API server.
+pub(super) fn requests(requests: &Requests, out: &mut String) {
+    const NAME: &str = "controller_clientset_k8s_request_total";
+    head(out, NAME, "Number of kubernetes requests executed during application reconciliation.", "counter");
+    for (it, count) in requests.each() {
+        let (kind, namespace, name) = (escape(&it.kind), escape(&it.namespace), escape(&it.name));
+        let (verb, status) = (it.verb, it.status);
+        let labels = format!(
+            "kind=\"{kind}\",name=\"{name}\",namespace=\"{namespace}\",status_code=\"{status}\",verb=\"{verb}\""
+        );
+        line(out, &format!("{NAME}{{{labels}}}"), count);
     }
 }
 

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 use argo_core::{
     Category, Failure, Resource,
-    runtime::{self, Backoff, CacheEvent, Context, Shutdown},
+    runtime::{self, Backoff, CacheEvent, Context, Requests, Shutdown},
 };
 
 use crate::{
@@ -97,6 +97,7 @@ pub struct Builder {
     only_analysis: bool,
     resync: Option<Duration>,
     own_namespace: String,
+    requests: Option<Requests>,
 }
 
 /// A controller that can not be built.
@@ -181,6 +182,13 @@ impl Builder {
         self
     }
 
+    /// Tells requests to the API server as `controller_clientset_k8s_request_total`; the context's client counts
+    /// them when [`Requests::counting`] made it.
+    pub fn count_requests(mut self, requests: Requests) -> Self {
+        self.requests = Some(requests);
+        self
+    }
+
     /// Works on AnalysisRuns only.
     pub fn only_analysis(mut self) -> Self {
         self.only_analysis = true;
@@ -211,6 +219,9 @@ impl Builder {
         }
         let Self { context, mut providers, routers, istio, targets, steps, instance, workers, .. } = self;
         let (only_analysis, resync, own_namespace) = (self.only_analysis, self.resync, self.own_namespace);
+        if let Some(requests) = self.requests {
+            context.metrics().add_source(move |out| metrics::requests(&requests, out));
+        }
         #[cfg(not(feature = "http"))]
         drop(own_namespace);
         #[cfg(feature = "http")]
@@ -241,6 +252,7 @@ impl Controller {
             only_analysis: false,
             resync: None,
             own_namespace: "argo-rollouts".to_owned(),
+            requests: None,
         }
     }
 
