@@ -110,6 +110,15 @@ impl Cache {
         range.take_while(|(key, _)| key.namespace() == namespace).map(|(_, it)| it.clone()).collect()
     }
 
+    /// The objects of one namespace whose names begin with `prefix`, in order of their names.
+    #[must_use]
+    pub fn named(&self, namespace: &str, prefix: &str) -> Vec<Arc<Object>> {
+        let state = self.state.read();
+        let range = state.objects.range(ObjectKey::new(Some(namespace), prefix)..);
+        let own = range.take_while(|(key, _)| key.namespace() == namespace && key.name.starts_with(prefix));
+        own.map(|(_, it)| it.clone()).collect()
+    }
+
     /// The objects that name `uid` among their owners.
     #[must_use]
     pub fn owned_by(&self, uid: &str) -> Vec<Arc<Object>> {

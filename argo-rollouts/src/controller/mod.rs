@@ -17,6 +17,7 @@ mod metrics;
 mod rollout;
 mod routes;
 mod services;
+mod views;
 
 use std::{sync::Arc, time::Duration};
 
@@ -260,6 +261,7 @@ impl Controller {
     pub async fn run(self, shutdown: Shutdown) {
         let context = &self.context;
         let caches = Arc::new(rollout::Caches::open(context));
+        views::index(&caches);
         let counted = metrics::Counted::default();
         let (told, seen, instance, clock) = (counted.clone(), caches.clone(), self.instance.clone(), context.clone());
         context.metrics().add_source(move |out| {
@@ -293,7 +295,7 @@ impl Controller {
         };
         let named = || {
             let rollouts = caches.rollouts.clone();
-            move |event: &CacheEvent| rollout::that_name(&rollouts, event)
+            move |event: &CacheEvent| views::that_name(&rollouts, event)
         };
         let rollouts = runtime::Controller::new(rollout::NAME, context.clone(), Arc::new(of_rollout))
             .backoff(BACKOFF)
@@ -332,7 +334,7 @@ impl Controller {
             .backoff(BACKOFF)
             .workers(self.workers.services)
             .primary(caches.services.clone())
-            .watches(caches.rollouts.clone(), move |event| services::steered_by(&steered, event));
+            .watches(caches.rollouts.clone(), move |event| views::steered(&steered, &event.key));
 
         futures::join!(
             rollouts.run(shutdown.clone()),

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use argo_core::{
     Action, ApplyError, BoxFailure, Category, Change, Failure, Gvk, Note, Object, ObjectKey, Plan, Resource, Timestamp,
-    runtime::{Cache, CacheEvent, Context, Outcome, Query, Reconcile, ReconcileResult},
+    runtime::{Cache, Context, Outcome, Query, Reconcile, ReconcileResult},
     time,
 };
 
-use super::{is_ours, metrics::Counted, routes::Routes};
+use super::{is_ours, metrics::Counted, routes::Routes, views};
 use crate::{
     api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
     engine::{self, Effect, World},
@@ -61,18 +61,6 @@ pub(super) struct Rollouts {
     pub(super) instance: Option<String>,
     pub(super) counted: Counted,
     pub(super) resync: Option<Duration>,
-}
-
-/// The Rollouts of an event's namespace that speak of its object: by Service or template name.
-pub(super) fn that_name(rollouts: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
-    let name = serde_json::Value::from(event.key.name.clone()).to_string();
-    let candidates = match &event.key.namespace {
-        Some(namespace) => rollouts.in_namespace(namespace),
-        None => rollouts.list(),
-    };
-    // A name that only happens to stand there costs one idle pass.
-    let speaks = |it: &Object| it.pointer("/spec/strategy").is_some_and(|it| it.to_string().contains(&name));
-    candidates.into_iter().filter(|it| speaks(it)).map(|it| it.key()).collect()
 }
 
 #[async_trait::async_trait]
@@ -184,12 +172,7 @@ impl Rollouts {
     ) -> Result<(World, Vec<Note>, Option<Timestamp>), BoxFailure> {
         let namespace = rollout.namespace().unwrap_or_default();
         let mut world = World::new(rollout.clone());
-        world.replica_sets = self.caches.sets.in_namespace(namespace);
-        world.services = self.caches.services.in_namespace(namespace);
-        world.analysis_runs = self.caches.runs.in_namespace(namespace);
-        world.experiments = self.caches.experiments.in_namespace(namespace);
-        world.templates = self.caches.templates.in_namespace(namespace);
-        world.cluster_templates = self.caches.cluster_templates.list();
+        views::fill(&self.caches, rollout, &mut world);
         world.step_plugins = self.steps.names();
         if restart_is_due(rollout) || marks_pods(rollout) {
             let pods = self.context.list(&Gvk::new("", "v1", "Pod"), Some(namespace), None).await?;

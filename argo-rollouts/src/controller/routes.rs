@@ -16,7 +16,7 @@ use argo_core::{
     time,
 };
 
-use super::rollout::NAME;
+use super::{rollout::NAME, views};
 use crate::{
     api::{Rollout, names::reason},
     engine::{self, RouteTraffic, World},
@@ -207,13 +207,8 @@ impl Routes {
 fn routed_by(rollouts: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
     let owner = event.object().and_then(|it| it.controller()).filter(|it| it.kind == "Rollout");
     let owner = owner.map(|it| ObjectKey::new(event.key.namespace.as_deref(), &it.name));
-    // A name that only happens to stand there costs one idle pass; it may name another namespace.
-    let names = |it: &&Arc<Object>| {
-        let routing = it.pointer("/spec/strategy/canary/trafficRouting");
-        let workload = it.text("/spec/workloadRef/name") == event.key.name;
-        workload || routing.is_some_and(|it| it.to_string().contains(&event.key.name))
-    };
-    rollouts.list().iter().filter(names).map(|it| it.key()).chain(owner).collect()
+    // It may be named from another namespace.
+    views::that_name_anywhere(rollouts, &event.key.name).into_iter().chain(owner).collect()
 }
 
 /// Objects for one pass over a Rollout.

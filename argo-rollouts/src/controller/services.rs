@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argo_core::{
     ObjectKey,
-    runtime::{Cache, CacheEvent, Context, Outcome, Reconcile, ReconcileResult},
+    runtime::{Cache, Context, Outcome, Reconcile, ReconcileResult},
 };
 
 use crate::{api::names, engine};
@@ -16,15 +16,6 @@ pub(super) struct Services {
     pub(super) context: Context,
     pub(super) services: Arc<Cache>,
     pub(super) rollouts: Arc<Cache>,
-}
-
-/// The Services that the Rollout of an event steers.
-pub(super) fn steered_by(services: &Cache, event: &CacheEvent) -> Vec<ObjectKey> {
-    let own = services.in_namespace(event.key.namespace());
-    own.into_iter()
-        .filter(|it| it.annotation(names::MANAGED_BY) == Some(event.key.name.as_str()))
-        .map(|it| it.key())
-        .collect()
 }
 
 #[async_trait::async_trait]

@@ -15,7 +15,8 @@ use argo_workflows::engine::{
 use argo_workflows::executor::{Executor, ExecutorError, Wake, WorkflowId};
 use serde_json::{Value, json};
 
-use crate::Result;
+use argo_benches::Result;
+
 use crate::work;
 
 /// Prints the median cost of a pass in which one step of a workflow ended.
@@ -86,7 +87,7 @@ fn pass(main: Value, count: usize, open: usize) -> String {
 
 /// Prints how long a controller needs until it looked at every workflow that runs.
 pub(crate) async fn restart() -> Result<()> {
-    let count = crate::scaled(10_000);
+    let count = crate::SIZES.scaled(10_000);
     let cluster = Cluster::new();
     let direct = cluster.direct("bench");
     for definition in argo_workflows::api::crds() {

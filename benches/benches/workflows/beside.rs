@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 
-use crate::Result;
-use crate::process::{Running, Used};
+use argo_benches::{Result, Running, Used};
+
 use crate::work::{self, Work};
 
 /// Requests of this program under way at a time.
@@ -25,7 +25,7 @@ struct Figures {
 }
 
 pub(crate) async fn compare() -> Result<()> {
-    let works: Vec<Work> = work::all().into_iter().filter(|it| crate::wanted(it.name)).collect();
+    let works: Vec<Work> = work::all().into_iter().filter(|it| crate::SIZES.wanted(it.name)).collect();
     if works.is_empty() {
         return Ok(());
     }
@@ -35,10 +35,8 @@ pub(crate) async fn compare() -> Result<()> {
         );
         return Ok(());
     };
-    let mut config = kube::Config::infer().await?;
-    config.default_retry = true;
-    let client = kube::Client::try_from(config)?;
-    install(&client).await?;
+    let client = argo_benches::client().await?;
+    argo_benches::install(&client, argo_workflows::api::crds()).await?;
     println!("| | | wall time | processor time | peak memory | requests | a node with a pod |");
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
     for work in &works {
@@ -58,29 +56,9 @@ pub(crate) async fn compare() -> Result<()> {
     Ok(())
 }
 
-/// The definitions, where the cluster has none.
-async fn install(client: &kube::Client) -> Result<()> {
-    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let definitions: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::from_gvk(&kind));
-    for definition in argo_workflows::api::crds() {
-        let object: DynamicObject = serde_json::from_value(definition)?;
-        let name = object.metadata.name.clone().unwrap_or_default();
-        if definitions.get_opt(&name).await?.is_none() {
-            definitions.create(&PostParams::default(), &object).await?;
-        }
-    }
-    Ok(())
-}
-
 async fn measure(client: &kube::Client, work: &Work, program: Option<&str>) -> Result<Figures> {
     let namespace = format!("bench-{}-{}", work.name, if program.is_some() { "upstream" } else { "ours" });
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    if namespaces.get_opt(&namespace).await?.is_some() {
-        gone(&namespaces, &namespace).await?;
-    }
-    namespaces
-        .create(&PostParams::default(), &serde_json::from_value(json!({"metadata": {"name": namespace}}))?)
-        .await?;
+    argo_benches::fresh(client, &namespace).await?;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let map = json!({
         "metadata": {"name": "workflow-controller-configmap"},
@@ -89,7 +67,7 @@ async fn measure(client: &kube::Client, work: &Work, program: Option<&str>) -> R
     maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
     let reporter = tokio::spawn(report(client.clone(), namespace.clone()));
     let controller = match program {
-        Some(program) => Running::upstream(program, &namespace)?,
+        Some(program) => crate::upstream(program, &namespace)?,
         None => Running::ours(&namespace)?,
     };
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -131,7 +109,7 @@ async fn measure(client: &kube::Client, work: &Work, program: Option<&str>) -> R
     tokio::time::sleep(Duration::from_secs(5)).await;
     let used = controller.end()?;
     reporter.abort();
-    gone(&namespaces, &namespace).await?;
+    argo_benches::gone(client, &namespace).await?;
     Ok(Figures { wall, used })
 }
 
@@ -170,18 +148,5 @@ async fn report(client: kube::Client, namespace: String) -> Result<()> {
             }
         })
         .await?;
-    Ok(())
-}
-
-/// Deletes a namespace, and waits until it is gone.
-async fn gone(namespaces: &Api<Namespace>, name: &str) -> Result<()> {
-    let _ = namespaces.delete(name, &DeleteParams::background()).await;
-    let began = Instant::now();
-    while namespaces.get_opt(name).await?.is_some() {
-        if began.elapsed() > Duration::from_secs(1200) {
-            return Err(format!("the namespace {name} does not go").into());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
     Ok(())
 }

@@ -11,37 +11,40 @@
 
 mod alone;
 mod beside;
-mod process;
 mod work;
 
-use std::error::Error;
+use std::process::Command;
+use std::sync::Arc;
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use argo_benches::{Result, Running, Sizes};
+use argo_workflows::executor::PodsExecutor;
+use argo_workflows::executor::pods::PodConfig;
+
+const SIZES: Sizes = Sizes { only: "WORKFLOWS_BENCH_ONLY", scale: "WORKFLOWS_BENCH_SCALE" };
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    if arguments.next().as_deref() == Some(process::CONTROL) {
-        let namespace = arguments.next().ok_or("no namespace")?;
-        return runtime.block_on(process::control(&namespace));
+    let runtime = argo_benches::runtime()?;
+    if let Some(namespace) = argo_benches::controlled() {
+        return runtime.block_on(argo_benches::control(&namespace, |context, shutdown| {
+            let executor = PodsExecutor::new(context.clone(), PodConfig::default());
+            let controller = argo_workflows::Controller::builder(context).executor(Arc::new(executor)).build()?;
+            Ok(controller.run(shutdown))
+        }));
     }
-    if wanted("pass") {
+    if SIZES.wanted("pass") {
         alone::passes();
     }
-    if wanted("restart") {
+    if SIZES.wanted("restart") {
         runtime.block_on(alone::restart())?;
     }
     runtime.block_on(beside::compare())
 }
 
-/// Whether a part is to be measured.
-fn wanted(part: &str) -> bool {
-    std::env::var("WORKFLOWS_BENCH_ONLY").map_or(true, |it| it.split([',', ' ']).any(|it| it == part))
-}
-
-/// A number of things at the scale that is asked for.
-fn scaled(count: usize) -> usize {
-    let scale = std::env::var("WORKFLOWS_BENCH_SCALE").ok().and_then(|it| it.parse::<f64>().ok()).unwrap_or(1.0);
-    ((count as f64 * scale) as usize).max(1)
+/// Upstream's controller, without the limit of twenty requests a second that it sets itself.
+fn upstream(program: &str, namespace: &str) -> Result<Running> {
+    let mut command = Command::new(program);
+    command.args(["--namespaced", "--managed-namespace", namespace, "--namespace", namespace]);
+    command.args(["--executor-image", "argoexec", "--loglevel", "error", "--qps", "10000", "--burst", "10000"]);
+    command.env("LEADER_ELECTION_DISABLE", "true");
+    Running::other(command, 9090)
 }

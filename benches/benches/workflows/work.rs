@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scaled;
+use crate::SIZES;
 
 /// What is run: workflows, and how many nodes with pods they have together.
 pub(crate) struct Work {
@@ -13,7 +13,7 @@ pub(crate) struct Work {
 }
 
 pub(crate) fn all() -> Vec<Work> {
-    let (count, tasks, wide) = (scaled(1_000), scaled(5_000), scaled(10_000));
+    let (count, tasks, wide) = (SIZES.scaled(1_000), SIZES.scaled(5_000), SIZES.scaled(10_000));
     let steps: Vec<Value> = (0..5).map(|it| json!([{"name": format!("s{it}"), "template": "run"}])).collect();
     let many = (0..count).map(|it| workflow(&format!("many-{it}"), json!({"steps": steps}))).collect();
     let fan = json!({"steps": [[{"name": "all", "template": "run", "withSequence": {"count": wide}}]]});

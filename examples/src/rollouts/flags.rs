@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Asked<Flags>> {
-        Flags::read(std::iter::once(NAME).chain(line.split_whitespace()).map(str::to_owned))
+        Flags::read(std::iter::once("rollouts-controller").chain(line.split_whitespace()).map(str::to_owned))
     }
 
     fn flags(line: &str) -> Flags {
