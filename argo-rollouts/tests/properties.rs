@@ -259,6 +259,13 @@ fn a_report_speaks_of_routed_traffic() {
     assert_eq!((report.phase(), report.most_exposed(), report.overload()), ("Healthy", 100, 0), "{report}");
 }
 
+#[test]
+fn a_step_that_is_skipped_before_its_pods_are_there_gives_them_no_traffic_yet() {
+    let simulation = routed(9, &[1, 12, 23, 34], 37, false, false);
+    let report = simulation.at(Duration::from_secs(43), Act::Promote).run().expect("it runs");
+    assert_eq!((report.phase(), report.overload()), ("Healthy", 0), "{report}");
+}
+
 proptest! {
     #![proptest_config(cases(64))]
 

@@ -128,6 +128,27 @@ async fn a_controller_that_starts_lets_go_of_what_went_while_nobody_watched() {
     task.await.expect("ends");
 }
 
+#[tokio::test(start_paused = true)]
+async fn istios_objects_may_be_on_another_cluster() {
+    let mesh = Stage::begin(&istio());
+    mesh.apply(RULE);
+    let context = Context::builder(mesh.cluster.client()).clock(mesh.cluster.clock().clone()).build();
+    let stage = Stage::with(&[], |it| it.istio_cluster(context));
+    stage.apply(&rollout(ROUTED));
+    for image in ["shop:v1", "shop:v2"] {
+        stage.image(image);
+        // Each cluster has a clock of its own, and both are of this one thread.
+        stage.wait(60).await;
+    }
+    let status = stage.status();
+    assert_eq!(status["phase"], "Paused", "{status:#}");
+    assert!(is_marked(&mesh) && subsets(&mesh) != free(), "{}", subsets(&mesh));
+    let service = mesh.get("virtualservices.networking.istio.io", "vs");
+    assert_eq!(service["spec"]["http"][0]["route"][1]["weight"], 50, "{service:#}");
+    stage.end().await;
+    mesh.end().await;
+}
+
 /// AWS, which knows the pods from some time on.
 #[derive(Debug, Clone, Default)]
 struct Aws {

@@ -171,7 +171,9 @@ impl Pass<'_> {
             if !self.is_at_desired_counts(None) {
                 // The pods for the next share are not there yet.
                 let before = &steps[..index.min(steps.len())];
-                traffic.weight = before.iter().rev().find_map(|it| it.set_weight).unwrap_or(0);
+                let reached = before.iter().rev().find_map(|it| it.set_weight).unwrap_or(0);
+                // A client may have skipped the step that waits for them: what is carried stays.
+                traffic.weight = reached.min(carried.map_or(0, |it| it.canary.weight));
                 traffic.additional = self.experiment_destinations();
             } else if step.is_some() {
                 traffic.weight = self.set_weight();
