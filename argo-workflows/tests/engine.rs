@@ -370,6 +370,23 @@ fn terminate_ends_everything_and_stop_leaves_the_exit_handler() {
 }
 
 #[test]
+fn an_exit_handler_that_is_terminated_fails_with_its_groups_and_so_does_the_workflow() {
+    let mut run = workflow(
+        r#"
+  - {name: main, steps: [[{name: a, template: run}]]}
+  - {name: bye, steps: [[{name: long, template: run}]]}
+"#,
+    );
+    run.workflow.spec.on_exit = Some("bye".into());
+    let mut run = run.on("long", Script::succeeds().after(Duration::from_secs(600))).run_for(Duration::from_secs(60));
+    assert_eq!((run.phase("wf"), run.phase("wf.onExit")), ("Succeeded", "Running"));
+    run.workflow.spec.shutdown = Some("Terminate".into());
+    let run = run.finish();
+    assert_eq!(run.status(), WorkflowPhase::Failed);
+    assert_eq!((run.phase("wf.onExit"), run.phase("wf.onExit[0]")), ("Failed", "Failed"));
+}
+
+#[test]
 fn deadlines_end_steps_and_workflows() {
     let slow = Script::succeeds().after(Duration::from_secs(600));
     let mut run = workflow("  - {name: main, steps: [[{name: a, template: run}]]}").on("a", slow.clone());

@@ -184,6 +184,28 @@ fn outputs_are_kept_and_stand_in_for_a_run_until_they_are_too_old() {
 }
 
 #[test]
+fn a_step_whose_twin_ended_in_the_same_pass_takes_its_outputs() {
+    let run = Run::yaml(
+        r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - {name: main, steps: [[{name: a, template: twin}], [{name: b, template: twin}]]}
+  - name: twin
+    memoize: {key: twin, maxAge: 10s, cache: {configMap: {name: twins}}}
+    steps: [[{name: run, template: run}]]
+  - {name: run, container: {image: busybox, command: ["true"]}}
+"#,
+    )
+    .finish();
+    assert_eq!(run.executor.started(), ["wf[0].a[0].run"]);
+    assert!(run.node("wf[1].b").unwrap().memoization_status.as_ref().unwrap().hit);
+}
+
+#[test]
 fn a_failed_run_is_not_remembered_and_a_foreign_config_map_is_refused() {
     let failed = memoized("").on("build", Script::exits(1)).finish();
     assert!(failed.catalog.caches.is_empty());

@@ -114,6 +114,8 @@ pub(super) struct Packed {
     size: Option<usize>,
     form: Form,
     parts: Vec<Part>,
+    /// Length of the JSON of everything else in the object: the limit is one of the whole.
+    rest: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -121,6 +123,16 @@ struct Part {
     ids: BTreeSet<String>,
     size: usize,
     gzip: Vec<u8>,
+}
+
+/// Length of the JSON of an object without its nodes, in bytes.
+fn rest(object: &Object) -> usize {
+    let length = |it: &Value| serde_json::to_string(it).map_or(0, |it| it.len());
+    let of = |value: &Value, without: &[&str]| -> usize {
+        let fields = value.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| !without.contains(&name.as_str())).map(|(name, it)| name.len() + 4 + length(it)).sum()
+    };
+    of(object.value(), &["status"]) + object.get("status").map_or(0, |it| of(it, &["nodes", "compressedNodes"]))
 }
 
 /// Nodes as they are after a change.
@@ -165,6 +177,9 @@ impl Packed {
             return Ok(Written::Whole(change));
         }
         let next = Next { changed: &status.nodes, read: &read.status.nodes };
+        let rest = *self.rest.get_or_insert_with(|| rest(object));
+        // What leaves no room itself is said by the server; nodes are made as small as they become.
+        let max_size = max_size.saturating_sub(rest).max(max_size / 4);
         let few = (next.read.len() + next.changed.len()) * 200 < max_size;
         let is_always = offloading == Offloading::Always;
         if few && was == Form::Open && !is_always {

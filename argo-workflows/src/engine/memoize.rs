@@ -84,6 +84,9 @@ impl Pass<'_> {
         if !plain || !key.starts_with(|it: char| it.is_ascii_alphanumeric()) {
             return Err(format!("invalid cache key: {key}"));
         }
+        if let Some(entry) = self.just_kept(memoize) {
+            return Ok(Some(entry));
+        }
         let Some(cache) = self.world.references.cache(memoize.cache_name()) else { return Ok(None) };
         match cache.kind.as_deref() {
             Some("Cache") => {}
@@ -109,6 +112,19 @@ impl Pass<'_> {
             .map_err(|_| format!("invalid maxAge: time: invalid duration \"{age}\""))?;
         let made = entry.creation_timestamp.map_or(time::Timestamp::UNIX_EPOCH, Time::timestamp);
         Ok(Some(entry).filter(|_| self.now <= time::after(made, age)))
+    }
+
+    /// What a node that succeeded in this very pass leaves under the key: it is written in front of the status.
+    fn just_kept(&self, memoize: &Memoize) -> Option<Entry> {
+        let (_, node) = self.nodes.changes().find(|(before, it)| {
+            let is_new = before.is_none_or(|it| it.phase() != NodePhase::Succeeded);
+            let kept = it.memoization_status.as_ref().filter(|it| !it.hit);
+            let is_it = |it: &&MemoizationStatus| it.key == memoize.key && it.cache_name == memoize.cache_name();
+            is_new && it.phase() == NodePhase::Succeeded && kept.as_ref().is_some_and(is_it)
+        })?;
+        let now = Some(self.now.into());
+        let (node_id, outputs) = (node.id.clone(), node.outputs.clone());
+        Some(Entry { node_id, outputs, creation_timestamp: now, last_hit_timestamp: now })
     }
 
     fn remember(&mut self, cache: &str, key: &str, entry: &Entry) {

@@ -348,8 +348,9 @@ fn walk(pass: &mut Pass<'_>) -> Option<(WorkflowPhase, String)> {
     if phase == WorkflowPhase::Succeeded {
         message = String::new();
     }
-    if let Some(exit) = exit.filter(|_| pass.may_execute(true)) {
-        let exit_name = on_exit_name(&name);
+    let exit_name = on_exit_name(&name);
+    // One that began is walked to its end, even where it is terminated.
+    if let Some(exit) = exit.filter(|_| pass.may_execute(true) || pass.named(&exit_name).is_some()) {
         match pass.run_workflow_hook(&exit, &exit_name, true) {
             Ok(true) => {}
             Ok(false) => return None,

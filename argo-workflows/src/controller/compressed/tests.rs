@@ -114,3 +114,22 @@ fn what_is_no_gzip_is_refused_with_its_place() {
     read.status.extra.insert("compressedNodes".to_owned(), "!".into());
     assert!(unpack(&mut read).unwrap_err().to_string().starts_with("status.compressedNodes can not be read"));
 }
+
+#[test]
+fn nodes_have_the_room_that_the_rest_of_the_object_leaves() {
+    let with_spec = |length: usize| {
+        let mut read = workflow(400);
+        read.spec.entrypoint = Some("x".repeat(length));
+        let object = Object::encode(&read).unwrap();
+        let mut node = read.status.nodes["wf-1"].clone();
+        node.message = Some("changed".to_owned());
+        let change = StatusChange { nodes: [("wf-1".to_owned(), node)].into(), ..StatusChange::default() };
+        let Change::Patch { patch, .. } =
+            whole(Packed::default().write(&change, &object, &read, 64 * 1024, Offloading::Never))
+        else {
+            panic!("a change of a status is a patch")
+        };
+        patch.body["status"].get("compressedNodes").is_some()
+    };
+    assert!(!with_spec(10) && with_spec(30_000));
+}

@@ -64,6 +64,7 @@ async fn supervise(settings: &Settings, command: Vec<String>, directory: &Path) 
     let captures = settings.include_result || outputs::archives_logs(&template);
     let mut retries = retries(&template);
     let ends_with_main = sidecars(&template).contains(own);
+    pause("ARGO_DEBUG_PAUSE_BEFORE", directory.join("before")).await;
     let code = loop {
         let mut child = start(&program, &arguments, captures)?;
         let pid = child.id().and_then(|it| Pid::from_raw(i32::try_from(it).ok()?));
@@ -92,10 +93,18 @@ async fn supervise(settings: &Settings, command: Vec<String>, directory: &Path) 
         }
         retries -= 1;
     };
+    pause("ARGO_DEBUG_PAUSE_AFTER", directory.join("after")).await;
     if own == MAIN {
         outputs::save_base_layer(&template, Path::new("/"), &settings.layout)?;
     }
     Ok(code)
+}
+
+/// Waits for a file where the variable asks for it: somebody looks into the container in the meantime.
+async fn pause(variable: &str, file: PathBuf) {
+    if std::env::var(variable).as_deref() == Ok("true") {
+        files::until(|| file.exists().then_some(())).await;
+    }
 }
 
 fn code_of(status: ExitStatus) -> i32 {
