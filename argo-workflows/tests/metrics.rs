@@ -239,17 +239,25 @@ async fn the_controller_tells_its_own_metrics_and_those_of_workflows() {
         };
         tokio::time::timeout(Duration::from_secs(600), patience).await.unwrap();
     }
+    for name in ["holds", "waits"] {
+        let spec = json!({"entrypoint": "main", "synchronization": {"mutexes": [{"name": "m"}]},
+            "templates": [{"name": "main", "suspend": {}}]});
+        let object = Object::new(&Workflow::gvk(), Some("default"), name).with(&["spec"], spec);
+        context.applier().apply(&Change::create(object)).await.unwrap();
+    }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let text = context.metrics().text();
     for line in [
         "argo_workflows_gauge{phase=\"Failed\"} 1",
         "argo_workflows_gauge{phase=\"Succeeded\"} 1",
-        "argo_workflows_gauge{phase=\"Running\"} 0",
-        "argo_workflows_total_count{namespace=\"default\",phase=\"Running\"} 2",
+        "argo_workflows_gauge{phase=\"Running\"} 1",
+        "argo_workflows_total_count{namespace=\"default\",phase=\"Running\"} 3",
         "argo_workflows_total_count{namespace=\"default\",phase=\"Failed\"} 1",
         "argo_workflows_workflowtemplate_triggered_total{cluster_scope=\"false\",name=\"shared\",namespace=\"default\",phase=\"Succeeded\"} 1",
         "argo_workflows_workflowtemplate_runtime_count{cluster_scope=\"false\",name=\"shared\",namespace=\"default\"} 1",
         "argo_workflows_queue_depth_gauge{queue_name=\"workflow_queue\"} 0",
+        "argo_workflows_locks_held{lock_name=\"m\",namespace=\"default\",storage=\"configmap\",type=\"mutex\"} 1",
+        "argo_workflows_locks_pending{lock_name=\"m\",namespace=\"default\",storage=\"configmap\",type=\"mutex\"} 1",
         "argo_workflows_is_leader 1",
         "argo_workflows_ended 1",
     ] {

@@ -7,6 +7,7 @@ use argo_core::{
     runtime::{Cache, Context, Queue},
 };
 
+use super::shared::Shared;
 use crate::{
     api::Workflow,
     engine::{StatusChange, World, realtime},
@@ -27,9 +28,9 @@ impl Counting {
         context: &Context,
         workflows: Arc<Cache>,
         pods: Option<Arc<Cache>>,
-        queue: Arc<Queue>,
-        cron: Arc<Queue>,
+        queues: [(&'static str, Arc<Queue>); 2],
         ttl: Option<Duration>,
+        shared: Shared,
     ) {
         let (gone, mut events) = (Arc::downgrade(self), workflows.subscribe());
         tokio::spawn(async move {
@@ -47,7 +48,8 @@ impl Counting {
                 this.custom.expire(ttl, now);
             }
             let mut gauges = Gauges {
-                queues: vec![("cron_wf_queue", cron.depth()), ("workflow_queue", queue.depth())],
+                queues: queues.iter().map(|(name, it)| (*name, it.depth())).collect(),
+                locks: shared.locks(),
                 pods: pods.as_ref().map(|it| by_phase(it)),
                 phases: by_phase(&workflows),
                 ..Gauges::default()

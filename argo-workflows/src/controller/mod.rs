@@ -177,7 +177,8 @@ impl Controller {
         drop(reconciler);
         let ttl = settings.config().metrics_config.metrics_ttl.clone();
         let ttl = ttl.and_then(|it| argo_lang::duration::parse(&it).ok()?.try_into().ok());
-        counting.serve(&counted, scraped, self.executor.pods(), queue.clone(), cron.queue(), ttl);
+        let queues = [("cron_wf_queue", cron.queue()), ("workflow_queue", queue.clone())];
+        counting.serve(&counted, scraped, self.executor.pods(), queues, ttl, shared.clone());
         let waking = queue.clone();
         let following = settings.follow(config_map, namespaces, &shared, move |key| waking.add(key));
         let keeping = async {

@@ -78,6 +78,12 @@ impl Shared {
         state.locks.waiting_for_config_map(config_map.namespace(), &config_map.name)
     }
 
+    /// Every lock that is held or waited for: its name, how many hold it, how many wait.
+    pub(super) fn locks(&self) -> Vec<(String, usize, usize)> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.locks.iter().map(|(lock, held, waiting)| (lock.to_owned(), held, waiting)).collect()
+    }
+
     /// Forgets a workflow that is gone.
     pub(super) fn forget(&self, key: &ObjectKey) -> BTreeSet<String> {
         let key = text(key);

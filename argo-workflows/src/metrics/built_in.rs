@@ -105,6 +105,8 @@ pub(crate) struct Gauges {
     pub(crate) conditions: BTreeMap<(String, String), f64>,
     /// Pods by phase, where steps are pods.
     pub(crate) pods: Option<BTreeMap<String, f64>>,
+    /// Locks, as statuses call them: how many hold and how many await each.
+    pub(crate) locks: Vec<(String, usize, usize)>,
     /// Keys that wait, by queue.
     pub(crate) queues: Vec<(&'static str, usize)>,
 }
@@ -128,6 +130,17 @@ impl Gauges {
             text::head(out, "pods_gauge", help, "gauge");
             pods.iter().for_each(|(phase, it)| text::line(out, "pods_gauge", &labels(&[("phase", phase)]), *it));
         }
+        for (name, help, waits) in [
+            ("locks_held", "A gauge of the number of synchronization locks currently held", false),
+            ("locks_pending", "A gauge of the number of pending synchronization lock requests", true),
+        ] {
+            text::head(out, name, help, "gauge");
+            for (lock, held, waiting) in &self.locks {
+                let Some(of) = lock_labels(lock) else { continue };
+                let count = u32::try_from(if waits { *waiting } else { *held }).map_or(f64::MAX, f64::from);
+                text::line(out, name, &of, count);
+            }
+        }
         text::head(out, "queue_depth_gauge", "A gauge of the current depth of the queues", "gauge");
         for (queue, depth) in &self.queues {
             let depth = u32::try_from(*depth).map_or(f64::MAX, f64::from);
@@ -139,4 +152,17 @@ impl Gauges {
         text::head(out, "version", "Build metadata for this Controller", "counter");
         text::line(out, "version", &labels(&[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     }
+}
+
+/// The labels of a lock of this controller. Those of the database have none: what they are stands there.
+#[cfg(feature = "controller")]
+fn lock_labels(lock: &str) -> Option<Labels> {
+    let mut parts = lock.splitn(3, '/');
+    let (namespace, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let kind = match kind {
+        "Mutex" => "mutex",
+        "ConfigMap" => "semaphore",
+        _ => return None,
+    };
+    Some(labels(&[("lock_name", name), ("namespace", namespace), ("storage", "configmap"), ("type", kind)]))
 }
