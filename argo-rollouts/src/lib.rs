@@ -49,6 +49,7 @@ pub mod api;
 mod controller;
 pub mod engine;
 pub mod metrics;
+pub mod notifications;
 pub mod routers;
 pub mod steps;
 #[cfg(feature = "testing")]

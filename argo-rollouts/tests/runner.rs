@@ -16,6 +16,8 @@ mod http;
 #[cfg(feature = "controller")]
 mod job;
 #[cfg(feature = "controller")]
+mod notifications;
+#[cfg(feature = "controller")]
 mod plugin;
 #[cfg(all(feature = "controller", feature = "http"))]
 mod prometheus;

@@ -29,6 +29,9 @@ struct State {
     passes: BTreeMap<Key, Passes>,
     events: BTreeMap<(ObjectKey, &'static str, String), u64>,
     gone: BTreeMap<Key, Timestamp>,
+    /// By Rollout, type and reason of the event, and whether it was told.
+    told: BTreeMap<(ObjectKey, &'static str, String, bool), u64>,
+    telling: BTreeMap<ObjectKey, Passes>,
     /// By metric and outcome.
     durations: BTreeMap<(usize, String), Durations>,
 }
@@ -67,6 +70,33 @@ struct Passes {
     errors: u64,
 }
 
+impl Passes {
+    fn add(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        for (at, bound) in BUCKETS.iter().enumerate() {
+            self.buckets[at] += u64::from(seconds <= *bound);
+        }
+        self.count += 1;
+        self.seconds += seconds;
+    }
+
+    fn write(&self, name: &str, labels: &str, out: &mut String) {
+        for (at, bound) in BUCKETS.iter().enumerate() {
+            line(out, &format!("{name}_bucket{{{labels},le=\"{bound}\"}}"), self.buckets[at]);
+        }
+        line(out, &format!("{name}_bucket{{{labels},le=\"+Inf\"}}"), self.count);
+        line(out, &format!("{name}_sum{{{labels}}}"), self.seconds);
+        line(out, &format!("{name}_count{{{labels}}}"), self.count);
+    }
+}
+
+fn kind_of(note: &Note) -> &'static str {
+    match note.kind {
+        argo_core::NoteKind::Normal => "Normal",
+        argo_core::NoteKind::Warning => "Warning",
+    }
+}
+
 impl Counted {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // Counters stay true whoever panicked.
@@ -77,22 +107,23 @@ impl Counted {
     pub(super) fn pass(&self, kind: &'static str, key: &ObjectKey, took: Duration, failed: bool) {
         let mut state = self.state();
         let passes = state.passes.entry((kind, key.clone())).or_default();
-        let seconds = took.as_secs_f64();
-        for (at, bound) in BUCKETS.iter().enumerate() {
-            passes.buckets[at] += u64::from(seconds <= *bound);
-        }
-        passes.count += 1;
-        passes.seconds += seconds;
+        passes.add(took);
         passes.errors += u64::from(failed);
     }
 
     /// An event of a Rollout.
     pub(super) fn event(&self, key: &ObjectKey, note: &Note) {
-        let kind = match note.kind {
-            argo_core::NoteKind::Normal => "Normal",
-            argo_core::NoteKind::Warning => "Warning",
-        };
-        *self.state().events.entry((key.clone(), kind, note.reason.clone())).or_default() += 1;
+        *self.state().events.entry((key.clone(), kind_of(note), note.reason.clone())).or_default() += 1;
+    }
+
+    /// A notification of an event that was told, or could not be.
+    pub(super) fn told(&self, key: &ObjectKey, note: &Note, told: bool) {
+        *self.state().told.entry((key.clone(), kind_of(note), note.reason.clone(), told)).or_default() += 1;
+    }
+
+    /// How long the notifications of an event took.
+    pub(super) fn telling(&self, key: &ObjectKey, took: Duration) {
+        self.state().telling.entry(key.clone()).or_default().add(took);
     }
 
     /// An update that ended.
@@ -128,19 +159,15 @@ impl Counted {
             state.passes.remove(&key);
             if key.0 == "rollout" {
                 state.events.retain(|(it, _, _), _| *it != key.1);
+                state.told.retain(|(it, ..), _| *it != key.1);
+                state.telling.remove(&key.1);
             }
         }
         for (kind, what) in [("rollout", "Rollout"), ("experiment", "Experiments"), ("analysis_run", "Analysis Run")] {
             let of_kind = || state.passes.iter().filter(move |((it, _), _)| *it == kind);
             head(out, &format!("{kind}_reconcile"), &format!("{what} reconciliation performance."), "histogram");
             for ((_, key), passes) in of_kind() {
-                let labels = labels(key);
-                for (at, bound) in BUCKETS.iter().enumerate() {
-                    line(out, &format!("{kind}_reconcile_bucket{{{labels},le=\"{bound}\"}}"), passes.buckets[at]);
-                }
-                line(out, &format!("{kind}_reconcile_bucket{{{labels},le=\"+Inf\"}}"), passes.count);
-                line(out, &format!("{kind}_reconcile_sum{{{labels}}}"), passes.seconds);
-                line(out, &format!("{kind}_reconcile_count{{{labels}}}"), passes.count);
+                passes.write(&format!("{kind}_reconcile"), &labels(key), out);
             }
             let help = format!("Error occurring during the {}", kind.replace('_', " "));
             head(out, &format!("{kind}_reconcile_error"), &help, "counter");
@@ -158,6 +185,20 @@ impl Counted {
                 line(out, &format!("{name}_sum{{status=\"{status}\"}}"), series.seconds);
                 line(out, &format!("{name}_count{{status=\"{status}\"}}"), series.count);
             }
+        }
+        for (name, help, told) in [
+            ("notification_send_success", "Notification send success.", true),
+            ("notification_send_error", "Error sending the notification", false),
+        ] {
+            head(out, name, help, "counter");
+            for ((key, kind, reason, _), count) in state.told.iter().filter(|it| it.0.3 == told) {
+                let labels = format!("{},type=\"{kind}\",reason=\"{}\"", labels(key), escape(reason));
+                line(out, &format!("{name}{{{labels}}}"), count);
+            }
+        }
+        head(out, "notification_send", "Notification send performance.", "histogram");
+        for (key, passes) in &state.telling {
+            passes.write("notification_send", &labels(key), out);
         }
         head(out, "rollout_events_total", "Count of rollout events", "counter");
         for ((key, kind, reason), count) in &state.events {

@@ -14,12 +14,13 @@ mod analysis;
 mod experiment;
 mod gauges;
 mod metrics;
+mod notifications;
 mod rollout;
 mod routes;
 mod services;
 mod views;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use argo_core::{
     Category, Failure, Resource,
@@ -29,6 +30,7 @@ use argo_core::{
 use crate::{
     api::{Experiment, Rollout, names},
     metrics::{Job, MetricProvider, OfCluster, Providers},
+    notifications::Notifier,
     routers::{Routers, TrafficRouter, VerifiedAlb},
     steps::{StepPlugin, StepPlugins},
 };
@@ -81,6 +83,8 @@ pub struct Controller {
     workers: Workers,
     only_analysis: bool,
     resync: Option<Duration>,
+    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
+    own_namespace: String,
 }
 
 /// Builds a [`Controller`].
@@ -97,6 +101,7 @@ pub struct Builder {
     workers: Workers,
     only_analysis: bool,
     resync: Option<Duration>,
+    notifiers: BTreeMap<String, Arc<dyn Notifier>>,
     own_namespace: String,
     requests: Option<Requests>,
 }
@@ -165,6 +170,12 @@ impl Builder {
         self
     }
 
+    /// Tells by a service of this name, whatever the configuration says of it; the others over HTTP.
+    pub fn notifier(mut self, service: impl Into<String>, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifiers.insert(service.into(), notifier);
+        self
+    }
+
     /// Handles only objects labelled with this instance; by default only those without the label.
     pub fn instance_id(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
@@ -177,7 +188,8 @@ impl Builder {
         self
     }
 
-    /// The namespace of this controller, where providers find their Secrets; `argo-rollouts`.
+    /// The namespace of this controller, where providers find their Secrets and notifications their
+    /// configuration; `argo-rollouts`.
     pub fn own_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.own_namespace = namespace.into();
         self
@@ -220,21 +232,33 @@ impl Builder {
         }
         let Self { context, mut providers, routers, istio, targets, steps, instance, workers, .. } = self;
         let (only_analysis, resync, own_namespace) = (self.only_analysis, self.resync, self.own_namespace);
+        let notifiers = self.notifiers;
         if let Some(requests) = self.requests {
             context.metrics().add_source(move |out| metrics::requests(&requests, out));
         }
-        #[cfg(not(feature = "http"))]
-        drop(own_namespace);
         #[cfg(feature = "http")]
         {
-            let of_cluster = OfCluster { context: context.clone(), namespace: own_namespace };
+            let of_cluster = OfCluster { context: context.clone(), namespace: own_namespace.clone() };
             let secrets: Arc<dyn crate::metrics::Secrets> = Arc::new(of_cluster);
             providers.with_secrets(&secrets);
         }
         if !providers.knows(JOB) {
             providers.register(JOB, Arc::new(Job::new(context.clone())));
         }
-        Ok(Controller { context, providers, routers, istio, targets, steps, instance, workers, only_analysis, resync })
+        Ok(Controller {
+            context,
+            providers,
+            routers,
+            istio,
+            targets,
+            steps,
+            instance,
+            workers,
+            only_analysis,
+            resync,
+            notifiers,
+            own_namespace,
+        })
     }
 }
 
@@ -252,6 +276,7 @@ impl Controller {
             workers: Workers::default(),
             only_analysis: false,
             resync: None,
+            notifiers: BTreeMap::new(),
             own_namespace: "argo-rollouts".to_owned(),
             requests: None,
         }
@@ -292,6 +317,13 @@ impl Controller {
             instance: self.instance.clone(),
             counted: counted.clone(),
             resync: self.resync,
+            notifications: notifications::Notifications::new(
+                context,
+                self.own_namespace,
+                self.notifiers,
+                caches.clone(),
+                counted.clone(),
+            ),
         };
         let named = || {
             let rollouts = caches.rollouts.clone();

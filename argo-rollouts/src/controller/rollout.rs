@@ -8,7 +8,7 @@ use argo_core::{
     time,
 };
 
-use super::{is_ours, metrics::Counted, routes::Routes, views};
+use super::{is_ours, metrics::Counted, notifications::Notifications, routes::Routes, views};
 use crate::{
     api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
     engine::{self, Effect, World},
@@ -61,6 +61,7 @@ pub(super) struct Rollouts {
     pub(super) instance: Option<String>,
     pub(super) counted: Counted,
     pub(super) resync: Option<Duration>,
+    pub(super) notifications: Notifications,
 }
 
 #[async_trait::async_trait]
@@ -136,6 +137,7 @@ impl Rollouts {
         for note in found.iter().chain(&plan.notes) {
             self.note(key, &rollout, note).await;
         }
+        self.notifications.changed(key, &rollout).await;
         Ok(plan.wake.into_iter().chain(again).min().into())
     }
 
@@ -162,6 +164,7 @@ impl Rollouts {
     async fn note(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
         self.counted.event(key, note);
         self.context.note(rollout, note).await;
+        self.notifications.happened(key, rollout, note).await;
     }
 
     /// What the pass sees, what there is to say about that, and when to look again at the latest.

@@ -18,16 +18,16 @@ const SNIPPET: usize = 512;
 
 /// Two clients, made when first needed: one that checks certificates and one that does not.
 #[derive(Debug, Default)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     checking: OnceLock<reqwest::Client>,
     trusting: OnceLock<reqwest::Client>,
 }
 
 /// An answer in full.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Clients {
@@ -43,6 +43,28 @@ impl Clients {
             .build()
             .map_err(|it| describe(&it))?;
         Ok(slot.get_or_init(|| client).clone())
+    }
+}
+
+impl Clients {
+    /// One request, with the whole of its answer.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+        insecure: bool,
+        timeout: Duration,
+    ) -> Result<Answer, String> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| "the method is none".to_owned())?;
+        let mut request = self.get(insecure)?.request(method, url).body(body).timeout(timeout);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        // An address that is none is told without it.
+        let request = request.build().map_err(|it| describe(&it))?;
+        execute(&self.get(insecure)?, request).await
     }
 }
 

@@ -52,6 +52,8 @@ use crate::{
     engine::analysis::{self, Measure, MeasureAction, Observation, Reading},
 };
 
+#[cfg(feature = "http")]
+pub(crate) use http::{Answer as HttpAnswer, Clients as HttpClients};
 #[cfg(feature = "controller")]
 pub use job::Job;
 #[cfg(feature = "http")]
