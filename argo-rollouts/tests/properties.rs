@@ -266,6 +266,13 @@ fn a_step_that_is_skipped_before_its_pods_are_there_gives_them_no_traffic_yet() 
     assert_eq!((report.phase(), report.overload()), ("Healthy", 0), "{report}");
 }
 
+#[test]
+fn a_retry_keeps_pods_for_the_traffic_that_an_abort_has_not_taken_away_yet() {
+    let simulation = routed(3, &[0, 34], 21, true, false).at(Duration::from_secs(49), Act::Abort);
+    let report = simulation.at(Duration::from_secs(53), Act::Retry).run().expect("it runs");
+    assert_eq!((report.phase(), report.overload()), ("Healthy", 0), "{report}");
+}
+
 proptest! {
     #![proptest_config(cases(64))]
 

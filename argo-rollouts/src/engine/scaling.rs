@@ -262,7 +262,11 @@ impl Pass<'_> {
         let (mut canary, mut stable) = (canary, replicas::of_weight(replicas, max - weight, max));
         if let Some(weights) = weights {
             stable = stable.max(replicas::of_weight(replicas, weights.stable.weight, max));
-            if self.ro.status.abort {
+            // Pods go after their traffic: on the way back to stable, and when a retry begins anew while
+            // traffic of the attempt before still comes.
+            let is_its = self.new_set().is_some_and(|it| it.hash == weights.canary.pod_template_hash);
+            let drains = explicit.is_none() && is_its && weight < weights.canary.weight;
+            if self.ro.status.abort || drains {
                 canary = canary.max(replicas::of_weight(replicas, weights.canary.weight, max));
             }
         }
