@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use argo_core::{
     Change, Clock, Object, Resource,
-    runtime::{Context, Shutdown},
+    runtime::{Context, Shutdown, Subscription},
 };
 use argo_embedded::Cluster;
 use argo_workflows::{
@@ -49,9 +49,12 @@ fn start(world: &World, stores: Stores, config: Config) -> (Shutdown, tokio::tas
 }
 
 async fn until(world: &World, name: &str, holds: impl Fn(&Object) -> bool) -> Object {
-    let cache = world.context.cache_of::<Workflow>();
-    let mut events = cache.subscribe();
-    cache.synced().await;
+    let mut events = world.context.cache_of::<Workflow>().subscribe();
+    until_one(&mut events, name, holds).await
+}
+
+/// The next event of a subscription that shows it so: of an object that may be gone soon no state is missed.
+async fn until_one(events: &mut Subscription, name: &str, holds: impl Fn(&Object) -> bool) -> Object {
     let watch = async {
         loop {
             let event = events.recv().await.expect("the cache goes on");
@@ -61,7 +64,7 @@ async fn until(world: &World, name: &str, holds: impl Fn(&Object) -> bool) -> Ob
         }
     };
     let found = tokio::time::timeout(Duration::from_secs(3600), watch).await;
-    found.unwrap_or_else(|_| panic!("{name} does not get there: {:?}", cache.list()))
+    found.unwrap_or_else(|_| panic!("{name} does not get there"))
 }
 
 async fn create(world: &World, name: &str, spec: Value) {
@@ -92,11 +95,12 @@ async fn workflows_that_are_over_are_archived_and_only_then_deleted() {
     let stores = Stores { archive: Some(Arc::new(store.clone())), ..Stores::default() };
     let yaml = "persistence: {archive: true, archiveTTL: 1h, archiveLabelSelector: {matchExpressions: [{key: team, operator: NotIn, values: [other]}]}}";
     let (shutdown, running) = start(&world, stores, config(yaml));
+    let mut events = world.context.cache_of::<Workflow>().subscribe();
     create(&world, "kept", json!({"ttlStrategy": {"secondsAfterCompletion": 0}})).await;
     create(&world, "other", json!({})).await;
-    let over = until(&world, "kept", labelled("workflows.argoproj.io/completed", "true")).await;
+    let over = until_one(&mut events, "kept", labelled("workflows.argoproj.io/completed", "true")).await;
     assert_eq!(over.label(ARCHIVING), Some("Pending"), "it says so with its end");
-    until(&world, "kept", labelled(ARCHIVING, "Archived")).await;
+    until_one(&mut events, "kept", labelled(ARCHIVING, "Archived")).await;
     let other = until(&world, "other", labelled("workflows.argoproj.io/completed", "true")).await;
     assert_eq!(other.label(ARCHIVING), None);
     let all = store.list(&ArchiveQuery::default()).await.unwrap();
