@@ -197,17 +197,20 @@ impl LabelSelector {
     /// Whether these labels are chosen; one that demands nothing chooses everything.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|it| it.matches(labels))
+        self.matches_by(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same of labels that are looked up.
+    pub fn matches_by<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        self.match_labels.iter().all(|(key, value)| label(key) == Some(value))
+            && self.match_expressions.iter().all(|it| it.holds(label(&it.key)))
     }
 }
 
 impl LabelRequirement {
-    /// Whether these labels fulfil it.
-    #[must_use]
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        let listed = value.is_some_and(|it| self.values.contains(it));
+    /// Whether a label of this value, or its absence, fulfils it.
+    fn holds(&self, value: Option<&str>) -> bool {
+        let listed = value.is_some_and(|it| self.values.iter().any(|listed| listed == it));
         match self.operator {
             LabelOperator::In => listed,
             LabelOperator::NotIn => !listed,

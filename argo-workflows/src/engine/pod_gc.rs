@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{
     api::{NodePhase, WorkflowPhase, WorkflowSpec},
-    config::Config,
+    config::{Config, LabelSelector},
 };
 
 /// What is to be done with the pod of a step that is over.
@@ -47,26 +48,9 @@ pub fn pod_gc<'l>(
     PodGc::Delete(delay.unwrap_or_else(|| config.pod_gc_delay()))
 }
 
-/// Whether a label selector of an object matches.
+/// Whether a label selector matches; one that can not be read matches nothing.
 fn selects<'l>(selector: &Value, labels: &impl Fn(&str) -> Option<&'l str>) -> bool {
-    let exact = selector.get("matchLabels").and_then(Value::as_object);
-    let all = exact.into_iter().flatten().all(|(key, it)| labels(key) == it.as_str());
-    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
-    all && expressions.into_iter().flatten().all(|it| {
-        let text = |field: &str| it.get(field).and_then(Value::as_str).unwrap_or_default();
-        let label = labels(text("key"));
-        let listed = || {
-            let values = it.get("values").and_then(Value::as_array);
-            values.into_iter().flatten().any(|it| it.as_str() == label)
-        };
-        match text("operator") {
-            "In" => label.is_some() && listed(),
-            "NotIn" => !listed(),
-            "Exists" => label.is_some(),
-            "DoesNotExist" => label.is_none(),
-            _ => false,
-        }
-    })
+    LabelSelector::deserialize(selector).is_ok_and(|it| it.matches_by(labels))
 }
 
 #[cfg(test)]
