@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use argo_core::{
-    Change, Gvk, Note, Object, ObjectKey, Timestamp,
+    Change, Gvk, Note, Object, ObjectKey,
     runtime::{Cache, Context, Query},
     time,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{metrics::Counted, rollout};
 use crate::{
@@ -61,13 +61,13 @@ impl Notifications {
 
     /// Something happened: tells whoever subscribed to `on-<reason>`.
     pub(super) async fn happened(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
-        let Some(config) = self.config(rollout).await else { return };
+        let Some((config, secrets)) = self.config(rollout).await else { return };
         let trigger = trigger_of(&note.reason);
         let all = destinations_of(&config, rollout);
         let Some(destinations) = all.get(&trigger).filter(|it| !it.is_empty()) else { return };
         let started = self.context.now();
-        let variables = self.variables(rollout).await;
-        match ask(&config, &trigger, &variables, started) {
+        let variables = self.variables(rollout, &secrets);
+        match notifications::run(&config, &trigger, &variables, started) {
             Ok(outcomes) => {
                 for outcome in outcomes.iter().filter(|it| it.holds || !it.asks) {
                     for to in destinations {
@@ -84,13 +84,16 @@ impl Notifications {
 
     /// Tells of conditions that hold now and did not when they were asked last.
     pub(super) async fn changed(&self, key: &ObjectKey, rollout: &Object) {
-        let Some(config) = self.config(rollout).await else { return };
+        let Some((config, secrets)) = self.config(rollout).await else { return };
         let all = destinations_of(&config, rollout);
+        if all.is_empty() {
+            return;
+        }
         let (now, before) = (self.context.now(), rollout.annotation(NOTIFIED));
         let mut state = State::parse(before);
-        let variables = self.variables(rollout).await;
+        let variables = self.variables(rollout, &secrets);
         for (trigger, destinations) in &all {
-            let Ok(outcomes) = ask(&config, trigger, &variables, now) else { continue };
+            let Ok(outcomes) = notifications::run(&config, trigger, &variables, now) else { continue };
             for outcome in &outcomes {
                 for to in destinations {
                     if state.set(trigger, outcome, to, outcome.holds, now)
@@ -111,8 +114,8 @@ impl Notifications {
         }
     }
 
-    /// The configuration, where anybody may be subscribed to the object.
-    async fn config(&self, rollout: &Object) -> Option<Config> {
+    /// The configuration with the Secret it was read by, where anybody may be subscribed to the object.
+    async fn config(&self, rollout: &Object) -> Option<(Config, BTreeMap<String, String>)> {
         let map = self.config_map.get(&ObjectKey::new(Some(&self.namespace), CONFIG_MAP))?;
         let data = texts(map.get("data"));
         let subscribed = rollout.annotations().any(|(key, _)| key.starts_with(ANNOTATIONS));
@@ -121,7 +124,7 @@ impl Notifications {
         }
         let secrets = self.secret().await;
         match Config::parse(&data, &secrets) {
-            Ok(config) => Some(config),
+            Ok(config) => Some((config, secrets)),
             Err(error) => {
                 tracing::warn!(%error, "no notifications");
                 None
@@ -140,7 +143,7 @@ impl Notifications {
     }
 
     /// `rollout`, its `analysisRuns` of this revision, newest first, and `secrets`.
-    async fn variables(&self, rollout: &Object) -> Map<String, Value> {
+    fn variables(&self, rollout: &Object, secrets: &BTreeMap<String, String>) -> Value {
         let revision = rollout.annotation(names::REVISION);
         let hash = rollout.text("/status/currentPodHash");
         let of_hash = |it: &Arc<Object>| it.label(names::POD_TEMPLATE_HASH) == Some(hash);
@@ -149,11 +152,7 @@ impl Notifications {
         runs.sort_by_key(|it| std::cmp::Reverse(it.created_at()));
         let listed = runs.iter().filter(|it| it.annotation(names::REVISION) == revision).map(|it| it.value().clone());
         let listed = if runs.is_empty() { Value::Null } else { listed.collect() };
-        let mut variables = Map::new();
-        variables.insert("rollout".to_owned(), rollout.value().clone());
-        variables.insert("analysisRuns".to_owned(), listed);
-        variables.insert("secrets".to_owned(), json!(self.secret().await));
-        variables
+        json!({"rollout": rollout.value(), "analysisRuns": listed, "secrets": secrets})
     }
 
     /// Whether it was told.
@@ -163,7 +162,7 @@ impl Notifications {
         config: &Config,
         outcome: &Outcome,
         to: &Destination,
-        variables: &Map<String, Value>,
+        variables: &Value,
     ) -> bool {
         let told = self.send(config, outcome, to, variables).await;
         if let Err(error) = &told {
@@ -177,13 +176,14 @@ impl Notifications {
         config: &Config,
         outcome: &Outcome,
         to: &Destination,
-        variables: &Map<String, Value>,
+        variables: &Value,
     ) -> Result<(), String> {
         let service = config.services.get(&to.service);
         let notifier =
             self.notifiers.get(&to.service).or_else(|| self.over_http.as_ref().filter(|_| service.is_some()));
         let notifier = notifier.ok_or_else(|| NotifyError::UnknownService(to.service.clone()).to_string())?;
-        let variables = Variables { values: variables, now: self.context.now() };
+        let Some(values) = variables.as_object() else { return Err("the variables are no object".to_owned()) };
+        let variables = Variables { values, now: self.context.now() };
         let notification = notifications::render(config, &outcome.templates, variables, to);
         notifier.send(&notification.map_err(|it| it.to_string())?, to, service).await
     }
@@ -192,15 +192,6 @@ impl Notifications {
 fn destinations_of(config: &Config, rollout: &Object) -> Destinations {
     let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     notifications::destinations(config, &rollout.labels().map(own).collect(), &rollout.annotations().map(own).collect())
-}
-
-fn ask(
-    config: &Config,
-    trigger: &str,
-    variables: &Map<String, Value>,
-    now: Timestamp,
-) -> Result<Vec<Outcome>, NotifyError> {
-    notifications::run(config, trigger, &Value::Object(variables.clone()), now)
 }
 
 fn texts(data: Option<&Value>) -> BTreeMap<String, String> {
