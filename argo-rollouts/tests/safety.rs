@@ -90,7 +90,7 @@ impl Strategy_ {
         let sees_truth = !stale;
         match self {
             Self::Plain { surge, unavailable, .. } => {
-                Promise { surge: Some(*surge), unavailable: Some((*unavailable).min(schedule.replicas)), sees_truth }
+                Promise { surge: Some(*surge), unavailable: Some(*unavailable), sees_truth }
             }
             // Beside a router both versions run whole; capacity is what their traffic needs.
             Self::Routed { .. } | Self::BlueGreen { .. } => Promise { sees_truth, ..Promise::default() },
