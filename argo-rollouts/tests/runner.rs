@@ -27,6 +27,8 @@ mod providers;
 #[cfg(feature = "controller")]
 mod released;
 mod replicas;
+#[cfg(feature = "controller")]
+mod requests;
 mod routers;
 mod safety;
 mod support;

@@ -11,6 +11,8 @@
 //! ```
 
 mod analysis;
+mod counts;
+mod events;
 mod experiment;
 mod gauges;
 mod metrics;
@@ -309,8 +311,11 @@ impl Controller {
         }
         let routes = routes::Routes::new(context.clone(), self.routers, caches.rollouts.clone(), shutdown.clone());
         let routes = Arc::new(routes.with_istio(self.istio).with_targets(self.targets));
+        let (events, writer) = events::lanes();
         let of_rollout = rollout::Rollouts {
             context: context.clone(),
+            events,
+            counts: counts::Counts::default(),
             caches: caches.clone(),
             routes: routes.clone(),
             steps: self.steps,
@@ -373,6 +378,8 @@ impl Controller {
             experiments.run(shutdown.clone()),
             runs.run(shutdown.clone()),
             services.run(shutdown),
+            // Ends with the passes, after the last of their events.
+            writer.run(context.clone()),
         );
     }
 }

@@ -8,7 +8,9 @@ use argo_core::{
     time,
 };
 
-use super::{is_ours, metrics::Counted, notifications::Notifications, routes::Routes, views};
+use super::{
+    counts::Counts, events::Events, is_ours, metrics::Counted, notifications::Notifications, routes::Routes, views,
+};
 use crate::{
     api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
     engine::{self, Effect, World},
@@ -55,6 +57,8 @@ impl Caches {
 
 pub(super) struct Rollouts {
     pub(super) context: Context,
+    pub(super) events: Events,
+    pub(super) counts: Counts,
     pub(super) caches: Arc<Caches>,
     pub(super) routes: Arc<Routes>,
     pub(super) steps: StepPlugins,
@@ -127,18 +131,25 @@ impl Rollouts {
                 }
             }
         }
-        if let Some(change) = plan.status.as_ref().and_then(|it| engine::status_change(&rollout, it)) {
+        let old = rollout.decode::<Rollout>().ok().map(|it| it.status);
+        let both = old.as_ref().zip(plan.status.as_ref());
+        let later = match both.is_some_and(|(old, next)| engine::differ_in_counts_only(old, next)) {
+            true => self.counts.later(key, now),
+            false => None,
+        };
+        let status = plan.status.as_ref().filter(|_| later.is_none());
+        if let Some(change) = status.and_then(|it| engine::status_change(&rollout, it)) {
             self.context.apply(NAME, key, &change).await?;
+            self.counts.wrote(key, now);
             // Told once: a status that was not written is decided again.
-            let old = rollout.decode::<Rollout>().ok().map(|it| it.status);
-            let ended = old.zip(plan.status.as_ref()).and_then(|(old, next)| engine::finished(&old, next, now));
+            let ended = both.and_then(|(old, next)| engine::finished(old, next, now));
             ended.iter().for_each(|it| self.counted.finished(it));
         }
         for note in found.iter().chain(&plan.notes) {
             self.note(key, &rollout, note).await;
         }
         self.notifications.changed(key, &rollout).await;
-        Ok(plan.wake.into_iter().chain(again).min().into())
+        Ok(plan.wake.into_iter().chain(again).chain(later).min().into())
     }
 
     /// Decides; step plugins that are asked for are called, and then it is decided with their answers.
@@ -161,9 +172,9 @@ impl Rollouts {
         engine::reconcile(world, now)
     }
 
-    async fn note(&self, key: &ObjectKey, rollout: &Object, note: &Note) {
+    async fn note(&self, key: &ObjectKey, rollout: &Arc<Object>, note: &Note) {
         self.counted.event(key, note);
-        self.context.note(rollout, note).await;
+        self.events.say(key, rollout, note).await;
         self.notifications.happened(key, rollout, note).await;
     }
 
@@ -194,7 +205,12 @@ impl Rollouts {
     }
 
     /// Writes; says how the pass ends if it does not go on.
-    async fn change(&self, key: &ObjectKey, rollout: &Object, change: &Change) -> Result<Option<Outcome>, BoxFailure> {
+    async fn change(
+        &self,
+        key: &ObjectKey,
+        rollout: &Arc<Object>,
+        change: &Change,
+    ) -> Result<Option<Outcome>, BoxFailure> {
         let error = match self.context.apply(NAME, key, change).await {
             Ok(_) => return Ok(None),
             Err(error) => error,
@@ -226,7 +242,7 @@ impl Rollouts {
     async fn say_not_created(
         &self,
         key: &ObjectKey,
-        rollout: &Object,
+        rollout: &Arc<Object>,
         set: &Object,
         error: &ApplyError,
     ) -> Result<(), BoxFailure> {

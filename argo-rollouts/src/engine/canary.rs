@@ -64,6 +64,17 @@ impl Pass<'_> {
         }
     }
 
+    /// A pause begins with the end of the step before it: sizes and weights stay as they are in between.
+    fn begin_next_pause(&mut self, index: Option<i64>) {
+        let step = index.and_then(|it| self.ro.spec.steps().get(usize::try_from(it).ok()?));
+        let status = &self.ro.status;
+        let is_held = status.controller_pause || !status.pause_conditions.is_empty() || self.pauses.has_added();
+        let is_next = step.is_some_and(|it| it.pause.is_some());
+        if is_next && !is_held && !self.ro.spec.paused && !status.promote_full && !self.is_aborted() {
+            self.pauses.add(names::pause::CANARY_STEP);
+        }
+    }
+
     /// Composes the status: where the rollout stands, whether a step is done, whether all are.
     fn sync_status(&mut self) {
         self.count_base();
@@ -104,6 +115,7 @@ impl Pass<'_> {
             let message = format!("Rollout step {}/{count} completed ({text})", index.unwrap_or_default());
             self.plan.note(Note::normal(reason::STEP_COMPLETED, message));
             self.pauses.remove(names::pause::CANARY_STEP);
+            self.begin_next_pause(index);
         }
         self.next.current_step_index = index;
         self.persist();

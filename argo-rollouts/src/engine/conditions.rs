@@ -47,9 +47,9 @@ pub(crate) fn set_invalid(status: &mut RolloutStatus, message: &str, now: Timest
 }
 
 impl Pass<'_> {
-    /// Makes the conditions follow a pause, a resume or a retry; whether anything changed.
+    /// Makes the conditions of the next status follow a pause, a resume or a retry; whether anything changed.
     pub(crate) fn sync_paused_conditions(&mut self) -> bool {
-        let status = &self.ro.status;
+        let status = &self.next;
         let progressing = status.condition(kind::PROGRESSING).map(|it| it.reason.clone());
         let says_paused = progressing.as_deref() == Some(reason::PAUSED);
         let says_aborted = progressing.as_deref() == Some(reason::ABORTED);
@@ -70,6 +70,18 @@ impl Pass<'_> {
             changed |= self.set_condition(kind::PAUSED, value, reason::PAUSED, "Rollout is paused");
         }
         changed
+    }
+
+    /// The pause that this pass begins or ends shows in the conditions of the same write, and one that goes on while
+    /// pods come and go stays as it is.
+    pub(crate) fn follow_pause(&mut self) {
+        self.sync_paused_conditions();
+        let same =
+            |it: &&Condition| self.next.condition(kind::PROGRESSING).is_some_and(|next| next.reason == it.reason);
+        let goes_on = self.ro.status.condition(kind::PROGRESSING).filter(|it| it.reason == reason::PAUSED);
+        if let Some(before) = goes_on.filter(same).cloned() {
+            set_plain(&mut self.next, before);
+        }
     }
 
     /// Writes a status of which only conditions changed.

@@ -15,6 +15,7 @@ mod args;
 mod blue_green;
 mod canary;
 mod conditions;
+mod counts;
 mod duration;
 mod dynamic;
 mod ephemeral;
@@ -40,6 +41,7 @@ use argo_core::{Change, Object, Plan, Timestamp};
 
 use crate::api::{Rollout, RolloutStatus, SetHeaderRoute, SetMirrorRoute, WeightDestination, names};
 
+pub use counts::differ_in_counts_only;
 pub use duration::{Finished, finished};
 pub use phase::{phase_of, step_text};
 pub use services::release as release_service;

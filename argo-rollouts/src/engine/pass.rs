@@ -211,6 +211,7 @@ impl<'w> Pass<'w> {
         self.pauses.apply(&self.ro.status, &mut self.next, now);
         self.next.workload_observed_generation = self.workload_generation();
         self.calculate_conditions();
+        self.follow_pause();
         let (phase, message) = phase::phase_of(&self.ro.spec, &self.next);
         (self.next.phase, self.next.message) = (phase.to_owned(), message);
         self.track_duration();

@@ -72,9 +72,32 @@ impl Pass<'_> {
         self.plan.note(Note::normal(reason::UPDATED, message));
         let message = format!("Created ReplicaSet {name} (revision {revision})");
         self.plan.note(Note::normal(reason::NEW_RS, message));
-        let message = format!("Created new replica set \"{name}\"");
+        // The status follows with the pass that begins the update, in one write.
+        self.push_revision(revision);
+    }
+
+    /// Writes the revision on the Rollout, unless it is there.
+    fn push_revision(&mut self, revision: i64) -> Flow {
+        let revision = revision.to_string();
+        if self.revision() == revision {
+            return Flow::Continue;
+        }
+        let body = json!({"metadata": {"annotations": {names::REVISION: revision}}});
+        self.plan.push(Change::merge(self.world.rollout.reference(), body));
+        Flow::Stop
+    }
+
+    /// An update to a ReplicaSet that was made for it begins its progress anew, whatever came of the one before:
+    /// until the status says that it began, what it says of progress does not count.
+    fn begin_progress(&mut self) {
+        let Some(set) = self.new_set() else { return };
+        let known = self.ro.status.current_pod_hash == set.hash;
+        if known || set.object.annotation(names::REVISION_HISTORY).is_some() {
+            return;
+        }
+        let message = format!("Created new replica set \"{}\"", set.name());
         self.set_condition(names::condition::PROGRESSING, "True", reason::NEW_RS, &message);
-        self.write();
+        self.ro.status.conditions.clone_from(&self.next.conditions);
     }
 
     fn replica_set(&self, name: &str, hash: &str, revision: i64) -> Object {
@@ -143,17 +166,16 @@ impl Pass<'_> {
             self.plan.push(change);
             return Flow::Stop;
         }
-        let (revision, name) = (revision.to_string(), set.name().to_owned());
-        if self.revision() != revision {
-            let body = json!({"metadata": {"annotations": {names::REVISION: revision}}});
-            self.plan.push(Change::merge(self.world.rollout.reference(), body));
-            if set.object.annotation(names::REVISION_HISTORY).is_some() {
-                // One that was made for this revision was told of then.
+        let (name, told) = (set.name().to_owned(), set.object.annotation(names::REVISION_HISTORY).is_none());
+        if self.push_revision(revision) == Flow::Stop {
+            // One that was made for this revision was told of then.
+            if !told {
                 let message = format!("Rollout updated to revision {revision}");
                 self.plan.note(Note::normal(reason::UPDATED, message));
             }
             return Flow::Stop;
         }
+        self.begin_progress();
         if self.ro.status.condition(names::condition::PROGRESSING).is_none() {
             let message = format!("Found new replica set \"{name}\"");
             self.set_condition(names::condition::PROGRESSING, "True", reason::FOUND_RS, &message);
