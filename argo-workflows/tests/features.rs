@@ -386,3 +386,44 @@ fn who_was_resumed_is_done_whole_and_a_shutdown_reaches_who_is_suspended() {
     let run = run.finish();
     assert_eq!((run.status(), run.message()), (WorkflowPhase::Failed, "Stopped with strategy 'Stop'"));
 }
+
+#[test]
+fn a_daemon_of_a_workflow_that_is_stopped_ends_well() {
+    use argo_workflows::engine::{LiveStep, StepState};
+    let mut run = Run::yaml(SERVER).on("server", long()).on("client", long());
+    run.pass();
+    let server = run.node("wf[0].server").unwrap().id.clone();
+    let live = StepState::Live(LiveStep { ready: true, pod_ip: Some("10.0.0.7".into()), ..LiveStep::default() });
+    let plan = run.plan_with(&BTreeMap::from([(server, live)]));
+    run.write(plan.status.as_ref().unwrap());
+    plan.effects().for_each(|it| run.carry_out(it));
+    run.workflow.spec.shutdown = Some("Stop".to_owned());
+    let run = run.finish();
+    assert_eq!(
+        (run.status(), run.phase("wf[0].server"), run.phase("wf[1].client")),
+        (WorkflowPhase::Failed, "Succeeded", "Failed")
+    );
+}
+
+#[test]
+fn steps_that_wait_for_nothing_more_end_with_their_group() {
+    let run = Run::yaml(
+        r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    parallelism: 2
+    failFast: true
+    steps: [[{name: a, template: a}, {name: b, template: b}]]
+  - {name: a, container: {image: x}}
+  - {name: b, container: {image: x}}
+",
+    )
+    .on("a", Script::exits(1))
+    .on("b", Script::succeeds().after(Duration::from_secs(5)))
+    .finish();
+    assert_eq!((run.phase("wf"), run.phase("wf[0]"), run.phase("wf[0].b")), ("Failed", "Failed", "Succeeded"));
+    assert_eq!(run.node("wf").unwrap().message(), "template has failed or errored children and failFast enabled");
+}

@@ -35,7 +35,7 @@ impl World {
     fn start(&mut self) {
         let shutdown = Shutdown::new();
         let context = Context::builder(self.context.client().clone()).shutdown(shutdown.clone()).build();
-        let executor = PodsExecutor::new(context.clone(), PodConfig::default());
+        let executor = PodsExecutor::new(context.clone(), PodConfig { restarts: Some(1), ..PodConfig::default() });
         let controller = Controller::builder(context).executor(Arc::new(executor)).build().unwrap();
         self.running = Some((shutdown.clone(), tokio::spawn(controller.run(shutdown))));
     }
@@ -186,6 +186,30 @@ async fn a_pod_that_is_deleted_before_it_ran_is_made_again_and_one_that_ran_unse
         events.iter().map(|it| it.text("/reason")).filter(|it| it.starts_with("WorkflowNode")).collect();
     of_nodes.sort_unstable();
     assert_eq!(of_nodes, ["WorkflowNodeRunning", "WorkflowNodeSucceeded"]);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_evicted_before_its_work_began_is_made_again_as_often_as_that_may_be() {
+    let mut world = World::new().await;
+    world.submit("wf", one()).await;
+    let first = world.pod("wf").await;
+    let main = json!({"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}});
+    let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node had condition: [DiskPressure].", "containerStatuses": [main]});
+    world.set_status(&first, evicted.clone()).await;
+    let second = world.until(pod_kind(), "wf", |it| it.uid() != first.uid()).await;
+    let waits = world.until(Workflow::gvk(), "wf", |it| node(it, "phase") == "Pending").await;
+    assert_eq!(node(&waits, "message"), "Pod auto-restarting due to Evicted: The node had condition: [DiskPressure].");
+    assert_eq!(node(&waits, "restartingPodUID"), first.uid());
+    assert_eq!(waits.integer("/status/nodes/wf/failedPodRestarts"), Some(1));
+    // Known from status alone: the next controller counts on.
+    world.stop().await;
+    world.set_status(&second, evicted).await;
+    world.start();
+    let ended = world.phase("wf", "Failed").await;
+    assert_eq!(node(&ended, "message"), "The node had condition: [DiskPressure].");
+    assert_eq!(ended.integer("/status/nodes/wf/failedPodRestarts"), Some(1));
+    assert_eq!(world.pod("wf").await.uid(), second.uid());
+    world.stop().await;
 }
 
 #[tokio::test]

@@ -233,18 +233,23 @@ async fn http_with_a_password_and_with_a_token() {
             ok(r#"{"access_token": "t1"}"#)
         }
         ("/token", _) => (401, vec![], vec![]),
+        ("/form", _) => {
+            (200, vec![("content-type", "text/plain; charset=utf-8".to_owned())], b"x=1&access_token=t%31".to_vec())
+        }
         ("/file", "Bearer t1" | "Basic bWU6aHVzaA==") => ok("content"),
         _ => (403, vec![], vec![]),
     })
     .await;
     let token = format!("{}/token", server.url);
-    let secrets = known(&[("id", "me"), ("secret", "s/s"), ("url", &token), ("password", "hush")]);
+    let form = format!("{}/form", server.url);
+    let secrets = known(&[("id", "me"), ("secret", "s/s"), ("url", &token), ("form", &form), ("password", "hush")]);
     let driver = HttpDriver::new(secrets);
     let dir = tempfile::tempdir().unwrap();
     for auth in [
         json!({"basicAuth": {"usernameSecret": secret("id"), "passwordSecret": secret("password")}}),
         json!({"oauth2": {"clientIDSecret": secret("id"), "clientSecretSecret": secret("secret"),
             "tokenURLSecret": secret("url"), "scopes": ["a", "b"], "endpointParams": [{"key": "audience", "value": "all"}]}}),
+        json!({"oauth2": {"clientIDSecret": secret("id"), "clientSecretSecret": secret("secret"), "tokenURLSecret": secret("form")}}),
     ] {
         let it = artifact("http", json!({"url": format!("{}/file", server.url), "auth": auth}));
         driver.load(&it, &dir.path().join("f")).await.unwrap();

@@ -52,11 +52,15 @@ pub(crate) async fn world(args: &Args) -> Result<World> {
     let running = tokio::spawn(controller.run(shutdown.clone()));
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "my-minio-cred"},
         "stringData": {"accesskey": "admin", "secretkey": "password"}});
+    let repository = json!({"archiveLogs": true, "s3": {"bucket": "my-bucket"}}).to_string();
+    let repositories = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "artifact-repositories",
+        "annotations": {"workflows.argoproj.io/default-artifact-repository": "default-v1"}},
+        "data": {"default-v1": repository, "my-key": repository}});
     Ok(World {
         context,
         timeout: args.timeout,
         prefix: "run".to_owned(),
-        furniture: vec![secret],
+        furniture: vec![secret, repositories],
         shutdown,
         ended: Box::pin(async move {
             let _ = running.await;

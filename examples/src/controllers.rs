@@ -207,6 +207,18 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
                     if let Ok(label) = std::env::var("RETRY_HOST_NAME_LABEL_KEY") {
                         config.retry_host_label = label;
                     }
+                    let period = |name: &str| {
+                        let text = std::env::var(name).ok()?;
+                        let read = argo_lang::duration::parse(&text).ok().and_then(|it| it.try_into().ok());
+                        read.or_else(|| {
+                            tracing::warn!(name, text, "no duration");
+                            None
+                        })
+                    };
+                    let patch = period("ARGO_PROGRESS_PATCH_TICK_DURATION");
+                    config.progress_patch = patch.unwrap_or(config.progress_patch);
+                    let read = period("ARGO_PROGRESS_FILE_TICK_DURATION");
+                    config.progress_read = read.unwrap_or(config.progress_read);
                     let executor = PodsExecutor::new(context.clone(), config);
                     anyhow::Ok(builder.executor(Arc::new(executor)).stores(stores).build()?)
                 };

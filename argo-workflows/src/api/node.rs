@@ -197,6 +197,12 @@ pub struct NodeStatus {
     /// Whether its executor has reported everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_result_synced: Option<bool>,
+    /// How often its pod was made again, as it failed before its work began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_pod_restarts: Option<u32>,
+    /// Uid of the pod that another one is to follow.
+    #[serde(rename = "restartingPodUID", skip_serializing_if = "Option::is_none")]
+    pub restarting_pod_uid: Option<String>,
     /// Machine it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_node_name: Option<String>,

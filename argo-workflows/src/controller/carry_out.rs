@@ -19,6 +19,16 @@ fn is_cache(change: &Change) -> bool {
     matches!(change, Change::Create { object } if object.gvk().kind == "ConfigMap")
 }
 
+/// Whether a claim of the workflow is made.
+fn is_claim(change: &Change) -> bool {
+    matches!(change, Change::Create { object } if object.gvk().kind == "PersistentVolumeClaim")
+}
+
+/// Whether an object goes, or is let go.
+fn is_farewell(change: &Change) -> bool {
+    matches!(change, Change::Delete { .. } | Change::Patch { .. })
+}
+
 impl Reconciler {
     /// Does what was planned. Returns the version that the workflow has then, where it was written.
     pub(super) async fn carry_out(
@@ -32,12 +42,21 @@ impl Reconciler {
             let Effect::Ensure(change) = effect else { continue };
             match self.context.apply(NAME, &id.key, change).await {
                 // It is gone already.
-                Err(error) if error.category() == Category::NotFound && matches!(**change, Change::Delete { .. }) => {}
+                Err(error) if error.category() == Category::NotFound && is_farewell(change) => {}
                 // Another workflow made the cache in the meantime.
                 Err(error) if error.category() == Category::AlreadyExists && is_cache(change) => {
                     let Change::Create { object } = &**change else { return Err(error.into()) };
                     let data = json!({"data": object.get("data")});
                     self.context.apply(NAME, &id.key, &Change::merge(object.reference(), data)).await?;
+                }
+                Err(error) if is_claim(change) && !error.is_transient() => {
+                    let told = format!("{} pvc create error: {error}", id.key.name);
+                    let notes =
+                        [Note::normal("WorkflowRunning", "Workflow Running"), Note::warning("WorkflowFailed", told)];
+                    for note in self.spoken(&notes) {
+                        self.context.note(object, note).await;
+                    }
+                    return Err(error.into());
                 }
                 other => drop(other?),
             }

@@ -1,10 +1,13 @@
 //! Objects that a workflow has beside its pods: claims of volumes, a disruption budget.
 
-use argo_core::{Change, Gvk, Object, OwnerReference, Resource};
+use argo_core::{Change, Gvk, Object, OwnerReference, Patch, Resource, plan::PatchKind};
 use serde_json::{Value, json};
 
 use super::pass::Pass;
 use crate::api::{LABEL_WORKFLOW, Workflow, WorkflowPhase, WorkflowSpec};
+
+/// What Kubernetes keeps a claim with while a pod names it.
+const PROTECTION: &str = "kubernetes.io/pvc-protection";
 
 /// Claims are deleted with any end.
 const ON_COMPLETION: &str = "OnWorkflowCompletion";
@@ -78,9 +81,22 @@ pub(super) fn cleaned_up(
     let go = phase == WorkflowPhase::Succeeded || strategy == Some(ON_COMPLETION);
     for claim in claims.iter().filter(|_| go) {
         let name = claim.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str).unwrap_or_default();
-        changes.push(Change::delete(&Object::new(&Gvk::new("", "v1", "PersistentVolumeClaim"), namespace, name)));
+        let claim = Object::new(&Gvk::new("", "v1", "PersistentVolumeClaim"), namespace, name);
+        changes.push(Change::delete(&claim));
+        changes.push(unprotected(&claim));
     }
     (changes, go && !claims.is_empty())
+}
+
+/// Pods that ended and are kept would keep the claim, too: Kubernetes guards it while a pod names it.
+fn unprotected(claim: &Object) -> Change {
+    let body = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [PROTECTION]}});
+    Change::Patch {
+        target: claim.reference(),
+        subresource: None,
+        patch: Patch { kind: PatchKind::Strategic, body },
+        resource_version: None,
+    }
 }
 
 fn budget_kind() -> Gvk {

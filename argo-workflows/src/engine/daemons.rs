@@ -36,6 +36,7 @@ impl Pass<'_> {
             next.pod_ip = live.pod_ip.clone().or(next.pod_ip);
         }
         next.host_node_name = live.host.clone().or(next.host_node_name);
+        next.restarting_pod_uid = None;
         next.progress = live.progress.clone().or(next.progress);
         next.message = live.message.clone().or(next.message);
         if next != before

@@ -73,7 +73,7 @@ pub use pod_gc::{PodGc, pod_gc};
 pub use retention::{Ended, expired};
 #[cfg(feature = "http")]
 pub(crate) use retry::is_transient;
-pub use step::{ContainerResult, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
+pub use step::{ContainerResult, Displaced, Effect, LiveStep, PodNameFormat, StepRequest, StepResult, StepState};
 pub use synchronization::{ClaimAnswer, Claims, DatabaseClaim, LockKind, LockName, Locks};
 pub use validate::{LintError, LintMode, hints, lint_manifest};
 pub use workflow::{WorkflowPlan, lint, reconcile, reconcile_fresh, reconcile_with, refuse, refuse_as};

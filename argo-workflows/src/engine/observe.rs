@@ -7,8 +7,9 @@ use argo_core::Time;
 use super::{
     compile::CompiledTemplate,
     leaf::{DEADLINE_EXCEEDED, TIMED_OUT, duration},
+    names::node_id,
     pass::{Halt, Origin, Pass},
-    step::{Effect, LiveStep, StepResult, StepState},
+    step::{Displaced, Effect, LiveStep, StepResult, StepState},
     template::{Call, Ready},
     vars::Scope,
 };
@@ -38,6 +39,7 @@ impl Pass<'_> {
                     self.finish(id, result);
                     self.finish_containers(id, result);
                 }
+                StepState::Displaced(displaced) => self.displaced(id, displaced),
                 StepState::Lost(message) => {
                     let node = node.clone();
                     if node.is_daemoned() {
@@ -50,6 +52,27 @@ impl Pass<'_> {
         }
         self.complete_progress();
         self.limit();
+    }
+
+    /// Waits for another pod, as often as that may be; then the step has failed.
+    fn displaced(&mut self, id: &str, displaced: &Displaced) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let restarts = node.failed_pod_restarts.unwrap_or_default();
+        if node.restarting_pod_uid.as_deref() != Some(&displaced.pod_uid) {
+            if restarts >= displaced.limit {
+                self.finish(id, &displaced.result);
+                self.finish_containers(id, &displaced.result);
+                return;
+            }
+            if let Some(node) = self.nodes.edit(id) {
+                node.failed_pod_restarts = Some(restarts + 1);
+                node.restarting_pod_uid = Some(displaced.pod_uid.clone());
+                node.phase = Some(NodePhase::Pending);
+                node.message = Some(format!("Pod auto-restarting due to {}", displaced.cause));
+            }
+        }
+        // Asked for until it is gone.
+        self.effects.push(Effect::Stop { node_id: id.to_owned() });
     }
 
     /// Fails nodes that are out of time or may not go on.
@@ -65,6 +88,10 @@ impl Pass<'_> {
             }
             let Some(node) = self.nodes.get(&id).cloned() else { continue };
             let on_exit = is_on_exit(&node.name);
+            if node.is_daemoned() && !self.may_execute(on_exit) {
+                // It ends well, with what it is there for.
+                continue;
+            }
             let message = if self.may_execute(on_exit) {
                 match self.deadline_of(&node, on_exit) {
                     Some((at, message)) if self.now >= at => message.to_owned(),
@@ -161,6 +188,7 @@ impl Pass<'_> {
             node.host_node_name = result.host.clone().or_else(|| node.host_node_name.take());
             node.progress = result.progress.clone().or_else(|| node.progress.take());
             node.resources_duration.clone_from(&result.resources);
+            node.restarting_pod_uid = None;
             node.task_result_synced = result.is_reported.then_some(true);
             // What it waited for is past.
             node.message = None;
@@ -239,7 +267,12 @@ impl Pass<'_> {
                     if ready.template.kind == Some(TemplateType::Steps) {
                         self.set_outbound(id, &inner);
                     }
-                    self.mark(id, NodePhase::Failed, "template has failed or errored children and failFast enabled");
+                    let open: Vec<String> =
+                        self.groups_of(id).filter(|it| !it.phase().is_fulfilled()).map(|it| it.id.clone()).collect();
+                    for group in open {
+                        self.mark(&group, NodePhase::Failed, FAIL_FAST);
+                    }
+                    self.mark(id, NodePhase::Failed, FAIL_FAST);
                 }
                 return Err(self.halted());
             }
@@ -261,12 +294,22 @@ impl Pass<'_> {
 }
 
 impl Pass<'_> {
+    /// The groups of a steps node, in order.
+    fn groups_of(&self, id: &str) -> impl Iterator<Item = &NodeStatus> {
+        let name = self.nodes.get(id).map(|it| it.name.clone()).unwrap_or_default();
+        let workflow = self.world.workflow.name();
+        (0..).map_while(move |at| self.nodes.get(&node_id(workflow, &format!("{name}[{at}]"))))
+    }
+
     /// There is no place: another pass tries again.
     fn halted(&mut self) -> Halt {
         self.restless = true;
         Halt::Parallelism
     }
 }
+
+/// What is said of a template that waits for nothing more as one of its children failed.
+const FAIL_FAST: &str = "template has failed or errored children and failFast enabled";
 
 fn holder(template: Option<String>, reference: Option<TemplateRef>) -> WorkflowStep {
     WorkflowStep { template, template_ref: reference, ..WorkflowStep::default() }

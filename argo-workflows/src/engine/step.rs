@@ -76,8 +76,24 @@ pub enum StepState {
     Live(LiveStep),
     /// Over.
     Finished(StepResult),
+    /// Its pod failed before the work began, for a reason outside of it: another one may be made.
+    Displaced(Box<Displaced>),
     /// It was there and is gone without a result.
     Lost(String),
+}
+
+/// A pod that failed before its work began.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Displaced {
+    /// Uid of the pod: each counts once.
+    pub pod_uid: String,
+    /// Why, as `<reason>: <message>`.
+    pub cause: String,
+    /// How many pods may be made again for one node.
+    pub limit: u32,
+    /// How the step has ended where the limit is reached.
+    pub result: StepResult,
 }
 
 impl StepState {

@@ -27,19 +27,9 @@ pub fn options() -> Options {
     Options::with_functions(functions())
 }
 
-/// A path of one plain result gives it; one that may select several gives the list of them.
 fn json_path(text: &str, path: &str) -> Result<Value, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut found = jsonpath::eval(path, &value).map_err(|error| error.to_string())?;
-    let plural = path.contains(['*', '?', ':', ',']) || path.contains("..");
-    match found.pop() {
-        Some(only) if found.is_empty() && !plural => Ok(only),
-        Some(last) => {
-            found.push(last);
-            Ok(Value::Array(found))
-        }
-        None => Ok(if plural { Value::Array(found) } else { Value::Null }),
-    }
+    jsonpath::query(path, &value)
 }
 
 fn one<'a>(name: &str, args: &'a [Value]) -> Result<&'a Value, String> {

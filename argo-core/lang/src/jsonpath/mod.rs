@@ -1,11 +1,14 @@
 //! JSONPath in kubectl's dialect: `{.items[*].metadata.name}`, `{range .items[*]}{.name}{"\n"}{end}`, `{.a[?(@.x>1)]}`.
 //!
 //! [`JsonPath::parse`] takes a whole template with braces; [`JsonPath::parse_relaxed`] also takes `$.a.b`, `.a.b` and `a.b`.
+//! [`query`] is the dialect of `jsonpath()` in expressions.
 
 mod eval;
 mod parse;
 mod print;
+mod query;
 
+pub use query::query;
 use serde_json::Value;
 
 use crate::position::{Fault, Located, Position};

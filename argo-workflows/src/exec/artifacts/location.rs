@@ -89,18 +89,30 @@ pub fn relocate(artifact: &Artifact, repository: Option<&Value>) -> Result<Artif
     if has_location(artifact) {
         return Ok(artifact.clone());
     }
-    let Some(repository) = repository.and_then(Value::as_object) else {
-        return Err("template artifact location not set".to_owned());
-    };
-    let Some(key) = key(artifact).map(str::to_owned) else {
-        return Err(format!("no key in the location of artifact {}", artifact.name));
-    };
+    let key = key(artifact).ok_or_else(|| format!("no key in the location of artifact {}", artifact.name));
+    let repository = repository.ok_or("template artifact location not set")?;
+    placed(artifact, repository, key?)
+}
+
+/// [`relocate`] for what is to be listed: a location without a key is all of the repository.
+///
+/// # Errors
+/// As for [`relocate`].
+pub fn relocate_all(artifact: &Artifact, repository: Option<&Value>) -> Result<Artifact, String> {
+    match (kind(artifact), repository) {
+        (Some(_), Some(repository)) if !has_key(artifact) => placed(artifact, repository, ""),
+        _ => relocate(artifact, repository),
+    }
+}
+
+/// The artifact under a key of a repository.
+fn placed(artifact: &Artifact, repository: &Value, key: &str) -> Result<Artifact, String> {
     let mut artifact = artifact.clone();
     artifact.extra.retain(|field, _| !LOCATIONS.contains(&field.as_str()));
     for kind in LOCATIONS {
         if let Some(location) = repository.get(*kind) {
             artifact.extra.insert((*kind).to_owned(), location.clone());
-            set_key(&mut artifact, kind, &key);
+            set_key(&mut artifact, kind, key);
             return Ok(artifact);
         }
     }
@@ -124,6 +136,10 @@ mod tests {
         let there = relocate(&it, Some(&json!({"s3": {"bucket": "b", "endpoint": "e", "key": "p"}}))).unwrap();
         assert_eq!(there.extra["s3"], json!({"bucket": "b", "endpoint": "e", "key": "k"}));
         assert!(relocate(&it, None).is_err());
+        let bucket = artifact(json!({"name": "a", "s3": {"bucket": "other"}}));
+        assert_eq!(relocate(&bucket, Some(&json!({"s3": {}}))).unwrap_err(), "no key in the location of artifact a");
+        let whole = relocate_all(&bucket, Some(&json!({"s3": {"bucket": "b", "key": "p"}}))).unwrap();
+        assert_eq!(whole.extra["s3"], json!({"bucket": "b", "key": ""}));
         // The kind of the repository wins: a key is a key.
         let there = relocate(&it, Some(&json!({"azure": {"container": "c"}}))).unwrap();
         assert_eq!(there.extra["azure"], json!({"container": "c", "blob": "k"}));

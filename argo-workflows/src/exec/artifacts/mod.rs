@@ -41,7 +41,7 @@ pub use gcs::GcsDriver;
 pub use git::GitDriver;
 #[cfg(feature = "http")]
 pub use http::HttpDriver;
-pub use location::{has_key, has_location, has_location_or_key, key, kind, relocate, set_key};
+pub use location::{has_key, has_location, has_location_or_key, key, kind, relocate, relocate_all, set_key};
 pub use raw::RawDriver;
 #[cfg(feature = "s3")]
 pub use s3::S3Driver;

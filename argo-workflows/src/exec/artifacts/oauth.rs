@@ -55,6 +55,15 @@ impl Credentials {
             }
             other => other?,
         };
+        let kind =
+            answer.headers().get(reqwest::header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        // Some servers answer as a form.
+        if matches!(
+            kind.split(';').next().unwrap_or_default().trim(),
+            "application/x-www-form-urlencoded" | "text/plain"
+        ) {
+            return transfer::form_field(answer, "access_token").await;
+        }
         let token: Token = transfer::json(answer).await?;
         Ok(token.access_token)
     }

@@ -104,6 +104,17 @@ pub(super) async fn json<T: serde::de::DeserializeOwned>(response: reqwest::Resp
     serde_json::from_slice(&bytes).map_err(unreadable)
 }
 
+/// A field of an answer whose body is a form. As with [`json`], what is in it stays out of the error.
+pub(super) async fn form_field(response: reqwest::Response, name: &str) -> Result<String, ArtifactError> {
+    let host = response.url().host_str().unwrap_or_default().to_owned();
+    let bytes = response.bytes().await.map_err(|it| failure(&it))?;
+    let text = String::from_utf8_lossy(&bytes);
+    // Forms are read as queries are.
+    let read = reqwest::Url::parse(&format!("form:/?{}", text.trim())).ok();
+    let found = read.and_then(|it| it.query_pairs().find(|it| it.0 == name).map(|it| it.1.into_owned()));
+    found.ok_or_else(|| ArtifactError::new(Category::Unavailable, format!("{host}: the answer has no {name}")))
+}
+
 /// Writes an answer's body to a file.
 pub(super) async fn into_file(mut response: reqwest::Response, to: &Path) -> Result<(), ArtifactError> {
     let io = |it: std::io::Error| ArtifactError::io("write", to, &it);

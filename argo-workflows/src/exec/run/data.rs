@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Settings, report::Report};
 use crate::{
     api::Artifact,
-    exec::artifacts::{Drivers, relocate},
+    exec::artifacts::{Drivers, relocate_all},
 };
 
 pub(super) async fn run(settings: &Settings, text: &str) -> Result<(), String> {
@@ -22,7 +22,7 @@ pub(super) async fn run(settings: &Settings, text: &str) -> Result<(), String> {
 pub(super) async fn evaluate(data: &Value, repository: Option<&Value>, drivers: &Drivers) -> Result<Value, String> {
     let source = data.pointer("/source/artifactPaths").ok_or("no valid source is used for data template")?;
     let artifact: Artifact = serde_json::from_value(source.clone()).map_err(|it| it.to_string())?;
-    let whole = relocate(&artifact, repository)?;
+    let whole = relocate_all(&artifact, repository)?;
     let driver = drivers.of(&whole).map_err(|it| it.to_string())?;
     let keys = driver.list(&whole).await.map_err(|it| format!("unable to source artifact paths: {it}"))?;
     let mut result = json!(keys);

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::executor::process::Image;
 
+/// `failedPodRestart.maxRestarts` where it is not said.
+const MAX_RESTARTS: u32 = 3;
+
 /// How pods are made. `Default` is what upstream's controller does without any configuration.
 #[derive(Debug, Clone)]
 pub struct PodConfig {
@@ -40,6 +43,9 @@ pub struct PodConfig {
     /// Label of machines by which further attempts keep away from those of earlier ones; upstream's
     /// `RETRY_HOST_NAME_LABEL_KEY`. Default `kubernetes.io/hostname`.
     pub retry_host_label: String,
+    /// How often a pod may be made again that failed before its work began, for a reason outside of it
+    /// (`Evicted`, `NodeShutdown`, `NodeAffinity`, `UnexpectedAdmissionError`). Default none: such a step has failed.
+    pub restarts: Option<u32>,
     /// How often the executor reports progress. Default 1 min.
     pub progress_patch: Duration,
     /// How often the executor reads progress. Default 3 s.
@@ -64,6 +70,7 @@ impl Default for PodConfig {
             workflow_plugins: false,
             namespace: None,
             retry_host_label: "kubernetes.io/hostname".to_owned(),
+            restarts: None,
             progress_patch: Duration::from_secs(60),
             progress_read: Duration::from_secs(3),
         }
@@ -90,6 +97,10 @@ impl From<&crate::config::Config> for PodConfig {
             images: images.collect(),
             instance_id: config.instance_id.clone(),
             repository: config.artifact_repository.as_ref().and_then(ArtifactRepository::read),
+            restarts: config
+                .failed_pod_restart
+                .filter(|it| it.enabled)
+                .map(|it| it.max_restarts.unwrap_or(MAX_RESTARTS)),
             gc_delay: delay.unwrap_or(default.gc_delay),
             disable_agent: config.disable_agent_pod_creation,
             ..default

@@ -11,6 +11,7 @@
 
 pub mod agent;
 mod config;
+mod displaced;
 pub mod garbage;
 mod gc;
 pub mod observe;
@@ -199,6 +200,9 @@ impl PodsExecutor {
 
     fn read(&self, pod: &Object, now: Timestamp) -> observe::Observed {
         let template = self.template(pod);
+        if let Some(displaced) = self.0.config.restarts.and_then(|it| displaced::displaced(pod, &template, it)) {
+            return observe::Observed { state: StepState::Displaced(Box::new(displaced)), wake: None };
+        }
         let node = node_of(pod).unwrap_or_default();
         let report = self.0.reports.get(&ObjectKey::new(pod.namespace(), &node));
         let uid = owner(pod).map(|it| it.uid).unwrap_or_default();
@@ -317,6 +321,10 @@ impl Executor for PodsExecutor {
         }
         let Some(pod) = self.pod_of(workflow, node_id) else { return Ok(()) };
         let change = match pod.text("/status/phase") {
+            // Another one is to follow.
+            "Failed" if matches!(self.read(&pod, self.0.context.now()).state, StepState::Displaced(_)) => {
+                Change::delete(&pod)
+            }
             "Succeeded" | "Failed" => return Ok(()),
             "Running" => {
                 if pod.integer("/spec/activeDeadlineSeconds") == Some(1) {

@@ -132,7 +132,7 @@ impl PodsExecutor {
         let news = match last {
             finished @ StepState::Finished(_) => steps.see(&node, finished),
             // Nothing of it ran: it is made again, unless its workflow wants it no more.
-            StepState::Pending(_) => {
+            StepState::Pending(_) | StepState::Displaced(_) => {
                 steps.forget(&node);
                 true
             }
