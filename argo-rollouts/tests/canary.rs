@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argo_rollouts::testing::{Act, Report, Simulation};
+use argo_rollouts::testing::{Act, Report, Simulation, What};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -233,4 +233,27 @@ fn a_missing_template_is_said_and_nothing_moves() {
     let error = Simulation::rollout(yaml).image("shop:v2").run().unwrap_err();
     let text = error.to_string();
     assert!(text.contains("AnalysisTemplate 'none' not found"), "{text}");
+}
+
+#[test]
+fn a_pause_is_whole_from_its_first_write() {
+    let yaml = shop("[{setWeight: 20}, {pause: {}}, {setWeight: 50}, {pause: {duration: 1m}}]", "");
+    let report = run(Simulation::rollout(yaml).image("shop:v2").at(5 * MINUTE, Act::Promote));
+    let mut paused = Vec::new();
+    for written in report.journal() {
+        let What::Object { after: Some(object), .. } = &written.what else { continue };
+        if object.gvk().kind != "Rollout" || object.text("/status/phase") != "Paused" {
+            continue;
+        }
+        let step = object.integer("/status/currentStepIndex").unwrap_or_default();
+        paused.push(step);
+        let by_hand = !object.text("/status/duration/manualPauseStartedAt").is_empty();
+        assert_eq!(by_hand, step == 1, "only somebody ends the first: {:#}", object.value()["status"]);
+        let conditions = object.value()["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let is = |kind: &str, reason: &str| conditions.iter().any(|it| it["type"] == kind && it["reason"] == reason);
+        assert!(is("Paused", "RolloutPaused") && is("Progressing", "RolloutPaused"), "{conditions:#?}");
+    }
+    paused.dedup();
+    assert_eq!(paused, [1, 3]);
+    assert_eq!(report.status().phase, "Healthy");
 }

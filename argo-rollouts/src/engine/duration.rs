@@ -113,7 +113,10 @@ impl Pass<'_> {
         let by_hand = |reason: &str| match reason {
             names::pause::INCONCLUSIVE | names::pause::INCONCLUSIVE_EXPERIMENT => true,
             names::pause::CANARY_STEP => {
-                self.current_step().1.and_then(|it| it.pause.as_ref()).is_some_and(|it| it.duration.is_none())
+                // The step that the next status stands at: its pause may begin with the end of the one before.
+                let index = self.next.current_step_index.and_then(|it| usize::try_from(it).ok());
+                let step = index.and_then(|it| self.ro.spec.steps().get(it));
+                step.and_then(|it| it.pause.as_ref()).is_some_and(|it| it.duration.is_none())
             }
             names::pause::BLUE_GREEN => self.blue_green().is_some_and(|it| it.auto_promotion_enabled == Some(false)),
             _ => false,
