@@ -36,3 +36,5 @@ mod tables;
 #[cfg(feature = "controller")]
 mod traffic;
 mod validation;
+#[cfg(feature = "controller")]
+mod workloads;

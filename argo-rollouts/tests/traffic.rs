@@ -70,8 +70,13 @@ impl Stage {
 
     /// A stage whose controller is built in a certain way.
     pub(crate) fn with(crds: &[Value], build: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::on(SimulatorConfig::default(), crds, build)
+    }
+
+    /// A stage with certain nodes and pods.
+    pub(crate) fn on(simulator: SimulatorConfig, crds: &[Value], build: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Clock::virtual_at("2026-01-01T00:00:00Z".parse().expect("time"));
-        let cluster = Cluster::builder().clock(clock).simulator(SimulatorConfig::default()).build().expect("in memory");
+        let cluster = Cluster::builder().clock(clock).simulator(simulator).build().expect("in memory");
         cluster.install_crds(&api::crds()).expect("valid");
         cluster.install_crds(crds).expect("valid");
         let context = Context::builder(cluster.client()).clock(cluster.clock().clone()).build();

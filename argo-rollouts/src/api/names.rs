@@ -30,6 +30,8 @@ pub const DESIRED_REPLICAS: &str = "rollout.argoproj.io/desired-replicas";
 pub const EPHEMERAL_METADATA: &str = "rollout.argoproj.io/ephemeral-metadata";
 /// Annotation of a Rollout with the generation of the workload that holds its template.
 pub const WORKLOAD_GENERATION: &str = "rollout.argoproj.io/workload-generation";
+/// Annotation of a DaemonSet whose template was put back: the revision that is wanted, `>`, the one that stands there.
+pub const HELD_REVISION: &str = "rollout.argoproj.io/held-revision";
 /// Annotation with the time at which a ReplicaSet is to go; has no prefix upstream either.
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation with the Rollout that steers a Service.

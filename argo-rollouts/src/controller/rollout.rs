@@ -12,7 +12,10 @@ use super::{
     counts::Counts, events::Events, is_ours, metrics::Counted, notifications::Notifications, routes::Routes, views,
 };
 use crate::{
-    api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, RolloutStatus, names},
+    api::{
+        AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, LabelSelector, Rollout, RolloutStatus,
+        names,
+    },
     engine::{self, Effect, World},
     steps::StepPlugins,
 };
@@ -193,6 +196,7 @@ impl Rollouts {
             world.pods = pods.into_iter().map(Arc::new).collect();
         }
         world.workload = self.routes.workload(key, rollout).await;
+        self.observe_in_place(rollout, &mut world).await?;
         let mut notes = Vec::new();
         let again = self.routes.look(key, &mut world, &mut notes).await;
         if let Err(error) = self.routes.verify_targets(&mut world, &mut notes).await {
@@ -202,6 +206,24 @@ impl Rollouts {
             return Err(error);
         }
         Ok((world, notes, again))
+    }
+
+    /// What a pass sees of a workload whose pods are replaced in place: its pods and revisions, as they are now.
+    async fn observe_in_place(&self, rollout: &Object, world: &mut World) -> Result<(), BoxFailure> {
+        let Some(workload) = world.workload.clone() else { return Ok(()) };
+        if !rollout.decode::<Rollout>().is_ok_and(|it| engine::workloads::is_in_place(&it)) {
+            return Ok(());
+        }
+        let selector = workload.pointer("/spec/selector").cloned().unwrap_or_default();
+        let selector = serde_json::from_value::<LabelSelector>(selector).map(|it| it.to_text()).unwrap_or_default();
+        let labels = Some(selector.as_str()).filter(|it| !it.is_empty());
+        let namespace = workload.namespace();
+        let (pods, revisions) = (Gvk::new("", "v1", "Pod"), Gvk::new("apps", "v1", "ControllerRevision"));
+        let pods = self.context.list(&pods, namespace, labels).await?;
+        let revisions = self.context.list(&revisions, namespace, labels).await?;
+        world.pods = pods.into_iter().map(Arc::new).collect();
+        world.revisions = revisions.into_iter().map(Arc::new).collect();
+        Ok(())
     }
 
     /// Writes; says how the pass ends if it does not go on.

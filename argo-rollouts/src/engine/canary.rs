@@ -20,16 +20,19 @@ impl Pass<'_> {
     /// One pass of the strategy.
     pub(crate) fn canary_pass(&mut self) -> Result<(), Invalid> {
         if self.is_changed() {
+            self.hold_workload();
             self.sync_status();
             return Ok(());
         }
         if self.restart() == Flow::Stop {
             return Ok(());
         }
-        if self.reconcile_ephemeral() == Flow::Stop {
-            return Ok(());
+        if self.in_place.is_none() {
+            if self.reconcile_ephemeral() == Flow::Stop {
+                return Ok(());
+            }
+            self.limit_history();
         }
-        self.limit_history();
         self.reconcile_services();
         let old_may_go = self.reconcile_traffic();
         self.reconcile_experiments()?;
@@ -169,7 +172,8 @@ impl Pass<'_> {
         let replicas = self.replicas();
         let enough = self.new_set().is_some_and(|it| it.available >= replicas || self.meets_threshold(it, replicas));
         let unrouted = self.next.canary.weights.as_ref().is_some_and(|it| it.verified == Some(false));
-        if self.is_aborted() || !enough || unrouted {
+        let settled = self.in_place.as_ref().is_none_or(|it| it.is_settled());
+        if self.is_aborted() || !enough || unrouted || !settled {
             return None;
         }
         if self.ro.status.promote_full {
@@ -317,7 +321,8 @@ impl Pass<'_> {
         let mut old = Vec::new();
         for set in order.map(|it| &self.sets[it]) {
             let pods = self.world.pods.iter().filter(|it| {
-                it.is_controlled_by(set.object.uid())
+                it.is_controlled_by(self.owner_of_pods(set))
+                    && self.is_pod_of(set, it)
                     && selected(&self.ro, it)
                     && it.created_at().is_some_and(|created| created < at.timestamp())
             });

@@ -35,6 +35,7 @@ pub mod template;
 mod tolerate;
 mod validate;
 mod workload;
+pub mod workloads;
 mod world;
 
 use argo_core::{Change, Object, Plan, Timestamp};

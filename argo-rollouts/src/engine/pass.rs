@@ -9,6 +9,7 @@ use super::{
     phase, template, tolerate,
     validate::{self, Invalid},
     workload,
+    workloads::{self, Version, Workload},
     world::ReplicaSet,
 };
 use crate::api::{
@@ -23,6 +24,8 @@ pub(crate) struct Pass<'w> {
     pub(crate) world: &'w World,
     pub(crate) now: Timestamp,
     pub(crate) ro: Rollout,
+    /// The workload whose pods are replaced in place; absent where ReplicaSets are made.
+    pub(crate) in_place: Option<Box<dyn Workload>>,
     /// Owned ReplicaSets, oldest first.
     pub(crate) sets: Vec<ReplicaSet>,
     /// The ReplicaSet of the wanted template, in `sets`.
@@ -90,14 +93,17 @@ fn undecodable(object: &Object, reason: &str, now: Timestamp) -> Plan<RolloutSta
 }
 
 impl<'w> Pass<'w> {
-    pub(super) fn observe(world: &'w World, ro: Rollout, now: Timestamp) -> Self {
+    pub(super) fn observe(world: &'w World, mut ro: Rollout, now: Timestamp) -> Self {
+        let in_place = workloads::of(&ro, world, now);
+        if let Some(workload) = &in_place {
+            ro.spec.replicas = ro.spec.replicas.or_else(|| Some(workload.replicas()));
+        }
         let uid = ro.metadata.uid.clone().unwrap_or_default();
-        let mut sets: Vec<ReplicaSet> = world
-            .replica_sets
-            .iter()
-            .filter(|it| !it.is_deleting() && it.is_controlled_by(&uid) && selected(&ro, it))
-            .map(ReplicaSet::of)
-            .collect();
+        let own = |it: &&std::sync::Arc<Object>| !it.is_deleting() && it.is_controlled_by(&uid) && selected(&ro, it);
+        let mut sets: Vec<ReplicaSet> = match &in_place {
+            Some(workload) => workload.versions().iter().map(Version::counted).collect(),
+            None => world.replica_sets.iter().filter(own).map(ReplicaSet::of).collect(),
+        };
         sets.sort_by(|a, b| (a.age(), a.name()).cmp(&(b.age(), b.name())));
         let mut runs: Vec<AnalysisRun> = world
             .analysis_runs
@@ -112,7 +118,10 @@ impl<'w> Pass<'w> {
         let mut experiments: Vec<Experiment> =
             world.experiments.iter().filter(|it| it.is_controlled_by(&uid)).filter_map(|it| it.decode().ok()).collect();
         experiments.sort_by_cached_key(|it| (it.metadata.creation_timestamp, it.metadata.name.clone()));
-        let new = find_new(&ro, &sets);
+        let new = match &in_place {
+            Some(workload) => workload.wanted().and_then(|wanted| sets.iter().position(|it| it.hash == wanted)),
+            None => find_new(&ro, &sets),
+        };
         let stable_hash = &ro.status.stable_rs;
         let stable = match new {
             _ if stable_hash.is_empty() => None,
@@ -127,6 +136,7 @@ impl<'w> Pass<'w> {
             world,
             now,
             ro,
+            in_place,
             sets,
             new,
             stable,
@@ -143,12 +153,16 @@ impl<'w> Pass<'w> {
     }
 
     fn advance(&mut self) -> Result<(), Invalid> {
-        if self.claim() == Flow::Stop {
+        if self.in_place.is_none() && self.claim() == Flow::Stop {
             return Ok(());
         }
         validate::rollout(&self.ro, self.world)?;
         if self.new.is_none() {
-            self.create_new_set();
+            if self.in_place.is_some() {
+                self.await_version()
+            } else {
+                self.create_new_set()
+            }
             return Ok(());
         }
         if self.ro.status.abort && self.is_fully_promoted() {

@@ -137,6 +137,9 @@ impl Pass<'_> {
     /// Gives the new ReplicaSet the highest revision (a reused one remembers its old ones), keeps it
     /// in step with the Rollout's annotations, and writes the revision on the Rollout.
     pub(crate) fn sync_revision(&mut self) -> Flow {
+        if self.in_place.is_some() {
+            return self.sync_workload_revision();
+        }
         let Some(at) = self.new else { return Flow::Continue };
         let others = self.sets.iter().enumerate().filter(|(it, _)| *it != at);
         let wanted = others.map(|(_, it)| it.revision).max().unwrap_or_default() + 1;

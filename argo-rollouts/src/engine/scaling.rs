@@ -30,6 +30,9 @@ impl Pass<'_> {
 
     /// Brings stable, then new, then the others one step closer; whether anything was scaled.
     pub(crate) fn reconcile_replica_sets(&mut self) -> bool {
+        if self.in_place.is_some() {
+            return self.reconcile_in_place();
+        }
         if self.is_halted() {
             return false;
         }
@@ -285,6 +288,9 @@ impl Pass<'_> {
 
     /// Whether new and stable are as large as the weight wants, available, and nobody else serves.
     pub(crate) fn is_at_desired_counts(&self, weights: Option<&TrafficWeights>) -> bool {
+        if self.in_place.is_some() {
+            return self.is_in_place_there();
+        }
         let (new, stable) = self.counts(weights);
         let new_there = self.new_set().is_some_and(|it| self.meets_threshold(it, new));
         let stable_there =

@@ -30,7 +30,7 @@ pub(super) fn resolve(ro: &mut Rollout, world: &World) -> Result<(), Invalid> {
         return Ok(());
     }
     let path = match (target.gvk.group.as_str(), target.gvk.kind.as_str()) {
-        ("apps", "Deployment" | "ReplicaSet") => "/spec/template",
+        ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") => "/spec/template",
         ("", "PodTemplate") => "/template",
         (group, kind) => return Err(refuse(format!("workload of type {group}/{kind} is not supported"))),
     };

@@ -31,6 +31,8 @@ pub struct World {
     /// Pods of its namespace; only looked at while `spec.restartAt` is due, or where pods carry
     /// metadata of their role.
     pub pods: Vec<Arc<Object>>,
+    /// ControllerRevisions of its namespace; only looked at where a workload's pods are replaced in place.
+    pub revisions: Vec<Arc<Object>>,
     /// The object that [`super::workload_of`] names, if it exists.
     pub workload: Option<Arc<Object>>,
     /// Names of the step plugins that this controller has, and whether each is switched on.
@@ -70,6 +72,7 @@ impl World {
             templates: Vec::new(),
             cluster_templates: Vec::new(),
             pods: Vec::new(),
+            revisions: Vec::new(),
             workload: None,
             step_plugins: BTreeMap::new(),
             step_answers: Vec::new(),
@@ -125,6 +128,25 @@ impl ReplicaSet {
             deadline: deadline.and_then(|it| time::parse(it).ok()),
             has_deadline: deadline.is_some_and(|it| !it.is_empty()),
             object: object.clone(),
+        }
+    }
+
+    /// A version of a workload that is no ReplicaSet, of which there are this many pods.
+    pub(crate) fn of_version(revision: &Arc<Object>, hash: &str, pods: i64, ready: i64, available: i64) -> Self {
+        let number = revision.integer("/revision").unwrap_or_default();
+        Self {
+            object: revision.clone(),
+            hash: hash.to_owned(),
+            revision: number,
+            spec: pods,
+            replicas: pods,
+            ready,
+            available,
+            created: revision.created_at().unwrap_or(Timestamp::UNIX_EPOCH),
+            first: number,
+            desired: None,
+            deadline: None,
+            has_deadline: false,
         }
     }
 

@@ -139,6 +139,12 @@ impl Set<'_> {
         int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0)
     }
 
+    /// The ordinals that an update replaces: none while the partition is above them all.
+    fn updating(&self) -> std::ops::Range<i64> {
+        let end = self.start + self.replicas;
+        self.start.saturating_add(self.partition()).min(end)..end
+    }
+
     /// Gives the claims of a pod to whom `persistentVolumeClaimRetentionPolicy` says they go with: the set, a pod that is one too many, or
     /// nobody.
     fn own_claims(&self, ordinal: i64, pod: &Value, pass: &mut Pass) {
@@ -177,7 +183,7 @@ impl Set<'_> {
         }
         let most = self.set.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable");
         if let Some(most) = portion(most, self.replicas, true).map(|most| most.max(1)).filter(|_| !broken) {
-            let range = self.start + self.partition()..self.start + self.replicas;
+            let range = self.updating();
             let down: Vec<i64> = (self.start..self.start + self.replicas)
                 .filter(|ordinal| {
                     self.pods.get(ordinal).is_none_or(|pod| !is_healthy(pod) || !self.is_available(pod, pass))
@@ -198,7 +204,7 @@ impl Set<'_> {
             }
             return;
         }
-        for (_, pod) in self.pods.range(self.start + self.partition()..self.start + self.replicas).rev() {
+        for (_, pod) in self.pods.range(self.updating()).rev() {
             if self.revision(pod) != self.history.update && !is_deleting(pod) {
                 // Upstream leaves a broken pod of an old revision to be deleted by hand when pods are ordered; so it is here.
                 if !broken {

@@ -82,6 +82,12 @@ async fn a_partition_holds_the_first_pods_back() {
     world.apply(stateful(3, "db:1")).await;
     let mut next = stateful(3, "db:2");
     next["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}});
+    world.apply(next.clone()).await;
+    world.wait(60).await;
+    assert_eq!(images(&world), ["db:1", "db:1", "db:2"]);
+    // Above every ordinal it holds them all, and what is lost comes back as it was.
+    next["spec"]["template"]["spec"]["containers"][0]["image"] = json!("db:3");
+    next["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = json!(i32::MAX);
     world.apply(next).await;
     world.wait(60).await;
     assert_eq!(images(&world), ["db:1", "db:1", "db:2"]);

@@ -66,6 +66,7 @@ pub(super) fn rollout(ro: &Rollout, world: &World) -> Result<(), Invalid> {
         return Err(first);
     }
     supported(ro, world)?;
+    crate::engine::workloads::supported(ro, world)?;
     let mut errors = references::in_world(ro, world);
     errors.truncate(1);
     errors.pop().map_or(Ok(()), Err)
