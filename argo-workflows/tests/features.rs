@@ -427,3 +427,40 @@ spec:
     assert_eq!((run.phase("wf"), run.phase("wf[0]"), run.phase("wf[0].b")), ("Failed", "Failed", "Succeeded"));
     assert_eq!(run.node("wf").unwrap().message(), "template has failed or errored children and failFast enabled");
 }
+
+#[test]
+fn globals_know_what_config_maps_and_the_metadata_of_templates_say() {
+    let run = Run::yaml(
+        r"
+metadata: {name: wf}
+spec:
+  entrypoint: main
+  arguments:
+    parameters:
+    - {name: there, valueFrom: {configMapKeyRef: {name: settings, key: a}}}
+    - {name: away, valueFrom: {default: fallback, configMapKeyRef: {name: none, key: a}}}
+  workflowMetadata: {labels: {team: red}}
+  templates:
+  - name: main
+    steps: [[{name: a, template: a, arguments: {parameters: [{name: p, value: '{{workflow.parameters.there}} {{workflow.parameters.away}} {{workflow.labels.team}}'}]}}]]
+  - {name: a, inputs: {parameters: [{name: p}]}, container: {image: x}}
+",
+    );
+    let mut run = run.on("a", Script::succeeds());
+    run.catalog.config_maps.insert("settings".to_owned(), BTreeMap::from([("a".to_owned(), "found".to_owned())]));
+    let run = run.finish();
+    assert_eq!(run.input("wf[0].a", "p"), Some("found fallback red"));
+}
+
+#[test]
+fn what_can_not_even_begin_is_told_of_by_its_workflow() {
+    use argo_workflows::engine::StepResult;
+    let manifest = "{metadata: {name: wf}, spec: {entrypoint: main, onExit: bye, templates: [{name: main, container: {image: x}}, {name: bye, container: {image: x}}]}}";
+    let refused = || Script::ends(StepResult::refused("volume 'foo' not found in workflow spec"));
+    let run = Run::yaml(manifest).on("wf", refused()).finish();
+    let told = "error in entry template execution: volume 'foo' not found in workflow spec";
+    assert_eq!((run.status(), run.message(), run.phase("wf.onExit")), (WorkflowPhase::Error, told, "-"));
+    let run = Run::yaml(manifest).on("wf", Script::succeeds()).on("wf.onExit", refused()).finish();
+    let told = "error in exit template execution : volume 'foo' not found in workflow spec";
+    assert_eq!((run.status(), run.message()), (WorkflowPhase::Error, told));
+}

@@ -120,7 +120,12 @@ impl Pass<'_> {
         }
         let started = node.started_at.map_or(self.now, Time::timestamp);
         let processed = self.processed(node, origin, template).ok()?;
-        let whole = self.node_deadline(&processed, started, on_exit).ok()?.map(|it| (it, DEADLINE_EXCEEDED));
+        let own = processed.active_deadline_seconds.as_ref().filter(|_| node.kind == NodeType::Pod);
+        let own = own.and_then(crate::api::IntOrString::as_i64).map(|it| it.max(0).unsigned_abs());
+        let own = own.map(|it| argo_core::time::after(started, std::time::Duration::from_secs(it)));
+        // That of a template is its pod's: what a kubelet says of it.
+        let told = |at| if own == Some(at) { POD_DEADLINE } else { DEADLINE_EXCEEDED };
+        let whole = self.node_deadline(&processed, started, on_exit).ok()?.map(|it| (it, told(it)));
         if node.phase() != NodePhase::Pending {
             return whole;
         }
@@ -135,6 +140,9 @@ impl Pass<'_> {
 
     fn finish(&mut self, id: &str, result: &StepResult) {
         let Some(node) = self.nodes.get(id).cloned() else { return };
+        if result.refused {
+            self.refused.insert(node.name.clone());
+        }
         if node.is_daemoned() {
             self.daemon_ended(&node);
         }
@@ -307,6 +315,9 @@ impl Pass<'_> {
         Halt::Parallelism
     }
 }
+
+/// What a kubelet says of a pod that is out of time.
+const POD_DEADLINE: &str = "Pod was active on the node longer than the specified deadline";
 
 /// What is said of a template that waits for nothing more as one of its children failed.
 const FAIL_FAST: &str = "template has failed or errored children and failFast enabled";

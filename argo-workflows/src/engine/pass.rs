@@ -163,6 +163,8 @@ pub(crate) struct Pass<'a> {
     active: Active,
     /// Nodes that changed before the walk, and the groups that they are in, by the groups that those are in.
     pub(crate) dirty: BTreeMap<String, BTreeSet<String>>,
+    /// Names of nodes that could not even begin, as this pass sees it.
+    pub(crate) refused: BTreeSet<String>,
     /// Whether something waits for more than a change of the nodes around it.
     pub(crate) restless: bool,
     /// Edges to nodes that this pass made.
@@ -190,7 +192,7 @@ impl<'a> Pass<'a> {
         Self {
             name: world.workflow.name().to_owned(),
             nodes: Nodes { base: &status.nodes, changed: BTreeMap::new() },
-            globals: Rc::new(scope::globals(world.workflow, compiled, now)),
+            globals: Rc::new(scope::globals(world.workflow, compiled, world.references, now)),
             effects: Vec::new(),
             wake: None,
             stored: BTreeMap::new(),
@@ -200,6 +202,7 @@ impl<'a> Pass<'a> {
             is_fresh,
             active: Active::default(),
             dirty: BTreeMap::new(),
+            refused: BTreeSet::new(),
             restless: false,
             linked: HashSet::new(),
             started: Default::default(),

@@ -6,14 +6,16 @@ use argo_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    compile::Compiled,
+    compile::{Compiled, References},
     pass::Pass,
     vars::{How, Scope},
 };
-use crate::api::{ANNOTATION_SCHEDULED_TIME, NodePhase, NodeStatus, NodeType, Parameter, Template, Workflow};
+use crate::api::{
+    ANNOTATION_SCHEDULED_TIME, AnyString, NodePhase, NodeStatus, NodeType, Parameter, Template, Workflow,
+};
 
 /// `workflow.*`.
-pub(crate) fn globals(workflow: &Workflow, compiled: &Compiled, now: Timestamp) -> Scope {
+pub(crate) fn globals(workflow: &Workflow, compiled: &Compiled, references: &dyn References, now: Timestamp) -> Scope {
     let spec = &compiled.spec;
     let meta = &workflow.metadata;
     let mut scope = Scope::at(now);
@@ -42,7 +44,7 @@ pub(crate) fn globals(workflow: &Workflow, compiled: &Compiled, now: Timestamp) 
             scope.set(format!("workflow.{field}.{key}"), value);
         }
     }
-    parameters(&mut scope, spec.arguments.as_ref().map_or(&[], |it| &it.parameters));
+    parameters(&mut scope, spec.arguments.as_ref().map_or(&[], |it| &it.parameters), references);
     if let Some(outputs) = &workflow.status.outputs {
         for it in &outputs.parameters {
             scope.set(format!("workflow.outputs.parameters.{}", it.name), it.effective().unwrap_or_default());
@@ -54,10 +56,17 @@ pub(crate) fn globals(workflow: &Workflow, compiled: &Compiled, now: Timestamp) 
     scope
 }
 
-fn parameters(scope: &mut Scope, list: &[Parameter]) {
+fn parameters(scope: &mut Scope, list: &[Parameter], references: &dyn References) {
     let mut resolved = Vec::new();
     for it in list {
         let mut it = it.clone();
+        if it.value.is_none()
+            && let Some(from) = &it.value_from
+            && let Some(reference) = &from.config_map_key_ref
+        {
+            let found = references.parameters(&reference.name).and_then(|it| it.get(&reference.key).cloned());
+            it.value = found.map(AnyString).or_else(|| from.default.clone());
+        }
         if let Some(value) = it.effective() {
             // A value may itself speak of the workflow.
             let value = scope.render(value, How::Keep).unwrap_or_else(|_| value.to_owned());

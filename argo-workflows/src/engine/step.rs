@@ -164,6 +164,9 @@ pub struct StepResult {
     /// Whether an executor of its own has reported everything.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_reported: bool,
+    /// Whether it could not even begin, as its executor can not make what the template asks for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Machine it ran on.
     pub host: Option<String>,
     /// When it ended; the time it is seen by default.
@@ -194,6 +197,12 @@ impl StepResult {
     /// Something around the work went wrong.
     pub fn error(message: impl Into<String>) -> Self {
         Self { phase: NodePhase::Error, message: message.into(), ..Self::default() }
+    }
+
+    /// What the template asks for can not be made.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { refused: true, ..Self::error(message) }
     }
 
     /// With an output parameter.

@@ -135,7 +135,7 @@ pub fn reconcile_with(world: &World<'_>, compiled: &Compiled, ledger: &mut Ledge
         }
     }
     if is_first {
-        begin(&mut change, &mut plan, &pass);
+        begin(&mut change, &mut plan, &mut pass);
     } else {
         pass.observe();
     }
@@ -337,6 +337,9 @@ fn walk(pass: &mut Pass<'_>) -> Option<(WorkflowPhase, String)> {
         }
     }
     let root = root.filter(|_| !waiting)?;
+    if pass.refused.contains(&name) {
+        return Some((WorkflowPhase::Error, format!("error in entry template execution: {}", root.message())));
+    }
     let exit = exit_hook(&spec.hooks, spec.on_exit.as_deref());
     let mut phase = status;
     let mut message = root.message().to_owned();
@@ -355,6 +358,10 @@ fn walk(pass: &mut Pass<'_>) -> Option<(WorkflowPhase, String)> {
             Ok(true) => {}
             Ok(false) => return None,
             Err(error) => return Some((WorkflowPhase::Error, format!("error in exit template execution : {error}"))),
+        }
+        if let Some(node) = pass.named(&exit_name).filter(|_| pass.refused.contains(&exit_name)) {
+            let message = format!("error in exit template execution : {}", node.message());
+            return Some((WorkflowPhase::Error, message));
         }
         // A failed exit handler makes a failure of a success.
         if let Some(node) = pass.named(&exit_name).filter(|it| it.phase().is_failed())
@@ -408,7 +415,7 @@ fn phase_of(node: &NodeStatus) -> WorkflowPhase {
     }
 }
 
-fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
+fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &mut Pass<'_>) {
     let workflow = pass.world.workflow;
     enter(change, workflow, WorkflowPhase::Running, pass.now);
     if workflow.metadata.annotation(ANNOTATION_POD_NAME_FORMAT).is_none() {
@@ -450,6 +457,11 @@ fn begin(change: &mut StatusChange, plan: &mut WorkflowPlan, pass: &Pass<'_>) {
         }
     }
     plan.note(Note::normal("WorkflowRunning", "Workflow Running"));
+    // Steps of this pass know them already.
+    let globals: &mut Scope = Rc::make_mut(&mut pass.globals);
+    for (field, map) in [("labels", &change.labels), ("annotations", &change.annotations)] {
+        map.iter().for_each(|(key, it)| globals.set(format!("workflow.{field}.{key}"), it));
+    }
 }
 
 fn enter(change: &mut StatusChange, workflow: &Workflow, phase: WorkflowPhase, now: Timestamp) {

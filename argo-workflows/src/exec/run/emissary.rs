@@ -108,8 +108,8 @@ async fn pause(variable: &str, file: PathBuf) {
 }
 
 fn code_of(status: ExitStatus) -> i32 {
-    // Upstream says 137 of every signal.
-    status.code().unwrap_or_else(|| if status.signal().is_some() { 137 } else { FAILED })
+    // As shells say it of a signal.
+    status.code().or_else(|| status.signal().map(|it| 128 + it)).unwrap_or(FAILED)
 }
 
 fn named(template: &Template, pointer: &str) -> Vec<Value> {

@@ -232,14 +232,14 @@ impl PodsExecutor {
             Ok(repository) => repository,
             Err(Unresolved::Later(error)) => return Err(error),
             Err(Unresolved::Never(message)) => {
-                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(message)));
+                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::refused(message)));
                 return Ok(());
             }
         };
         let built = match spec::build(step, &self.0.config, repository.as_ref(), now) {
             Ok(built) => built,
             Err(message) => {
-                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(message)));
+                self.remember(workflow, &step.node_id, StepState::Finished(StepResult::refused(message)));
                 return Ok(());
             }
         };
@@ -256,7 +256,7 @@ impl PodsExecutor {
                 }
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
-                    self.remember(workflow, &step.node_id, StepState::Finished(StepResult::error(error.message)));
+                    self.remember(workflow, &step.node_id, StepState::Finished(StepResult::refused(error.message)));
                     return Ok(());
                 }
             }
