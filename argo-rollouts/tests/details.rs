@@ -232,6 +232,25 @@ async fn a_step_plugin_that_fails_aborts_the_update() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_image_and_a_new_size_at_once_in_a_pause_go_all_the_way() {
+    let stage = Stage::begin(&[]);
+    stage.apply(&rollout("{steps: [{setWeight: 25}, {pause: {duration: 60}}, {setWeight: 50}]}"));
+    stage.wait(60).await;
+    stage.image("shop:v2");
+    stage.wait(10).await;
+    assert_eq!(stage.status()["phase"], "Paused", "{:#}", stage.status());
+    let template = json!({"spec": {"containers": [{"name": "shop", "image": "shop:v3"}]}});
+    stage.patch("rollouts.argoproj.io", "shop", json!({"spec": {"replicas": 6, "template": template}}));
+    stage.wait(10).await;
+    assert_eq!(stage.status()["phase"], "Paused", "the pause of the third version: {:#}", stage.status());
+    stage.wait(90).await;
+    let status = stage.status();
+    assert_eq!(status["phase"], "Healthy", "{status:#}");
+    assert_eq!((&status["updatedReplicas"], &status["replicas"]), (&json!(6), &json!(6)));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_status_says_how_long_it_took_and_how_it_ended() {
     let stage = Stage::begin(&[]);
     stage.apply(&rollout("{steps: [{setWeight: 50}, {pause: {}}, {pause: {duration: 60}}]}"));

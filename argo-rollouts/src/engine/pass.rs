@@ -220,6 +220,7 @@ impl<'w> Pass<'w> {
     /// Completes the status and plans to write it.
     pub(crate) fn persist(&mut self) {
         self.next.observed_generation = self.generation();
+        self.begin_progress();
         self.evaluate_deadline_abort();
         let now = self.now;
         self.pauses.apply(&self.ro.status, &mut self.next, now);

@@ -89,7 +89,7 @@ impl Pass<'_> {
 
     /// An update to a ReplicaSet that was made for it begins its progress anew, whatever came of the one before:
     /// until the status says that it began, what it says of progress does not count.
-    fn begin_progress(&mut self) {
+    pub(crate) fn begin_progress(&mut self) {
         let Some(set) = self.new_set() else { return };
         let known = self.ro.status.current_pod_hash == set.hash;
         if known || set.object.annotation(names::REVISION_HISTORY).is_some() {
@@ -178,7 +178,6 @@ impl Pass<'_> {
             }
             return Flow::Stop;
         }
-        self.begin_progress();
         if self.ro.status.condition(names::condition::PROGRESSING).is_none() {
             let message = format!("Found new replica set \"{name}\"");
             self.set_condition(names::condition::PROGRESSING, "True", reason::FOUND_RS, &message);
