@@ -89,6 +89,22 @@ fn without_auto_promotion_somebody_decides() {
 }
 
 #[test]
+fn an_abort_after_the_switch_leaves_users_where_pods_serve() {
+    let yaml = shop(", postPromotionAnalysis: {templates: [{templateName: smoke}]}");
+    let seconds = Duration::from_secs;
+    // The metric is neither good nor bad until somebody aborts; before that stable's pods fail.
+    let of = |lasts| {
+        let fails = Act::PodsFail { image: "shop:v1".into(), count: 3, lasts };
+        let simulation = Simulation::rollout(yaml.clone()).image("shop:v2").metric("smoke", [0]);
+        run(simulation.at(seconds(6), fails).at(seconds(7), Act::Abort))
+    };
+    let gone = of(None);
+    assert_eq!((gone.phase(), image_of(&gone, "active")), ("Degraded", "shop:v2".into()), "{gone}");
+    let back = of(Some(seconds(40)));
+    assert_eq!((back.phase(), image_of(&back, "active")), ("Degraded", "shop:v1".into()), "{back}");
+}
+
+#[test]
 fn auto_promotion_seconds_end_the_pause() {
     let report = run(Simulation::rollout(shop(", autoPromotionSeconds: 120")).image("shop:v2"));
     assert_eq!(report.phase(), "Healthy");

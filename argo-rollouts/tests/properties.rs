@@ -133,6 +133,12 @@ fn outcome(report: &Report) -> BTreeMap<String, String> {
         let text = match object.gvk().kind.as_str() {
             "ReplicaSet" => object.pointer("/spec/replicas").map(ToString::to_string).unwrap_or_default(),
             "Service" => object.text("/spec/selector/rollouts-pod-template-hash").to_owned(),
+            // A run that is given up at the instant of a measurement may have that or not.
+            "AnalysisRun"
+                if status.abort || object.label("rollouts-pod-template-hash") != Some(&status.current_pod_hash) =>
+            {
+                ["Failed", "Successful", "Error", "Inconclusive"].contains(&object.text("/status/phase")).to_string()
+            }
             "AnalysisRun" => object.text("/status/phase").to_owned(),
             _ => continue,
         };

@@ -34,6 +34,7 @@ enum Strategy_ {
     Plain { surge: i64, unavailable: i64, steps: Vec<String> },
     Routed { dynamic: bool, ping_pong: bool, steps: Vec<String> },
     BlueGreen { auto: bool, preview: Option<i64>, pre: bool, post: bool },
+    InPlace { stateful: bool, parallel: bool, unavailable: i64, steps: Vec<String> },
 }
 
 /// What happens to it.
@@ -72,6 +73,9 @@ impl Strategy_ {
                     steps.join(", ")
                 )
             }
+            Self::InPlace { unavailable, steps, .. } => {
+                format!("canary: {{maxUnavailable: {unavailable}, steps: [{}]}}", steps.join(", "))
+            }
             Self::BlueGreen { auto, preview, pre, post } => {
                 let preview = preview.map(|it| format!(", previewReplicaCount: {it}")).unwrap_or_default();
                 let analysis = |name: &str, on: bool| {
@@ -93,12 +97,49 @@ impl Strategy_ {
                 Promise { surge: Some(*surge), unavailable: Some(*unavailable), sees_truth }
             }
             // Beside a router both versions run whole; capacity is what their traffic needs.
+            Self::InPlace { unavailable, .. } => Promise { surge: None, unavailable: Some(*unavailable), sees_truth },
             Self::Routed { .. } | Self::BlueGreen { .. } => Promise { sees_truth, ..Promise::default() },
         }
     }
 }
 
 impl Schedule {
+    /// A Rollout of a workload whose pods are replaced in place.
+    fn in_place(&self, stateful: bool, parallel: bool, strategy: &str) -> String {
+        let kind = if stateful { "StatefulSet" } else { "DaemonSet" };
+        let replicas = if stateful { format!("replicas: {}", self.replicas) } else { String::new() };
+        let policy = if stateful && parallel { "podManagementPolicy: Parallel" } else { "" };
+        format!(
+            r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: web}}
+spec:
+  {replicas}
+  progressDeadlineSeconds: 120
+  progressDeadlineAbort: {}
+  workloadRef: {{apiVersion: apps/v1, kind: {kind}, name: web}}
+  strategy: {{{strategy}}}
+---
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: web}}
+spec:
+  {replicas}
+  {policy}
+  selector: {{matchLabels: {{app: web}}}}
+  template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: web, image: "web:0"}}]}}}}
+{SERVICES}"#,
+            self.deadline_aborts,
+        )
+    }
+
+    /// A DaemonSet has as many pods as there are nodes.
+    fn acts<'s>(&'s self, strategy: &Strategy_) -> impl Iterator<Item = &'s (u64, Act)> {
+        let sized = !matches!(strategy, Strategy_::InPlace { stateful: false, .. });
+        self.acts.iter().filter(move |(_, act)| sized || !matches!(act, Act::Scale(_)))
+    }
+
     fn run(&self, strategy: &Strategy_) -> Report {
         let yaml = format!(
             r#"
@@ -117,8 +158,13 @@ spec:
             self.deadline_aborts,
             strategy.yaml(),
         );
+        let yaml = match strategy {
+            Strategy_::InPlace { stateful, parallel, .. } => self.in_place(*stateful, *parallel, &strategy.yaml()),
+            _ => yaml,
+        };
         let seconds = Duration::from_secs;
-        let mut simulation = Simulation::rollout(yaml).image("web:1").metric("m", self.values.clone());
+        let nodes = usize::try_from(self.replicas).expect("few");
+        let mut simulation = Simulation::rollout(yaml).nodes(nodes).image("web:1").metric("m", self.values.clone());
         simulation = simulation.metric_dip("m", seconds(self.dip.0), seconds(self.dip.1), 9);
         for (image, ready) in (1..).zip(self.ready) {
             let image = format!("web:{image}");
@@ -127,7 +173,7 @@ spec:
                 None => simulation.never_ready(image),
             };
         }
-        for (at, act) in &self.acts {
+        for (at, act) in self.acts(strategy) {
             simulation = simulation.at(seconds(*at), act.clone());
         }
         for (at, lasts, fault) in &self.windows {
@@ -164,6 +210,9 @@ fn strategy() -> impl Strategy<Value = Strategy_> {
             dynamic,
             ping_pong,
             steps
+        }),
+        (any::<bool>(), any::<bool>(), 0_i64..4, steps()).prop_map(|(stateful, parallel, unavailable, steps)| {
+            Strategy_::InPlace { stateful, parallel, unavailable, steps }
         }),
         (any::<bool>(), prop::option::of(1_i64..3), any::<bool>(), any::<bool>())
             .prop_map(|(auto, preview, pre, post)| Strategy_::BlueGreen { auto, preview, pre, post }),

@@ -203,6 +203,27 @@ async fn a_stateful_set_that_grows_or_loses_pods_in_the_middle_gets_stable_ones(
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_of_the_weight_can_be_taken_back_while_steps_are_left() {
+    for (kind, old) in [("StatefulSet", 1), ("DaemonSet", 0)] {
+        let stage = stage();
+        begin(&stage, kind, "{steps: [{setWeight: 100}, {pause: {}}]}").await;
+        image(&stage, kind, "db:2");
+        stage.wait(240).await;
+        let all = if old == 0 { counts(&[("db:2", 10)]) } else { counts(&[("db:1", 1), ("db:2", 9)]) };
+        assert_eq!((&stage.status()["phase"], ready(&stage)), (&json!("Paused"), all), "{kind}: {:#}", stage.status());
+        steer(&stage, json!({"abort": true}));
+        stage.wait(240).await;
+        assert_eq!((&stage.status()["phase"], ready(&stage)), (&json!("Degraded"), counts(&[("db:1", 10)])), "{kind}");
+        steer(&stage, json!({"abort": false}));
+        stage.wait(240).await;
+        stage.promote();
+        stage.wait(240).await;
+        assert_eq!((&stage.status()["phase"], ready(&stage)), (&json!("Healthy"), counts(&[("db:2", 10)])), "{kind}");
+        stage.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_not_be_done_in_place_is_refused() {
     for (kind, strategy, word) in [
         ("StatefulSet", "{canaryService: one, stableService: two, trafficRouting: {smi: {}}}", "trafficRouting"),

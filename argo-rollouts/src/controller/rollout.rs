@@ -208,12 +208,15 @@ impl Rollouts {
         Ok((world, notes, again))
     }
 
-    /// What a pass sees of a workload whose pods are replaced in place: its pods and revisions, as they are now.
+    /// What a pass sees of a workload whose pods are replaced in place: itself, its pods and revisions, as they are now.
+    /// Pods that are deleted for a template of which a cache has yet to hear would come back, and be deleted, without end.
     async fn observe_in_place(&self, rollout: &Object, world: &mut World) -> Result<(), BoxFailure> {
         let Some(workload) = world.workload.clone() else { return Ok(()) };
         if !rollout.decode::<Rollout>().is_ok_and(|it| engine::workloads::is_in_place(&it)) {
             return Ok(());
         }
+        world.workload = self.context.get(&workload.reference()).await?.map(Arc::new);
+        let Some(workload) = world.workload.clone() else { return Ok(()) };
         let selector = workload.pointer("/spec/selector").cloned().unwrap_or_default();
         let selector = serde_json::from_value::<LabelSelector>(selector).map(|it| it.to_text()).unwrap_or_default();
         let labels = Some(selector.as_str()).filter(|it| !it.is_empty());

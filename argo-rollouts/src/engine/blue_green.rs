@@ -199,7 +199,10 @@ impl Pass<'_> {
             return None;
         }
         if self.ro.status.abort {
-            return Some(self.ro.status.stable_rs.clone()).filter(|it| !it.is_empty());
+            // Not away from pods that serve to where none do.
+            let serves = |hash: &str| self.sets.iter().any(|it| it.hash == hash && it.available > 0);
+            let stable = self.ro.status.stable_rs.clone();
+            return Some(stable).filter(|it| !it.is_empty() && (serves(it) || !serves(active)));
         }
         let done = self.is_blue_green_pause_over() && self.is_pre_promotion_done();
         (self.is_fast_tracked(active) || done).then(|| self.current_hash())

@@ -173,8 +173,12 @@ impl Pass<'_> {
         let enough = self.new_set().is_some_and(|it| it.available >= replicas || self.meets_threshold(it, replicas));
         let unrouted = self.next.canary.weights.as_ref().is_some_and(|it| it.verified == Some(false));
         let settled = self.in_place.as_ref().is_none_or(|it| it.is_settled());
-        if self.is_aborted() || !enough || unrouted || !settled {
+        if !enough || unrouted || !settled {
             return None;
+        }
+        if self.is_aborted() {
+            let too_late = self.in_place.as_ref().is_some_and(|it| it.is_through());
+            return too_late.then(|| "Every pod was new when it was aborted".to_owned());
         }
         if self.ro.status.promote_full {
             return Some("Full promotion requested".to_owned());

@@ -11,15 +11,21 @@ use crate::engine::RouteTraffic;
 /// How soon pods of an image become ready; `None` never.
 pub(super) type Readiness = BTreeMap<String, Option<Duration>>;
 
+/// Nodes by default.
+const NODES: usize = 10;
+
 /// Objects by kind, namespace and name, and the pods of ReplicaSets as times at which they are ready.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cluster {
     objects: BTreeMap<ObjectRef, Arc<Object>>,
-    /// When each pod of a ReplicaSet (by name) is ready; `None` never. Oldest first.
+    /// When each pod of a ReplicaSet (by name) is ready; `None` never. Oldest first. Pods that are objects stand here by
+    /// their own name.
     pods: BTreeMap<String, Vec<Option<Timestamp>>>,
     version: u64,
     made: u64,
     pub(super) ready_in: Duration,
+    /// How many nodes there are for DaemonSets.
+    pub(super) nodes: usize,
     pub(super) readiness: Readiness,
     pub(super) now: Timestamp,
     /// The time that the journal counts from.
@@ -29,7 +35,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn with_pods_ready_in(ready_in: Duration) -> Self {
-        Self { ready_in, ..Self::default() }
+        Self { ready_in, nodes: NODES, ..Self::default() }
     }
 
     pub(super) fn of_kind(&self, kind: &str) -> Vec<Arc<Object>> {
@@ -59,7 +65,7 @@ impl Cluster {
         self.objects.insert(key, object);
     }
 
-    fn store(&mut self, by: Author, old: &Arc<Object>, mut object: Object) {
+    pub(super) fn store(&mut self, by: Author, old: &Arc<Object>, mut object: Object) {
         if object.get("spec") != old.get("spec") {
             object.set(&["metadata", "generation"], old.generation() + 1);
         }
@@ -70,9 +76,9 @@ impl Cluster {
         self.objects.insert(old.reference(), object);
     }
 
-    fn remove(&mut self, by: Author, key: &ObjectRef) -> bool {
+    pub(super) fn remove(&mut self, by: Author, key: &ObjectRef) -> bool {
         let Some(object) = self.objects.remove(key) else { return false };
-        if object.gvk().kind == "ReplicaSet" {
+        if ["ReplicaSet", "Pod"].contains(&object.gvk().kind.as_str()) {
             self.pods.remove(&key.name);
         }
         self.note(by, What::Object { before: Some(object), after: None });
@@ -119,7 +125,7 @@ impl Cluster {
     /// Makes and removes pods and writes the statuses of ReplicaSets; whether anything changed.
     pub(super) fn settle(&mut self) -> bool {
         let now = self.now;
-        let mut changed = false;
+        let mut changed = self.settle_in_place();
         for set in self.of_kind("ReplicaSet") {
             let wanted = usize::try_from(set.integer("/spec/replicas").unwrap_or(1)).unwrap_or_default();
             let ready = self.ready_at(&set);
@@ -148,7 +154,8 @@ impl Cluster {
     /// Pods of an image that were ready are not any more, the oldest first.
     pub(super) fn fail_pods(&mut self, image: &str, count: usize, lasts: Option<Duration>) {
         let again = lasts.map(|it| time::after(self.now, it));
-        let sets = self.of_kind("ReplicaSet").into_iter().filter(|it| image_of(it) == image);
+        let sets = self.of_kind("ReplicaSet").into_iter().chain(self.of_kind("Pod"));
+        let sets = sets.filter(|it| image_of(it) == image);
         let names: Vec<String> = sets.map(|it| it.name().to_owned()).collect();
         let mut left = count;
         for name in names {
@@ -159,6 +166,18 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// A pod that is an object comes up.
+    pub(super) fn pod_comes(&mut self, name: &str, image: &str) {
+        let delay = self.readiness.get(image).copied().unwrap_or(Some(self.ready_in));
+        self.pods.insert(name.to_owned(), vec![delay.map(|it| time::after(self.now, it))]);
+    }
+
+    /// Whether a pod that is an object is up.
+    pub(super) fn is_up(&self, name: &str) -> bool {
+        let at = self.pods.get(name).and_then(|it| it.first()).copied().flatten();
+        at.is_some_and(|it| it <= self.now)
     }
 
     fn ready_at(&self, set: &Object) -> Option<Timestamp> {
@@ -175,5 +194,6 @@ impl Cluster {
 }
 
 fn image_of(set: &Object) -> &str {
-    set.text("/spec/template/spec/containers/0/image")
+    let image = set.text("/spec/template/spec/containers/0/image");
+    if image.is_empty() { set.text("/spec/containers/0/image") } else { image }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod cluster;
 mod faults;
+mod in_place;
 mod journal;
 mod report;
 mod run;

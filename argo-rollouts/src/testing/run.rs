@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     act::Act,
     faults::{ApiFault, Faults},
+    in_place,
     journal::Author,
     report::{Entry, Report},
     simulation::{Dips, Simulation, SimulationError},
@@ -160,7 +161,9 @@ impl Run {
         let cluster = &self.simulation.cluster;
         let sets = cluster.of_kind("ReplicaSet");
         let available = |it: &Arc<Object>| it.integer("/status/availableReplicas").unwrap_or_default();
-        self.least = self.least.min(sets.iter().map(available).sum());
+        let alone = cluster.of_kind("Pod").iter().filter(|it| in_place::is_ready(it)).count();
+        let alone = i64::try_from(alone).unwrap_or(i64::MAX);
+        self.least = self.least.min(sets.iter().map(available).sum::<i64>().saturating_add(alone));
         for service in cluster.of_kind("Service") {
             let hash = service.text("/spec/selector/rollouts-pod-template-hash");
             if hash.is_empty() {
@@ -191,6 +194,11 @@ impl Run {
         world.cluster_templates = seen("ClusterAnalysisTemplate");
         world.routers = Routers::builtin().names().cloned().collect();
         let typed = world.rollout.decode::<Rollout>().ok();
+        if let Some(target) = typed.as_ref().and_then(engine::workload_of) {
+            // Read when they are looked at, never from a cache.
+            world.workload = cluster.get(&target).cloned();
+            (world.pods, world.revisions) = (cluster.of_kind("Pod"), cluster.of_kind("ControllerRevision"));
+        }
         world.routes_in_place =
             typed.and_then(|it| engine::carried_traffic(&it)).map(|(carried, _)| self.traffic.flows_as(&carried));
         world.routed_hashes = self.traffic.hashes().collect();
@@ -324,8 +332,12 @@ impl Run {
         if let Act::PodsFail { image, count, lasts } = act {
             self.simulation.cluster.fail_pods(image, *count, *lasts);
         }
-        if let Some(body) = act.patch(&rollout, &status) {
-            self.simulation.cluster.apply(Author::User, &Change::merge(self.rollout.clone(), body));
+        // The template of a workload that is referred to stands there.
+        let workload = rollout.decode::<Rollout>().ok().and_then(|it| engine::workload_of(&it));
+        let workload = workload.filter(|_| matches!(act, Act::Image(_)));
+        let target = workload.and_then(|it| self.simulation.cluster.get(&it).cloned()).unwrap_or(rollout);
+        if let Some(body) = act.patch(&target, &status) {
+            self.simulation.cluster.apply(Author::User, &Change::merge(target.reference(), body));
         }
         self.record(&Note::normal("Act", act.to_string()));
     }
@@ -340,6 +352,10 @@ impl Run {
             } else {
                 new += available;
             }
+        }
+        for pod in self.simulation.cluster.of_kind("Pod").iter().filter(|it| in_place::is_ready(it)) {
+            let of_old = self.baseline.is_empty() || in_place::hash_of(pod) == self.baseline;
+            *(if of_old { &mut old } else { &mut new }) += 1;
         }
         let total = old + new;
         let routed = self.traffic.share_of_others(&self.baseline);
@@ -360,7 +376,7 @@ impl Run {
         let cluster = self.simulation.cluster;
         let rollout = cluster.get(&self.rollout);
         let steps = rollout.and_then(|it| it.pointer("/spec/strategy/canary/steps")?.as_array().map(Vec::len));
-        let kinds = ["AnalysisRun", "ReplicaSet", "Rollout", "Service"];
+        let kinds = ["AnalysisRun", "DaemonSet", "Pod", "ReplicaSet", "Rollout", "Service", "StatefulSet"];
         let objects = kinds.iter().flat_map(|it| cluster.of_kind(it)).map(|it| (*it).clone()).collect();
         let took = self.entries.last().map_or(Duration::ZERO, |it| it.at);
         Report {

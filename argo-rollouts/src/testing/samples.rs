@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use argo_core::Object;
 
 use super::{
+    in_place::{hash_of, is_ready},
     journal::{What, Written},
     report::Report,
 };
@@ -42,6 +43,10 @@ impl<'r> Seen<'r> {
                 let old = object.label(names::POD_TEMPLATE_HASH) == Some(report.baseline());
                 let available = object.integer("/status/availableReplicas").unwrap_or_default();
                 self.sets.insert(object.name().to_owned(), (old, available));
+            }
+            "Pod" => {
+                let old = hash_of(object) == report.baseline();
+                self.sets.insert(object.name().to_owned(), (old, i64::from(is_ready(object))));
             }
             "Rollout" => object.text("/status/phase").clone_into(&mut self.phase),
             _ => {}

@@ -21,6 +21,7 @@ use crate::api::IntOrString;
 /// horizon: 2h
 /// pods:
 ///   readyIn: 10s                 # 5s by default
+///   nodes: 20                    # for DaemonSets; 10 by default
 ///   images: {"shop:v2": 45s, "shop:v3": never}
 /// metrics:
 ///   error-rate:
@@ -48,6 +49,7 @@ pub struct Scenario {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Pods {
     ready_in: Option<Span>,
+    nodes: Option<usize>,
     images: BTreeMap<String, IntOrString>,
 }
 
@@ -170,6 +172,10 @@ impl Scenario {
         }
         if let Some(Span(delay)) = self.pods.ready_in {
             simulation = simulation.ready_in(delay);
+        }
+        if let Some(nodes) = self.pods.nodes {
+            // More than any cluster has are of no use.
+            simulation = simulation.nodes(nodes.min(10_000));
         }
         for (image, delay) in &self.pods.images {
             simulation = match delay.to_text().as_str() {

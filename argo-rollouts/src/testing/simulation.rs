@@ -133,6 +133,13 @@ impl Simulation {
         self
     }
 
+    /// How many nodes there are, each with a pod of every DaemonSet; 10.
+    #[must_use]
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.cluster.nodes = nodes;
+        self
+    }
+
     /// How soon pods of an image are ready.
     #[must_use]
     pub fn image_ready_in(mut self, image: impl Into<String>, delay: Duration) -> Self {

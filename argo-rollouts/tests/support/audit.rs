@@ -21,11 +21,14 @@ pub(crate) struct Promise {
 }
 
 /// The world as the journal tells it, write by write.
-struct Audit<'r> {
-    promise: Promise,
+pub(super) struct Audit<'r> {
+    pub(super) promise: Promise,
     report: &'r Report,
-    rollout: Arc<Object>,
+    pub(super) rollout: Arc<Object>,
     sets: BTreeMap<String, Arc<Object>>,
+    /// Pods that are replaced in place, and where they stand.
+    pub(super) pods: BTreeMap<String, Arc<Object>>,
+    pub(super) workload: Option<Arc<Object>>,
     runs: BTreeMap<String, Arc<Object>>,
     /// Since when the pause step under way pauses.
     paused_since: Option<Duration>,
@@ -37,8 +40,9 @@ pub(crate) fn breaches(report: &Report, promise: Promise) -> Vec<String> {
     let mut objects: Vec<Arc<Object>> = report.objects_before().into_iter().map(|it| Arc::new(it.clone())).collect();
     let rollout = objects.iter().position(|it| it.gvk().kind == "Rollout").expect("a Rollout");
     let rollout = objects.remove(rollout);
-    let (sets, runs) = Default::default();
-    let mut audit = Audit { promise, report, rollout, sets, runs, paused_since: None, found: Vec::new() };
+    let (sets, runs, pods) = Default::default();
+    let mut audit =
+        Audit { promise, report, rollout, sets, pods, workload: None, runs, paused_since: None, found: Vec::new() };
     objects.into_iter().for_each(|it| audit.see(Duration::ZERO, it));
     for written in report.journal() {
         if written.by == Author::Controller {
@@ -49,6 +53,7 @@ pub(crate) fn breaches(report: &Report, promise: Promise) -> Vec<String> {
                 (_, Some(object)) => audit.see(written.at, object.clone()),
                 (Some(object), None) => {
                     audit.sets.remove(object.name());
+                    audit.pods.remove(object.name());
                 }
                 _ => {}
             }
@@ -70,7 +75,7 @@ fn hash(object: &Object) -> &str {
     object.label("rollouts-pod-template-hash").unwrap_or_default()
 }
 
-fn status(rollout: &Object) -> RolloutStatus {
+pub(super) fn status(rollout: &Object) -> RolloutStatus {
     rollout.decode::<Rollout>().expect("a Rollout").status
 }
 
@@ -85,6 +90,10 @@ impl Audit<'_> {
             "ReplicaSet" => {
                 self.sets.insert(object.name().to_owned(), object);
             }
+            "Pod" => {
+                self.pods.insert(object.name().to_owned(), object);
+            }
+            "StatefulSet" | "DaemonSet" => self.workload = Some(object),
             "AnalysisRun" => {
                 self.runs.insert(object.name().to_owned(), object);
             }
@@ -92,7 +101,11 @@ impl Audit<'_> {
         }
     }
 
-    fn say(&mut self, at: Duration, what: impl std::fmt::Display) {
+    pub(super) fn took(&self) -> Duration {
+        self.report.took()
+    }
+
+    pub(super) fn say(&mut self, at: Duration, what: impl std::fmt::Display) {
         self.found.push(format!("{at:?}: {what}"));
     }
 
@@ -102,8 +115,12 @@ impl Audit<'_> {
                 "ReplicaSet" => self.judge_size(written.at, before, after),
                 "Rollout" => self.judge_status(written.at, before, after),
                 "Service" => self.judge_switch(written.at, before, after),
+                "StatefulSet" => self.judge_gate(written.at, before, after),
                 _ => {}
             },
+            What::Object { before: Some(before), after: None } if before.gvk().kind == "Pod" => {
+                self.judge_replaced(written.at, before);
+            }
             What::Traffic(traffic) => {
                 let status = status(&self.rollout);
                 if status.abort && status.aborted_at.is_some() && !status.promote_full {
@@ -169,7 +186,7 @@ impl Audit<'_> {
         }
     }
 
-    fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.rollout.pointer("/spec/paused") == Some(&serde_json::json!(true))
     }
 
@@ -178,7 +195,10 @@ impl Audit<'_> {
         let rollout: Rollout = before.decode().expect("a Rollout");
         let steps = rollout.spec.steps();
         let count = i64::try_from(steps.len()).expect("few");
-        let jumps = old.promote_full || old.stable_rs.is_empty() || new.current_pod_hash == old.stable_rs;
+        let jumps = old.promote_full
+            || old.stable_rs.is_empty()
+            || new.current_pod_hash == old.stable_rs
+            || old.abort && self.is_all_of(&new.current_pod_hash);
         if new.stable_rs != old.stable_rs {
             let through = steps.is_empty() || old.current_step_index == Some(count) || jumps;
             if new.stable_rs != new.current_pod_hash || !through {
@@ -251,6 +271,9 @@ impl Audit<'_> {
         let took = self.report.took();
         match phase.as_str() {
             "Healthy" => {
+                if self.workload.is_some() {
+                    return self.in_place_ending();
+                }
                 let replicas = self.rollout.integer("/spec/replicas").unwrap_or(1);
                 let of_new = self.sets.values().filter(|it| hash(it) == self.report.status().current_pod_hash);
                 let up: i64 = of_new.map(|it| available(it)).sum();
@@ -258,7 +281,11 @@ impl Audit<'_> {
                     self.say(took, format!("Healthy with {up} of {replicas} pods"));
                 }
             }
-            "Paused" | "Degraded" if !message.is_empty() => {}
+            "Paused" | "Degraded" if !message.is_empty() => {
+                if self.workload.is_some() {
+                    self.in_place_ending();
+                }
+            }
             _ => self.say(took, format!("it ends {phase} ({message})")),
         }
     }

@@ -91,6 +91,14 @@ impl Workload for DaemonSet {
         self.seen.object.integer("/status/desiredNumberScheduled").unwrap_or_default()
     }
 
+    fn is_through(&self) -> bool {
+        false
+    }
+
+    fn forgets(&self) -> bool {
+        false
+    }
+
     fn is_settled(&self) -> bool {
         true
     }

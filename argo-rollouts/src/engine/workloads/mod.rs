@@ -22,6 +22,8 @@
 //!   `kubectl rollout undo`, skips the steps. Pause, promote, abort and retry are those of any Rollout.
 //! - A weight is a number of pods, [`share`]. `maxUnavailable` bounds how many are missing where pods are deleted here; a
 //!   StatefulSet's own update adds what its own `maxUnavailable` says, one by default. `maxSurge` means nothing.
+//! - The first pod of a StatefulSet stays stable until all steps are done, also at weight 100: a StatefulSet whose pods
+//!   are all new knows no way back. One that is aborted after its last pod was replaced is promoted.
 //! - `spec.replicas` of the Rollout sizes a StatefulSet where it is written; else the StatefulSet's own counts.
 //! - The controller needs rights to list and delete pods, to list ControllerRevisions, and to patch the workload.
 //! - What delivers the workload's manifest must leave `spec.updateStrategy` alone, and of a DaemonSet must not put
@@ -103,6 +105,12 @@ pub trait Workload: fmt::Debug {
 
     /// How many pods there are to be.
     fn replicas(&self) -> i64;
+
+    /// Whether every pod is of the wanted version and the workload forgot how to go back.
+    fn is_through(&self) -> bool;
+
+    /// Whether it forgets how to go back as soon as every pod is new.
+    fn forgets(&self) -> bool;
 
     /// Whether nothing is left to do for the wanted version to become the stable one.
     fn is_settled(&self) -> bool;
@@ -243,7 +251,15 @@ impl Pass<'_> {
 
     /// How many pods are to be of the wanted version.
     pub(crate) fn in_place_count(&self) -> i64 {
-        share(self.replicas(), self.canary_weight(), self.max_weight())
+        let count = share(self.replicas(), self.canary_weight(), self.max_weight());
+        let status = &self.ro.status;
+        let last = self.current_step().1.is_none()
+            || status.promote_full
+            || status.stable_rs.is_empty()
+            || status.stable_rs == status.current_pod_hash;
+        let forgets = self.in_place.as_ref().is_some_and(|it| it.forgets());
+        // While steps are left there must be a way back.
+        if forgets && !last { count.min(self.replicas() - 1).max(0) } else { count }
     }
 
     fn goal(&self) -> Goal {
@@ -286,6 +302,9 @@ impl Pass<'_> {
     /// Whether every pod that is to be of the wanted version is, and nothing more moves.
     pub(crate) fn is_in_place_there(&self) -> bool {
         let Some(workload) = &self.in_place else { return false };
+        if workload.is_through() {
+            return self.new_set().is_some_and(|it| it.available >= self.replicas());
+        }
         let wanted = self.in_place_count();
         let others_gone = self.others().all(|it| it.spec == 0);
         self.new_set().is_some_and(|it| self.meets_threshold(it, wanted))

@@ -91,8 +91,16 @@ impl Workload for StatefulSet {
         self.seen.object.integer("/spec/replicas").unwrap_or(1)
     }
 
+    fn is_through(&self) -> bool {
+        self.seen.is_observed() && self.update() == self.current()
+    }
+
+    fn forgets(&self) -> bool {
+        true
+    }
+
     fn is_settled(&self) -> bool {
-        self.seen.is_observed() && self.update() == self.current() && self.hold().is_empty()
+        self.is_through() && self.hold().is_empty()
     }
 
     fn hold(&self) -> Vec<Change> {
