@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use argo_core::{
     Change, Clock, Object, ObjectKey, Resource,
-    runtime::{Context, Shutdown},
+    runtime::{Context, Requests, Shutdown},
 };
 use argo_embedded::Cluster;
 use argo_workflows::{
@@ -205,10 +205,12 @@ async fn the_controller_tells_its_own_metrics_and_those_of_workflows() {
     let clock = Clock::virtual_at("2026-01-01T00:00:00Z".parse().unwrap());
     let cluster = Cluster::builder().clock(clock.clone()).build().unwrap();
     cluster.install_crds(&crds()).unwrap();
-    let context = Context::builder(cluster.client()).clock(clock).build();
+    let requests = Requests::default();
+    let context = Context::builder(requests.counting(cluster.client())).clock(clock).build();
     let shutdown = Shutdown::new();
     let executor = ScriptedExecutor::new().on("bad", Script::exits(1));
-    let controller = Controller::builder(context.clone()).executor(Arc::new(executor)).build().unwrap();
+    let controller = Controller::builder(context.clone()).executor(Arc::new(executor)).count_requests(requests);
+    let controller = controller.build().unwrap();
     let running = tokio::spawn(controller.run(shutdown.clone()));
     let template = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate",
         "metadata": {"name": "shared", "namespace": "default"},
@@ -258,6 +260,10 @@ async fn the_controller_tells_its_own_metrics_and_those_of_workflows() {
         "argo_workflows_queue_depth_gauge{queue_name=\"workflow_queue\"} 0",
         "argo_workflows_locks_held{lock_name=\"m\",namespace=\"default\",storage=\"configmap\",type=\"mutex\"} 1",
         "argo_workflows_locks_pending{lock_name=\"m\",namespace=\"default\",storage=\"configmap\",type=\"mutex\"} 1",
+        "argo_workflows_locks_taken_total{lock_name=\"m\",namespace=\"default\",storage=\"configmap\",type=\"mutex\"} 1",
+        "argo_workflows_pods_total_count{namespace=\"default\",phase=\"Failed\"} 1",
+        "argo_workflows_pods_total_count{namespace=\"default\",phase=\"Succeeded\"} 1",
+        "argo_workflows_k8s_request_total{kind=\"workflows\",status_code=\"200\",verb=\"Watch\"} 1",
         "argo_workflows_is_leader 1",
         "argo_workflows_ended 1",
     ] {

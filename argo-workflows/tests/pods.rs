@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 struct World {
     _cluster: Cluster,
     context: Context,
-    running: Option<(Shutdown, tokio::task::JoinHandle<()>)>,
+    running: Option<(Shutdown, tokio::task::JoinHandle<()>, Context)>,
+    /// What each controller told at its end.
+    metrics: Vec<String>,
 }
 
 impl World {
@@ -26,7 +28,7 @@ impl World {
         let cluster = Cluster::new();
         cluster.install_crds(&crds()).unwrap();
         let context = Context::builder(cluster.client()).build();
-        let mut world = Self { _cluster: cluster, context, running: None };
+        let mut world = Self { _cluster: cluster, context, running: None, metrics: Vec::new() };
         world.start();
         world
     }
@@ -36,12 +38,13 @@ impl World {
         let shutdown = Shutdown::new();
         let context = Context::builder(self.context.client().clone()).shutdown(shutdown.clone()).build();
         let executor = PodsExecutor::new(context.clone(), PodConfig { restarts: Some(1), ..PodConfig::default() });
-        let controller = Controller::builder(context).executor(Arc::new(executor)).build().unwrap();
-        self.running = Some((shutdown.clone(), tokio::spawn(controller.run(shutdown))));
+        let controller = Controller::builder(context.clone()).executor(Arc::new(executor)).build().unwrap();
+        self.running = Some((shutdown.clone(), tokio::spawn(controller.run(shutdown)), context));
     }
 
     async fn stop(&mut self) {
-        if let Some((shutdown, running)) = self.running.take() {
+        if let Some((shutdown, running, context)) = self.running.take() {
+            self.metrics.push(context.metrics().text());
             shutdown.cancel();
             running.await.unwrap();
         }
@@ -210,6 +213,11 @@ async fn a_pod_that_is_evicted_before_its_work_began_is_made_again_as_often_as_t
     assert_eq!(ended.integer("/status/nodes/wf/failedPodRestarts"), Some(1));
     assert_eq!(world.pod("wf").await.uid(), second.uid());
     world.stop().await;
+    let told = world.metrics.join("\n");
+    assert!(
+        told.contains("pod_restarts_total{condition=\"DiskPressure\",namespace=\"default\",reason=\"Evicted\"} 1"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use argo_core::{
     Category, Change, Gvk, Object, ObjectRef,
     git::{GitRepos, GitReposConfig},
-    runtime::{Context, Shutdown},
+    runtime::{Context, Requests, Shutdown},
 };
 use argo_events::sources::server::Listen;
 use argo_workflows::{
@@ -35,6 +35,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// Addresses for ports that webhook sources name; other ports are served as they are named.
     pub webhooks: BTreeMap<u16, SocketAddr>,
+    /// Counts of what the client asks, if [`Requests::counting`] made it.
+    pub requests: Requests,
 }
 
 /// The CustomResourceDefinitions of all five products.
@@ -161,7 +163,7 @@ pub fn workflow_controller(context: &Context, settings: &Settings) -> Result<Run
     let flag = |name: &str| settings.own.get(name).cloned();
     let image = flag("--executor-image");
     let kind = flag("--executor").unwrap_or_else(|| if image.is_some() { "kube" } else { "process" }.to_owned());
-    let mut builder = argo_workflows::Controller::builder(context.clone());
+    let mut builder = argo_workflows::Controller::builder(context.clone()).count_requests(settings.requests.clone());
     if let Some(id) = flag("--instanceid") {
         builder = builder.instance_id(id);
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result, bail};
-use argo_core::runtime::{Context, Elector, HealthServer, LeaseConfig, Shutdown};
+use argo_core::runtime::{Context, Elector, HealthServer, LeaseConfig, Requests, Shutdown};
 use futures::future::BoxFuture;
 
 use crate::{controllers::Settings, flags::Arguments};
@@ -104,7 +104,8 @@ pub async fn controller(
     };
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let client = client(flags.kubeconfig.as_deref()).await?;
+    let requests = Requests::default();
+    let client = requests.counting(client(flags.kubeconfig.as_deref()).await?);
     let shutdown = Shutdown::new();
     let mut builder = Context::builder(client).manager(name).shutdown(shutdown.clone());
     if let Some(namespace) = &flags.namespace {
@@ -120,6 +121,7 @@ pub async fn controller(
         webhooks: Default::default(),
         own: flags.own.clone(),
         namespace: flags.namespace.clone(),
+        requests,
     };
     let health = HealthServer::bind(flags.metrics, context.metrics().clone()).await?;
     let ready = health.ready();

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use argo_core::{ObjectKey, runtime::Context};
+use argo_core::{
+    ObjectKey,
+    runtime::{Context, Requests},
+};
 
 use super::Controller;
 use crate::{config::Config, engine::AdmissionLimits, executor::Executor, persist::Stores};
@@ -16,6 +19,7 @@ pub struct Builder {
     pub(super) config: Config,
     pub(super) config_map: Option<ObjectKey>,
     pub(super) stores: Stores,
+    pub(super) requests: Option<Requests>,
 }
 
 /// Why a controller could not be built.
@@ -67,6 +71,12 @@ impl Builder {
         self
     }
 
+    /// Tells the metric `k8s_request_total` of the client that [`Requests::counting`] made; without it that metric is not there.
+    pub fn count_requests(mut self, requests: Requests) -> Self {
+        self.requests = Some(requests);
+        self
+    }
+
     /// Databases for what does not stay in the cluster; none by default.
     pub fn stores(mut self, stores: Stores) -> Self {
         self.stores = stores;
@@ -86,6 +96,7 @@ impl Builder {
             config: self.config,
             config_map: self.config_map,
             stores: self.stores,
+            requests: self.requests,
         })
     }
 }

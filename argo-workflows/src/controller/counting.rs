@@ -1,6 +1,10 @@
 //! What the controller counts, and where it is told: `/metrics`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use argo_core::{
     Object, Timestamp,
@@ -9,10 +13,13 @@ use argo_core::{
 
 use super::shared::Shared;
 use crate::{
-    api::Workflow,
+    api::{NodePhase, NodeStatus, NodeType, Workflow},
     engine::{StatusChange, World, realtime},
     metrics::{Counted, Custom, Gauges},
 };
+
+/// A pod counts as started recently for so many seconds, as upstream has it.
+const RECENTLY: f64 = 10.0;
 
 /// What is counted, shared by all passes.
 #[derive(Default)]
@@ -70,6 +77,12 @@ impl Counting {
 
     /// A status was written: what it says that was not so before.
     pub(super) fn written(&self, workflow: &Workflow, change: &StatusChange, now: Timestamp) {
+        self.pods(workflow, change, now);
+        let held = workflow.status.synchronization.as_ref();
+        let held: BTreeSet<_> = held.iter().flat_map(|it| it.held()).collect();
+        for (lock, _) in change.synchronization.iter().flat_map(|it| it.held()).filter(|it| !held.contains(it)) {
+            self.counted.lock_taken(lock);
+        }
         let Some(phase) = change.phase.filter(|it| *it != workflow.status.phase) else { return };
         self.counted.workflow(workflow.namespace(), phase.as_str());
         let Some(reference) = &workflow.spec.workflow_template_ref else { return };
@@ -77,6 +90,34 @@ impl Counting {
         let seconds = started.map(|it| it.seconds_until(now));
         let is_cluster = reference.cluster_scope == Some(true);
         self.counted.template(&reference.name, workflow.namespace(), is_cluster, phase.as_str(), seconds);
+    }
+
+    /// Pods as their nodes tell of them.
+    fn pods(&self, workflow: &Workflow, change: &StatusChange, now: Timestamp) {
+        let namespace = workflow.namespace();
+        for (id, node) in change.nodes.iter().filter(|(_, it)| it.kind == NodeType::Pod) {
+            let before = workflow.status.nodes.get(id);
+            let phase = node.phase();
+            let restarts = |it: Option<&NodeStatus>| it.and_then(|it| it.failed_pod_restarts).unwrap_or_default();
+            if restarts(Some(node)) > restarts(before) {
+                let cause = node.message().strip_prefix("Pod auto-restarting due to ").unwrap_or_default();
+                let (reason, message) = cause.split_once(": ").unwrap_or((cause, ""));
+                let condition = message.split_once('[').and_then(|it| it.1.split_once(']')).map(|it| it.0);
+                self.counted.pod_restarted(reason, condition.unwrap_or_default(), namespace);
+            }
+            if before.map(NodeStatus::phase) != Some(phase) {
+                self.counted.pod(namespace, phase.as_str());
+            }
+            let said = before.is_none_or(|it| it.phase() != phase || it.message() != node.message());
+            let reason = node.message().split(':').next().unwrap_or_default();
+            if phase == NodePhase::Pending && said && !matches!(reason, "" | "PodInitializing") {
+                self.counted.pod_pending(reason, namespace);
+            }
+            if phase == NodePhase::Error && node.message() == "pod deleted" && said {
+                let recently = node.started_at.is_some_and(|it| it.seconds_until(now) < RECENTLY);
+                self.counted.pod_missing(before.map_or(NodePhase::Pending, NodeStatus::phase).as_str(), recently);
+            }
+        }
     }
 
     /// A workflow is seen for the first time since the controller began: its realtime gauges go on.

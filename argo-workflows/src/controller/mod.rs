@@ -29,7 +29,7 @@ use std::{
 
 use argo_core::{
     Category, Failure, Gvk, ObjectKey, Resource,
-    runtime::{Context, Query, Shutdown},
+    runtime::{Context, Query, Requests, Shutdown},
 };
 
 pub use self::builder::{BuildError, Builder};
@@ -69,6 +69,7 @@ pub struct Controller {
     config: Config,
     config_map: Option<ObjectKey>,
     stores: Stores,
+    requests: Option<Requests>,
 }
 
 impl fmt::Debug for Controller {
@@ -88,6 +89,7 @@ impl Controller {
             config,
             config_map: None,
             stores: Stores::default(),
+            requests: None,
         }
     }
 
@@ -104,7 +106,7 @@ impl Controller {
             cache.synced().await;
             settings.load(cache.list().first().map(|it| &**it));
         }
-        let namespaces = context.namespace().is_none().then(|| {
+        let namespaces = may_read(&context, "Namespaces", &Gvk::new("", "v1", "Namespace")).await.then(|| {
             let query = Query::of(Gvk::new("", "v1", "Namespace"), None);
             context.caches().open(query.labelled(settings::LABEL_PARALLELISM))
         });
@@ -160,7 +162,7 @@ impl Controller {
         let cron = argo_core::runtime::Controller::new(cron::NAME, context.clone(), Arc::new(cron))
             .primary(crons)
             .owns(workflows.clone(), CronWorkflow::KIND);
-        let may_read = may_read_cluster_templates(&context).await;
+        let may_read = may_read(&context, "ClusterWorkflowTemplates", &ClusterWorkflowTemplate::gvk()).await;
         let none = |_: &argo_core::runtime::CacheEvent| Vec::new();
         let (scraped, counted) = (workflows.clone(), context.clone());
         let mut controller = argo_core::runtime::Controller::new(NAME, context, reconciler.clone())
@@ -179,6 +181,9 @@ impl Controller {
         let ttl = ttl.and_then(|it| argo_lang::duration::parse(&it).ok()?.try_into().ok());
         let queues = [("cron_wf_queue", cron.queue()), ("workflow_queue", queue.clone())];
         counting.serve(&counted, scraped, self.executor.pods(), queues, ttl, shared.clone());
+        if let Some(requests) = self.requests {
+            counted.metrics().add_source(move |out| crate::metrics::write_requests(&requests, out));
+        }
         let waking = queue.clone();
         let following = settings.follow(config_map, namespaces, &shared, move |key| waking.add(key));
         let keeping = async {
@@ -200,14 +205,14 @@ impl Controller {
     }
 }
 
-/// Whether ClusterWorkflowTemplates can be waited for: who looks at one namespace may have no rights beyond it.
-async fn may_read_cluster_templates(context: &Context) -> bool {
+/// Whether objects of no namespace can be waited for: who looks at one namespace may have no rights beyond it.
+async fn may_read(context: &Context, what: &str, kind: &Gvk) -> bool {
     if context.namespace().is_none() {
         return true;
     }
-    match context.list(&ClusterWorkflowTemplate::gvk(), None, None).await {
+    match context.list(kind, None, None).await {
         Err(error) if error.category() == Category::Forbidden => {
-            tracing::info!("ClusterWorkflowTemplates can not be read: workflows can not refer to them");
+            tracing::info!("{what} can not be read: what workflows find in them is not there");
             false
         }
         _ => true,

@@ -75,6 +75,40 @@ impl Counted {
         self.add("cronworkflows_triggered_total", help, &[("name", name), ("namespace", namespace)]);
     }
 
+    /// The pod of a step entered a phase.
+    pub fn pod(&self, namespace: &str, phase: &str) {
+        let help = "Total number of pods that have entered each phase";
+        self.add("pods_total_count", help, &[("namespace", namespace), ("phase", phase)]);
+    }
+
+    /// A pod waits, for a reason of few words.
+    pub fn pod_pending(&self, reason: &str, namespace: &str) {
+        let help = "Total number of pods that started pending by reason";
+        self.add("pod_pending_count", help, &[("namespace", namespace), ("reason", reason)]);
+    }
+
+    /// A pod is gone without a result; `phase` is that of its node before.
+    pub fn pod_missing(&self, phase: &str, recently_started: bool) {
+        let recently = if recently_started { "true" } else { "false" };
+        self.add("pod_missing", "Incidents of pod missing", &[("node_phase", phase), ("recently_started", recently)]);
+    }
+
+    /// A pod is made again as it failed before its work began; `condition` of its machine is empty where it is unknown.
+    pub fn pod_restarted(&self, reason: &str, condition: &str, namespace: &str) {
+        let help = "Total number of pods automatically restarted due to infrastructure failures before the main container started";
+        let of = [("namespace", namespace), ("reason", reason), ("condition", condition)];
+        let told = if condition.is_empty() { 2 } else { 3 };
+        self.add("pod_restarts_total", help, &of[..told]);
+    }
+
+    /// A lock was taken, as statuses call it.
+    pub fn lock_taken(&self, lock: &str) {
+        let Some(of) = lock_labels(lock) else { return };
+        let help = "A counter of the number of synchronization locks taken";
+        let mut state = self.lock();
+        *state.counters.entry("locks_taken_total").or_insert((help, BTreeMap::new())).1.entry(of).or_default() += 1.0;
+    }
+
     /// Something went wrong.
     pub fn error(&self, cause: &str) {
         let help = "A counter of certain errors incurred by the controller by cause";
@@ -154,8 +188,20 @@ impl Gauges {
     }
 }
 
-/// The labels of a lock of this controller. Those of the database have none: what they are stands there.
+/// Appends requests to the API server in Prometheus' text form.
 #[cfg(feature = "controller")]
+pub(crate) fn write_requests(requests: &argo_core::runtime::Requests, out: &mut String) {
+    let mut counts: BTreeMap<Labels, f64> = BTreeMap::new();
+    for (it, count) in requests.each() {
+        let status = it.status.to_string();
+        let of = labels(&[("kind", &it.kind), ("status_code", &status), ("verb", it.verb)]);
+        *counts.entry(of).or_default() += u32::try_from(count).map_or(f64::MAX, f64::from);
+    }
+    text::head(out, "k8s_request_total", "Number of kubernetes requests executed", "counter");
+    counts.iter().for_each(|(labels, it)| text::line(out, "k8s_request_total", labels, *it));
+}
+
+/// The labels of a lock of this controller. Those of the database have none: what they are stands there.
 fn lock_labels(lock: &str) -> Option<Labels> {
     let mut parts = lock.splitn(3, '/');
     let (namespace, kind, name) = (parts.next()?, parts.next()?, parts.next()?);

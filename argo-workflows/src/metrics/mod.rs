@@ -6,7 +6,7 @@ mod text;
 
 pub use built_in::Counted;
 #[cfg(feature = "controller")]
-pub(crate) use built_in::Gauges;
+pub(crate) use built_in::{Gauges, write_requests};
 pub use custom::Custom;
 
 /// What every name begins with.

@@ -327,7 +327,7 @@ impl Executor for PodsExecutor {
             }
             "Succeeded" | "Failed" => return Ok(()),
             "Running" => {
-                if pod.integer("/spec/activeDeadlineSeconds") == Some(1) {
+                if observe::ends_by_itself(&pod, self.0.context.now()) {
                     return Ok(());
                 }
                 // The kubelet ends its containers, politely first; the pod and its logs stay.

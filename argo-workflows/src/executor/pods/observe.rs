@@ -64,6 +64,13 @@ pub fn observe(pod: &Object, report: Option<&WorkflowTaskResult>, template: &Tem
     }
 }
 
+/// Whether the kubelet ends a pod within a second, as its own deadline has come.
+pub(super) fn ends_by_itself(pod: &Object, now: Timestamp) -> bool {
+    let Some(seconds) = pod.integer("/spec/activeDeadlineSeconds") else { return false };
+    let began = argo_core::time::parse(pod.text("/status/startTime")).ok();
+    seconds == 1 || began.is_some_and(|it| now.as_second() - it.as_second() >= seconds - 1)
+}
+
 /// A result before the kubelet has said that the pod is over: the executor has reported everything, the
 /// main container ended well, and nothing else in the pod can change that.
 fn early(
@@ -321,6 +328,18 @@ mod tests {
             StepState::Finished(it) => (it.phase, it.message),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_pod_whose_own_deadline_has_come_is_left_to_its_kubelet() {
+        let pod = |seconds: Value, began: &str| {
+            Object::from_value(json!({"spec": {"activeDeadlineSeconds": seconds}, "status": {"startTime": began}}))
+        };
+        assert!(ends_by_itself(&pod(json!(5), "1970-01-01T00:00:10Z"), at(14)));
+        assert!(!ends_by_itself(&pod(json!(5), "1970-01-01T00:00:10Z"), at(13)));
+        assert!(!ends_by_itself(&pod(json!(5), ""), at(100)));
+        assert!(ends_by_itself(&pod(json!(1), ""), at(0)));
+        assert!(!ends_by_itself(&pod(Value::Null, "1970-01-01T00:00:10Z"), at(100)));
     }
 
     #[test]
