@@ -46,7 +46,22 @@ pub(super) fn normal(text: &str) -> String {
     for (rule, placeholder) in RULES.iter() {
         text = rule.replace_all(&text, *placeholder).into_owned();
     }
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = text.lines().map(line).collect();
+    sort_limits(&mut lines);
+    lines.join("\n")
+}
+
+/// kubectl walks a map, in any order, for the lines of a LimitRange.
+fn sort_limits(lines: &mut [String]) {
+    for heading in 0..lines.len() {
+        let words: Vec<&str> = lines[heading].split_whitespace().collect();
+        if !words.starts_with(&["Type", "Resource", "Min", "Max"]) {
+            continue;
+        }
+        let first = lines.len().min(heading + 2);
+        let count = lines[first..].iter().take_while(|line| !line.is_empty()).count();
+        lines[first..first + count].sort();
+    }
 }
 
 fn line(line: &str) -> String {
@@ -76,4 +91,13 @@ fn what_changes_is_replaced() {
     ] {
         assert_eq!(normal(text), shown);
     }
+}
+
+#[test]
+fn limits_come_in_one_order() {
+    let table = |lines: &str| {
+        normal(&format!("Limits\n Type  Resource  Min  Max\n ----  --------  ---  ---\n{lines}\n\nb\na\n"))
+    };
+    assert_eq!(table(" Container  cpu  1  2\n Pod  cpu  1  2"), table(" Pod  cpu  1  2\n Container  cpu  1  2"));
+    assert!(table(" Pod  cpu  1  2").ends_with("\n\nb\na"));
 }
