@@ -55,6 +55,11 @@ pub struct RolloutStatus {
     /// How often the hash met another's ReplicaSet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collision_count: Option<i64>,
+    /// Names of AnalysisRuns that are about to be made, by what they are for (the value of their label
+    /// `rollout-type`): memory of this controller, which upstream does not have. A name stands in the fields that clients
+    /// read only when its run is there.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub intended_analysis_runs: std::collections::BTreeMap<String, String>,
     /// Generation that this status speaks of; a text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub observed_generation: String,

@@ -15,6 +15,7 @@ impl Pass<'_> {
     /// Makes the runs that belong to where the rollout stands, turns their verdicts into pauses and
     /// aborts, cancels the others.
     pub(crate) fn reconcile_runs(&mut self) -> Result<(), Invalid> {
+        self.next.intended_analysis_runs.clear();
         let status = &self.ro.status;
         let over = self.is_fully_promoted()
             || self.is_aborted()
@@ -119,7 +120,7 @@ impl Pass<'_> {
         }
         let run = match current.filter(|it| !self.needs_another(it)) {
             Some(run) => run,
-            None => return self.begin_run(analysis, Some(infix), &[(names::ROLLOUT_TYPE, kind)], recorded).map(Some),
+            None => return self.begin_run(analysis, Some(infix), &[(names::ROLLOUT_TYPE, kind)], recorded),
         };
         self.judge(&run, if infix == "pre" { "Blue/green pre-promotion" } else { "Blue/green post-promotion" });
         Ok(Some(run))
@@ -143,7 +144,7 @@ impl Pass<'_> {
             None => {
                 let labels = [(names::ROLLOUT_TYPE, names::TYPE_STEP), (names::STEP_INDEX, index.as_str())];
                 let recorded = self.ro.status.canary.current_step_analysis_run_status.clone();
-                return self.begin_run(&analysis, Some(&index), &labels, recorded).map(Some);
+                return self.begin_run(&analysis, Some(&index), &labels, recorded);
             }
         };
         self.judge(&run, "Step-based");
@@ -169,7 +170,7 @@ impl Pass<'_> {
             None => {
                 let labels = [(names::ROLLOUT_TYPE, names::TYPE_BACKGROUND)];
                 let recorded = self.ro.status.canary.current_background_analysis_run_status.clone();
-                return self.begin_run(&background.analysis, None, &labels, recorded).map(Some);
+                return self.begin_run(&background.analysis, None, &labels, recorded);
             }
         };
         self.judge(&run, "Background");
@@ -206,16 +207,17 @@ impl Pass<'_> {
         }
     }
 
-    /// Begins a run under a name that says what it is for. The name is put into the status first and
-    /// the run is made by the next pass: whenever the controller is stopped, the run is made once.
-    /// Names that are taken are passed over, unless an earlier controller made this very run.
+    /// Begins a run under a name that says what it is for; the run once it is there. One pass keeps the name in the
+    /// status, where clients do not look, the next makes the run, and the one after tells of it: whenever the controller
+    /// is stopped the run is made once, and no client reads the name of a run that is not there. Names that are taken
+    /// are passed over, unless an earlier controller made this very run.
     fn begin_run(
         &mut self,
         analysis: &RolloutAnalysisStep,
         infix: Option<&str>,
         labels: &[(&str, &str)],
         recorded: Option<RunStatus>,
-    ) -> Result<AnalysisRun, Invalid> {
+    ) -> Result<Option<AnalysisRun>, Invalid> {
         let path = if self.blue_green().is_some() { "spec.strategy.blueGreen" } else { "spec.strategy.canary" };
         let refuse = |message: String| Invalid::value(path, &self.name(), message);
         let args = self.arguments(&analysis.args).map_err(refuse)?;
@@ -228,12 +230,21 @@ impl Pass<'_> {
         }
         let known = recorded.as_ref().map(|it| it.name.clone());
         let is_ours = |it: &str| it == base || it.strip_prefix(&base).is_some_and(|it| it.starts_with('.'));
-        let recorded = recorded.map(|it| it.name).filter(|it| is_ours(it) && self.run_named(it).is_none());
-        if let Some(name) = recorded {
+        let purpose = labels.iter().find(|it| it.0 == names::ROLLOUT_TYPE).map(|it| it.1).unwrap_or_default();
+        let intended: Option<String> =
+            self.ro.status.intended_analysis_runs.get(purpose).cloned().filter(|it| is_ours(it));
+        if let Some(made) = intended.as_ref().and_then(|it| self.run_named(it))
+            && made.is_controlled_by(self.world.rollout.uid())
+        {
+            return made.decode().map(Some).map_err(|it| refuse(it.to_string()));
+        }
+        // One that is told of and gone is made again.
+        let gone = recorded.map(|it| it.name).filter(|it| is_ours(it));
+        if let Some(name) = intended.or(gone).filter(|it| self.run_named(it).is_none()) {
             let object = self.run_object(&name, analysis, labels, &spec);
-            let run = object.decode().map_err(|it| refuse(it.to_string()))?;
+            self.next.intended_analysis_runs.insert(purpose.to_owned(), name);
             self.plan.push(Change::create(object));
-            return Ok(run);
+            return Ok(None);
         }
         let mut name = base.clone();
         let mut collision = 0_u64;
@@ -249,13 +260,13 @@ impl Pass<'_> {
                     && found == spec
             });
             if let Some(run) = same {
-                return Ok(run);
+                return Ok(Some(run));
             }
             collision += 1;
             name = format!("{base}.{collision}");
         }
-        let object = self.run_object(&name, analysis, labels, &spec);
-        object.decode().map_err(|it| refuse(it.to_string()))
+        self.next.intended_analysis_runs.insert(purpose.to_owned(), name);
+        Ok(None)
     }
 
     fn run_named(&self, name: &str) -> Option<&Object> {

@@ -142,6 +142,7 @@ impl Pass<'_> {
         self.next.restarted_at =
             self.ro.spec.restart_at.filter(|it| it.timestamp() <= self.now).or(self.next.restarted_at);
         self.next.promote_full = false;
+        self.next.intended_analysis_runs.clear();
         self.next.canary.current_step_analysis_run_status = None;
         self.next.canary.current_experiment.clear();
         self.next.canary.step_plugin_statuses.clear();

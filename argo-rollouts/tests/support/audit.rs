@@ -79,6 +79,18 @@ pub(super) fn status(rollout: &Object) -> RolloutStatus {
     rollout.decode::<Rollout>().expect("a Rollout").status
 }
 
+/// Names of the AnalysisRuns that clients read.
+fn runs_of(status: &RolloutStatus) -> Vec<String> {
+    let (canary, blue_green) = (&status.canary, &status.blue_green);
+    let all = [
+        &canary.current_step_analysis_run_status,
+        &canary.current_background_analysis_run_status,
+        &blue_green.pre_promotion_analysis_run_status,
+        &blue_green.post_promotion_analysis_run_status,
+    ];
+    all.into_iter().flatten().map(|it| it.name.clone()).collect()
+}
+
 impl Audit<'_> {
     fn see(&mut self, at: Duration, object: Arc<Object>) {
         match object.gvk().kind.as_str() {
@@ -192,6 +204,11 @@ impl Audit<'_> {
 
     fn judge_status(&mut self, at: Duration, before: &Object, after: &Object) {
         let (old, new) = (status(before), status(after));
+        let (told, tells) = (runs_of(&old), runs_of(&new));
+        let missing = |it: &String| !told.contains(it) && !self.runs.contains_key(it);
+        for name in tells.into_iter().filter(missing).collect::<Vec<_>>() {
+            self.say(at, format!("the status names {name}, which is not there"));
+        }
         let rollout: Rollout = before.decode().expect("a Rollout");
         let steps = rollout.spec.steps();
         let count = i64::try_from(steps.len()).expect("few");
