@@ -7,6 +7,7 @@
 //! | `authorizer` | checks are answered between two runs of the expression ([`authorizer`]): who answers them holds the lock |
 
 mod authorizer;
+pub(crate) mod check;
 mod expression;
 mod functions;
 mod rewrite;

@@ -1,6 +1,7 @@
 //! What is wrong with a definition, in the words of the real server. Upstream: `apiextensions/validation`.
 
 mod conversion;
+mod costs;
 mod defaults;
 mod formats;
 mod openapi;

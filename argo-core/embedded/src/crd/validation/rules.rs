@@ -1,9 +1,13 @@
-//! Rules of a schema: their form, and whether they compile.
+//! Rules of a schema: their form, whether they compile, and what they cost.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::costs::{self, Costs};
 use super::structural::{list, properties};
 use super::{Cause, given, invalid_shown, invalid_text, paths, text, unsupported};
+use crate::cel::check::{self, Checked, Declared, Type};
 use crate::crd::rules::compiled_error;
 
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
@@ -43,54 +47,125 @@ pub(super) fn form(schema: &Value, rule: &Value, path: &str, causes: &mut Vec<Ca
 }
 
 /// What is known of rules by where they stand.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Place {
     /// The path of the list or map whose old items can not be told from each other.
     uncorrelated: Option<String>,
+    /// How often a value may be here; nothing without a bound.
+    times: Option<u64>,
+    /// Whether it is a whole object.
+    root: bool,
 }
 
-/// Whether the rules of a schema and of all below it compile.
-pub(super) fn check(schema: &Value, path: &str, _unchanged: bool, causes: &mut Vec<Cause>) {
-    visit(schema, path, &Place::default(), causes);
-}
-
-fn visit(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>) {
-    for (index, rule) in list(schema, "x-kubernetes-validations").iter().enumerate() {
-        let at = |field: &str| format!("{path}.x-kubernetes-validations[{index}].{field}");
-        let [expression, computed] = ["/rule", "/messageExpression"].map(|field| text(rule, field));
-        for (field, expression) in [("rule", expression), ("messageExpression", computed)] {
-            if let Some(why) = compiled_error(expression).filter(|_| !expression.is_empty()) {
-                causes.push(invalid_shown(at(field), &shown(rule), &format!("compilation failed: {why}")));
-            }
-        }
-        if uses_old(expression) {
-            if let Some(within) = &place.uncorrelated {
-                let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}");
-                causes.push(invalid_text(at("rule"), expression, &why));
-            }
-        } else if let Some(value) = rule.get("optionalOldSelf").filter(|value| value.is_boolean()) {
-            causes.push(Cause::invalid(at("optionalOldSelf"), value, "may not be set if oldSelf is not used in rule"));
-        }
+/// Whether the rules of a schema and of all below it compile, and how much they may cost.
+///
+/// A schema that was accepted before is `unchanged`: its costs are not looked at again.
+pub(super) fn check(schema: &Value, path: &str, unchanged: bool, causes: &mut Vec<Cause>) {
+    let place = Place { uncorrelated: None, times: Some(1), root: true };
+    let mut costs = Costs::default();
+    let before = causes.len();
+    visit(schema, path, &place, &mut costs, causes);
+    costs.end(path, causes);
+    if unchanged {
+        let kept = causes.split_off(before);
+        causes.extend(kept.into_iter().filter(|cause| cause.reason != "FieldValueForbidden"));
     }
-    let within =
-        |forgets: bool| Place { uncorrelated: place.uncorrelated.clone().or_else(|| forgets.then(|| path.to_owned())) };
+}
+
+fn visit(schema: &Value, path: &str, place: &Place, costs: &mut Costs, causes: &mut Vec<Cause>) {
+    let rules = list(schema, "x-kubernetes-validations");
+    let embedded = schema["x-kubernetes-embedded-resource"] == true;
+    let declared = if rules.is_empty() { None } else { Declared::of(schema, place.root || embedded) };
+    for (index, rule) in rules.iter().enumerate() {
+        one(rule, &format!("{path}.x-kubernetes-validations[{index}]"), declared.as_ref(), place, costs, causes);
+    }
+    let times = place.times.zip(costs::parts(schema)).map(|(one, other)| one.saturating_mul(other));
+    let within = |forgets: bool| Place {
+        uncorrelated: place.uncorrelated.clone().or_else(|| forgets.then(|| path.to_owned())),
+        times,
+        root: false,
+    };
     if let Some(items) = given(schema, "items") {
         let forgets = text(schema, "/x-kubernetes-list-type") != "map";
-        visit(items, &format!("{path}.items"), &within(forgets), causes);
+        visit(items, &format!("{path}.items"), &within(forgets), costs, causes);
     }
     let atomic = text(schema, "/x-kubernetes-map-type") == "atomic";
     for (name, property) in properties(schema) {
-        visit(property, &format!("{path}.properties[{name}]"), &within(atomic), causes);
+        visit(property, &format!("{path}.properties[{name}]"), &within(atomic), costs, causes);
     }
     if let Some(additional) = given(schema, "additionalProperties").filter(|it| it.is_object()) {
-        visit(additional, &format!("{path}.additionalProperties"), &within(false), causes);
+        visit(additional, &format!("{path}.additionalProperties"), &within(false), costs, causes);
     }
 }
 
-/// Whether an expression speaks of what was before.
+/// Looks at one rule.
+fn one(
+    rule: &Value,
+    path: &str,
+    declared: Option<&Arc<Declared>>,
+    place: &Place,
+    costs: &mut Costs,
+    causes: &mut Vec<Cause>,
+) {
+    let at = |field: &str| format!("{path}.{field}");
+    let [expression, computed] = ["/rule", "/messageExpression"].map(|field| text(rule, field));
+    let optional = rule.get("optionalOldSelf").filter(|value| value.is_boolean());
+    let checked = |expression: &str| {
+        let Some(declared) = declared else { return Checked::Unknown };
+        let [now, before] = [declared.as_type(), declared.as_type()];
+        let before = if optional == Some(&Value::Bool(true)) { Type::optional(before) } else { before };
+        check::check(expression, &[("self", now), ("oldSelf", before)], declared)
+    };
+    let mut used_old = false;
+    for (field, expression, wanted, mark) in
+        [("rule", expression, "bool", ""), ("messageExpression", computed, "string", "messageExpression ")]
+    {
+        if expression.is_empty() {
+            continue;
+        }
+        let mut refuse = |why: &str| causes.push(invalid_shown(at(field), &shown(rule), why));
+        if let Some(why) = compiled_error(expression) {
+            refuse(&format!("{mark}compilation failed: {why}"));
+            break;
+        }
+        match checked(expression) {
+            Checked::Unknown if field == "rule" => used_old = uses_old(expression),
+            Checked::Unknown => {}
+            Checked::Wrong(why) => {
+                refuse(&format!("{mark}compilation failed: {why}"));
+                break;
+            }
+            Checked::Right { result, .. } if !result.is(wanted) => {
+                let what = if field == "rule" { "cel expression" } else { "messageExpression" };
+                refuse(&format!("{what} must evaluate to a {wanted}"));
+                break;
+            }
+            Checked::Right { cost, used, .. } => {
+                let (what, times) = match field {
+                    "rule" => {
+                        used_old = used.contains("oldSelf");
+                        let all = declared.map_or(1, |declared| costs::at_most(declared));
+                        ("estimated rule cost", place.times.unwrap_or(all))
+                    }
+                    _ => ("estimated messageExpression cost", 1),
+                };
+                costs.add(at(field), what, cost.unwrap_or(0).saturating_mul(times), causes);
+            }
+        }
+    }
+    if used_old {
+        if let Some(within) = &place.uncorrelated {
+            let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}");
+            causes.push(invalid_text(at("rule"), expression, &why));
+        }
+    } else if let Some(value) = optional {
+        causes.push(Cause::invalid(at("optionalOldSelf"), value, "may not be set if oldSelf is not used in rule"));
+    }
+}
+
+/// Whether an expression whose types are not known speaks of what was before.
 fn uses_old(expression: &str) -> bool {
-    crate::cel::problem(expression).is_none()
-        && kube_cel::cel::Program::compile(expression).is_ok_and(|program| program.references().has_variable("oldSelf"))
+    kube_cel::cel::Program::compile(expression).is_ok_and(|program| program.references().has_variable("oldSelf"))
 }
 
 /// A rule as Go shows it.
